@@ -1,0 +1,205 @@
+"""Backpropagation-based policy optimisation through a learned world model (Ma et al., ICML 2024, algorithm 1).
+
+Repeat: collect episodes with the policy π_θ plus noise; fit the model x̂[1..H] = g(x[0], u[0..H-1]) on the replay; descend
+
+    J(θ) = Σ_t ½ Δt (g(t, x̂[t], u[t]) + g(t + Δt, x̂[t+1], u[t])) + Φ(x̂[H]),      u[t] = π_θ(t, sg(s[t]))
+
+by differentiating through the model. sg cuts the gradient through the state s[t] that the policy reads (`cut_feedback`).
+With the cut, all controls are computed at once from fixed states and one call of the model predicts all states: for an
+actions world model neither pass is sequential, and the gradient is exact. The states come from
+
+    states = "real"        the replay: s[t] = x[t], and the model's error on that episode is added to x̂ as a constant
+    states = "imagined"    a decode of the model under the current policy
+
+Spends `episodes` whole episodes a step and `warmup` before the first.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Float, Key
+
+from baselines.networks import MLP, FeedbackPolicy, Perturbed, Scales, from_unit, ou_noise, policy_network
+from baselines.replay import Replay
+from baselines.world_models import AbstractWorldModel
+from bench.method import AbstractMethod, Usage
+from bench.simulate import Trajectory, clip, open_loop, rollout
+from tasks.base import AbstractTask
+
+
+class ModelGradientState(eqx.Module):
+    net: MLP
+    model: AbstractWorldModel
+    net_optimiser: optax.OptState
+    model_optimiser: optax.OptState
+    replay: Replay
+    cost_scale: Float[Array, ""]
+
+
+class ModelGradient(AbstractMethod[ModelGradientState]):
+    """Policy gradients through a world model, which is a field: a class, or a partial with its hyperparameters."""
+
+    model: Callable[..., AbstractWorldModel]
+    states: Literal["real", "imagined"] = "real"
+    cut_feedback: bool = True
+    warmup: int = 10  # episodes
+    episodes: int = 2  # per step
+    noise: float = 0.3  # of the noisiest episode of a step; the least noisy has a half of it for two
+    imagined_noise: float = 0.1
+    model_updates: int = 30  # per step
+    policy_updates: int = 50
+    model_batch: int = 16  # trajectories, half of them from the last `recent` steps
+    policy_batch: int = 4
+    recent: int = 5
+    model_learning_rate: float = 1e-3
+    policy_learning_rate: float = 3e-3
+    decay_steps: int = 20  # steps over which a cosine takes both rates to a tenth
+    width: int = 64  # of the policy
+    capacity: int = 1000  # episodes kept
+
+    def usage(self, task):
+        return Usage(self.episodes * task.num_steps, init_env_steps=self.warmup * task.num_steps)
+
+    def init(self, task, key):
+        warmup_key, net_key, model_key = jr.split(key, 3)
+        batch = jax.vmap(lambda k: warmup_episode(task, k))(jr.split(warmup_key, self.warmup))
+        replay = Replay.empty(task, self.capacity).add(batch)
+        net = policy_network(task, self.width, len(task.controls), key=net_key)
+        model = self.model(Scales.of(task, replay.xs, replay.filled), key=model_key)
+        return ModelGradientState(
+            net,
+            model,
+            self._net_optimiser().init(net),
+            self._model_optimiser().init(model),
+            replay,
+            jnp.std(batch.cost) + 1e-6 * jnp.abs(jnp.mean(batch.cost)) + 1e-12,
+        )
+
+    def step(self, task, state, key):
+        collect_key, fit_key, improve_key = jr.split(key, 3)
+        replay = state.replay.add(self._collect(task, self.policy(task, state), collect_key))
+        scales = Scales.of(task, replay.xs, replay.filled)
+        model = eqx.tree_at(lambda m: m.scales, state.model, scales)
+        model, model_optimiser = self._fit(model, state.model_optimiser, replay, fit_key)
+        net, net_optimiser = self._improve(task, state, model, replay, improve_key)
+        return ModelGradientState(net, model, net_optimiser, model_optimiser, replay, state.cost_scale)
+
+    def policy(self, task, state):
+        return FeedbackPolicy(task, state.model.scales, state.net)
+
+    def _collect(self, task, policy, key):
+        amplitudes = self.noise * jnp.arange(1, self.episodes + 1) / self.episodes
+
+        def episode(key, amplitude):
+            return rollout(task, Perturbed(policy, amplitude * ou_noise(task, key)), task.x0)
+
+        return jax.vmap(episode)(jr.split(key, self.episodes), amplitudes)
+
+    def _fit(self, model, optimiser_state, replay, key):
+        optimiser = self._model_optimiser()
+
+        def loss(model, rows):
+            # Scales are statistics: their gradient is dropped, so the optimiser never moves them.
+            model = eqx.tree_at(lambda m: m.scales, model, jax.lax.stop_gradient(model.scales))
+            return jnp.mean(jax.vmap(model.residuals)(replay.xs[rows], replay.us[rows]) ** 2)
+
+        def update(carry, key):
+            model, optimiser_state = carry
+            old, new = jr.split(key)
+            half = self.model_batch // 2
+            rows = jnp.concatenate(
+                [
+                    replay.sample(old, self.model_batch - half, newest=self.capacity),
+                    replay.sample(new, half, newest=self.recent * self.episodes),
+                ]
+            )
+            updates, optimiser_state = optimiser.update(jax.grad(loss)(model, rows), optimiser_state)
+            return (optax.apply_updates(model, updates), optimiser_state), None
+
+        return jax.lax.scan(update, (model, optimiser_state), jr.split(key, self.model_updates))[0]
+
+    def _improve(self, task, state, model, replay, key):
+        optimiser = self._net_optimiser()
+
+        def loss(net, rows, keys):
+            policy = FeedbackPolicy(task, model.scales, net)
+            cost = jax.vmap(lambda xs, us, k: self.imagined_cost(task, policy, model, xs, us, k))
+            return jnp.mean(cost(replay.xs[rows], replay.us[rows], keys)) / state.cost_scale
+
+        def update(carry, key):
+            net, optimiser_state = carry
+            rows_key, noise_key = jr.split(key)
+            rows = replay.sample(rows_key, self.policy_batch, newest=self.recent * self.episodes)
+            gradient = jax.grad(loss)(net, rows, jr.split(noise_key, self.policy_batch))
+            updates, optimiser_state = optimiser.update(gradient, optimiser_state)
+            return (optax.apply_updates(net, updates), optimiser_state), None
+
+        return jax.lax.scan(update, (state.net, state.net_optimiser), jr.split(key, self.policy_updates))[0]
+
+    def imagined_cost(
+        self,
+        task: AbstractTask,
+        policy: FeedbackPolicy,
+        model: AbstractWorldModel,
+        xs: Float[Array, "knots n"],
+        us: Float[Array, "steps m"],
+        key: Key[Array, ""],
+    ) -> Float[Array, ""]:
+        """J of the policy in the model, from the start of a real trajectory (xs, us); noise is added to the controls."""
+        ts = task.dt * jnp.arange(task.num_steps)
+        noise = self.imagined_noise * ou_noise(task, key) * (model.scales.high - model.scales.low) / 2
+
+        def act(t, x, e):
+            return clip(task, policy.control(t, x) + e)
+
+        def decode(carry, inputs):
+            x, memory = carry
+            u = act(inputs[0], jax.lax.stop_gradient(x) if self.cut_feedback else x, inputs[1])
+            memory, x_next = model.advance(memory, u)
+            return (x_next, memory), (x, x_next, u)
+
+        if self.states == "imagined":
+            start = (xs[0], model.initial(xs[0], task.num_steps))
+            read, predicted, controls = jax.lax.scan(decode, start, (ts, noise))[1]
+            if self.cut_feedback:  # the same values; this way the gradient needs no sequential pass
+                controls = jax.vmap(act)(ts, jax.lax.stop_gradient(read), noise)
+                predicted = model(xs[0], controls)
+        else:
+            controls = jax.vmap(act)(ts, xs[:-1], noise)
+            predicted = model(xs[0], controls) + jax.lax.stop_gradient(xs[1:] - model(xs[0], us))
+        return trapezoid_cost(task, jnp.concatenate([xs[:1], predicted]), controls)
+
+    def _net_optimiser(self):
+        return adam(self.policy_learning_rate, self.decay_steps * self.policy_updates)
+
+    def _model_optimiser(self):
+        return adam(self.model_learning_rate, self.decay_steps * self.model_updates)
+
+
+def warmup_episode(task: AbstractTask, key: Key[Array, ""]) -> Trajectory:
+    """An episode of a random constant control plus Ornstein-Uhlenbeck noise of half the size of the range's half."""
+    level_key, noise_key = jr.split(key)
+    level = jr.uniform(level_key, (len(task.controls),), minval=-1.0, maxval=1.0)
+    return open_loop(task, from_unit(task, level + 0.5 * ou_noise(task, noise_key)), task.x0)
+
+
+def trapezoid_cost(
+    task: AbstractTask, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]
+) -> Float[Array, ""]:
+    """J of predicted states at the knots, by the trapezoid rule on each interval with its control held."""
+    ts = task.dt * jnp.arange(task.num_steps)
+    left = jax.vmap(task.running_cost)(ts, xs[:-1], us)
+    right = jax.vmap(task.running_cost)(ts + task.dt, xs[1:], us)
+    return task.dt * jnp.sum(left + right) / 2 + task.terminal_cost(xs[-1])
+
+
+def adam(learning_rate: float, decay_updates: int) -> optax.GradientTransformation:
+    """Adam with gradients clipped to norm 1 and a cosine to a tenth of the rate; skips (and counts) non-finite gradients."""
+    schedule = optax.cosine_decay_schedule(learning_rate, decay_updates, alpha=0.1)
+    chain = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+    return optax.apply_if_finite(chain, max_consecutive_errors=jnp.iinfo(jnp.int32).max)

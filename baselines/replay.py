@@ -1,0 +1,85 @@
+"""A fixed-size replay of whole trajectories, as a pytree; the oldest is overwritten when it is full."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Int, Key
+
+from bench.simulate import Trajectory
+from tasks.base import AbstractTask
+
+
+class Replay(eqx.Module):
+    """`added` episodes have been written, episode i to row i modulo the capacity."""
+
+    xs: Float[Array, "capacity knots n"]
+    us: Float[Array, "capacity steps m"]
+    costs: Float[Array, "capacity steps"]  # running costs; the last interval's includes the terminal cost
+    added: Int[Array, ""]
+
+    @classmethod
+    def empty(cls, task: AbstractTask, capacity: int) -> "Replay":
+        steps, n, m = task.num_steps, len(task.states), len(task.controls)
+        return cls(
+            jnp.zeros((capacity, steps + 1, n)),
+            jnp.zeros((capacity, steps, m)),
+            jnp.zeros((capacity, steps)),
+            jnp.zeros((), jnp.int32),
+        )
+
+    def add(self, batch: Trajectory) -> "Replay":
+        """`self` with a batch of trajectories (a Trajectory with a leading batch axis) written after the newest."""
+        rows = (self.added + jnp.arange(len(batch.xs))) % len(self.xs)
+        costs = batch.costs.at[:, -1].add(batch.cost - jnp.sum(batch.costs, axis=1))
+        return Replay(
+            self.xs.at[rows].set(batch.xs),
+            self.us.at[rows].set(batch.us),
+            self.costs.at[rows].set(costs),
+            self.added + len(rows),
+        )
+
+    @property
+    def filled(self) -> Float[Array, " capacity"]:
+        """1 for the rows in use, 0 for the others."""
+        return (jnp.arange(len(self.xs)) < self.added).astype(self.xs.dtype)
+
+    def sample(self, key: Key[Array, ""], count: int, newest: Int[Array, ""] | int) -> Int[Array, " count"]:
+        """Rows of `count` episodes drawn with replacement from the `newest` last ones."""
+        available = jnp.minimum(jnp.minimum(self.added, len(self.xs)), newest)
+        age = jr.randint(key, (count,), 1, available + 1)
+        return (self.added - age) % len(self.xs)
+
+    def write(
+        self,
+        k: Int[Array, ""],
+        x: Float[Array, " n"],
+        u: Float[Array, " m"],
+        cost: Float[Array, ""],
+        x_next: Float[Array, " n"],
+    ) -> "Replay":
+        """`self` with interval k of the episode under way, for methods that learn within one; the episode counts as
+        added when its last interval is written."""
+        row, steps = self.added % len(self.xs), self.us.shape[1]
+        return Replay(
+            self.xs.at[row, k].set(x).at[row, k + 1].set(x_next),
+            self.us.at[row, k].set(u),
+            self.costs.at[row, k].set(cost),
+            self.added + (k == steps - 1),
+        )
+
+    def sample_intervals(
+        self, key: Key[Array, ""], count: int, k: Int[Array, ""]
+    ) -> tuple[Int[Array, " count"], Int[Array, " count"]]:
+        """(rows, intervals) of `count` intervals, uniform over all that are stored, the k of the episode under way included.
+
+        The row that the episode under way overwrites is left out of a full replay.
+        """
+        capacity, steps = self.us.shape[:2]
+        whole = jnp.minimum(self.added, capacity - 1)
+        index = jr.randint(key, (count,), 0, whole * steps + k)
+        # Counted from the episode under way backwards: the first k intervals are its own.
+        back = jnp.where(index < k, 0, 1 + (index - k) // steps)
+        interval = jnp.where(index < k, index, (index - k) % steps)
+        return (self.added - back) % capacity, interval
+
+

@@ -1,0 +1,71 @@
+"""Direct policy gradient through the true simulator (backpropagation through time).
+
+    θ ← θ - α ∇_θ J(θ),      x[t+1] = F(t, x[t], u[t]),      u[t] = π_θ(t, sg(x[t]))
+
+sg cuts the gradient through the state that the policy reads, the setting of Ma et al. (ICML 2024) for every method;
+`cut_feedback = False` is full backpropagation through time. Every differentiated step is charged as an environment step:
+a step of this method is one episode, and its gradient.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+
+from baselines.model_gradient import adam, warmup_episode
+from baselines.networks import MLP, FeedbackPolicy, Scales, policy_network
+from bench.method import AbstractMethod, Usage
+from bench.simulate import AbstractPolicy, rollout
+
+
+class SimulatorGradientState(eqx.Module):
+    net: MLP
+    scales: Scales
+    optimiser: optax.OptState
+
+
+class WithoutFeedbackGradient(AbstractPolicy):
+    """The same controls as another policy; the gradient does not see that they depend on the state."""
+
+    policy: FeedbackPolicy
+
+    def initial(self):
+        return self.policy.initial()
+
+    def __call__(self, t, x, carry):
+        return self.policy(t, jax.lax.stop_gradient(x), carry)
+
+
+class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
+    """One gradient step on one episode, from the task's start."""
+
+    cut_feedback: bool = True
+    warmup: int = 4  # episodes, from which the scales of the states are read
+    learning_rate: float = 1e-2
+    decay_steps: int = 46  # over which a cosine takes the rate to a tenth
+    width: int = 64
+
+    def usage(self, task):
+        return Usage(task.num_steps, env_grad_steps=task.num_steps, init_env_steps=self.warmup * task.num_steps)
+
+    def init(self, task, key):
+        warmup_key, net_key = jr.split(key)
+        batch = jax.vmap(lambda k: warmup_episode(task, k))(jr.split(warmup_key, self.warmup))
+        net = policy_network(task, self.width, len(task.controls), key=net_key)
+        scales = Scales.of(task, batch.xs, jnp.ones(self.warmup))
+        return SimulatorGradientState(net, scales, self._optimiser().init(net))
+
+    def step(self, task, state, key):
+        def loss(net):
+            policy = FeedbackPolicy(task, state.scales, net)
+            return rollout(task, WithoutFeedbackGradient(policy) if self.cut_feedback else policy, task.x0).cost
+
+        updates, optimiser = self._optimiser().update(jax.grad(loss)(state.net), state.optimiser)
+        return SimulatorGradientState(optax.apply_updates(state.net, updates), state.scales, optimiser)
+
+    def policy(self, task, state):
+        return FeedbackPolicy(task, state.scales, state.net)
+
+    def _optimiser(self):
+        return adam(self.learning_rate, self.decay_steps)

@@ -1,0 +1,236 @@
+"""The model classes of Ma, Ni, Gehring, D'Oro & Bacon (ICML 2024), side by side under one signature.
+
+    actions world model    x̂[t+1] = x[0] + σ g(x[0], u[0..t])            transformer, or a recurrent cell over the controls
+    history world model    x̂[t+1] = x̂[t] + σ_Δ g(x̂[0..t], u[0..t])       transformer; reads its own predictions when unrolled
+    one-step model         x̂[t+1] = x̂[t] + σ_Δ g(x̂[t], u[t])            MLP
+
+Unrolled, an actions model has no path from a late state to an early control through predicted states; the other two
+have. States and controls are in physical units on the outside; inside they are normalised, and σ, σ_Δ are the standard
+deviations of states and of their increments (`Scales`).
+"""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+from baselines.networks import MLP, CausalTransformer, Scales, scaled
+
+
+class AbstractWorldModel(eqx.Module):
+    """A model of a task's states given controls. `scales` are statistics, not parameters: training leaves them alone."""
+
+    scales: eqx.AbstractVar[Scales]
+
+    @abc.abstractmethod
+    def __call__(self, x0: Float[Array, " n"], us: Float[Array, "steps m"]) -> Float[Array, "steps n"]:
+        """The states after each control."""
+
+    @abc.abstractmethod
+    def residuals(self, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]) -> Float[Array, "steps n"]:
+        """Errors of what is fitted, in units of its spread, on a true trajectory."""
+
+    @abc.abstractmethod
+    def initial(self, x0: Float[Array, " n"], steps: int) -> Any:
+        """The carry from which `advance` decodes at most `steps` states one by one."""
+
+    @abc.abstractmethod
+    def advance(self, carry: Any, u: Float[Array, " m"]) -> tuple[Any, Float[Array, " n"]]:
+        """The state after one more control: equal to `__call__`, for policies that need a state before they act."""
+
+
+def unroll(
+    model: AbstractWorldModel, x0: Float[Array, " n"], us: Float[Array, "steps m"]
+) -> Float[Array, "steps n"]:
+    """The states after each control, decoded one by one."""
+    return jax.lax.scan(lambda carry, u: model.advance(carry, u), model.initial(x0, len(us)), us)[1]
+
+
+class ActionsTransformer(AbstractWorldModel):
+    """AWM: causal self-attention over the controls, each token joined by the first state."""
+
+    scales: Scales
+    net: CausalTransformer
+
+    def __init__(self, scales: Scales, *, width: int = 64, depth: int = 2, heads: int = 2, key: Key[Array, ""]):
+        n, m = len(scales.mean), len(scales.low)
+        self.scales, self.net = scales, CausalTransformer(n + m, n, width, depth, heads, key=key)
+
+    def __call__(self, x0, us):
+        return x0 + self.scales.std * self.net(self.scales.pair(jnp.broadcast_to(x0, (len(us), len(x0))), us))
+
+    def residuals(self, xs, us):
+        return (self(xs[0], us) - xs[1:]) / self.scales.std
+
+    def initial(self, x0, steps):
+        return x0, self.net.initial(steps)
+
+    def advance(self, carry, u):
+        x0, cache = carry
+        cache, offset = self.net.step(cache, self.scales.pair(x0, u))
+        return (x0, cache), x0 + self.scales.std * offset
+
+
+class AbstractCell(eqx.Module):
+    """A recurrent cell whose state may be more than what is read from it."""
+
+    @abc.abstractmethod
+    def __init__(self, inputs: int, width: int, *, key: Key[Array, ""]): ...
+
+    @abc.abstractmethod
+    def start(self, h: Float[Array, " width"]) -> Any:
+        """The state before the first input."""
+
+    @abc.abstractmethod
+    def __call__(self, u: Float[Array, " inputs"], state: Any) -> tuple[Any, Float[Array, " width"]]:
+        """The next state, and what is read from it."""
+
+
+class VanillaCell(AbstractCell):
+    """h' = tanh(W [u, h] + b) (Elman, 1990)."""
+
+    layer: eqx.nn.Linear
+
+    def __init__(self, inputs, width, *, key):
+        self.layer = eqx.nn.Linear(inputs + width, width, key=key)
+
+    def start(self, h):
+        return h
+
+    def __call__(self, u, state):
+        h = jnp.tanh(self.layer(jnp.concatenate([u, state])))
+        return h, h
+
+
+class GRUCell(AbstractCell):
+    """Gated recurrent unit (Cho et al., 2014)."""
+
+    cell: eqx.nn.GRUCell
+
+    def __init__(self, inputs, width, *, key):
+        self.cell = eqx.nn.GRUCell(inputs, width, key=key)
+
+    def start(self, h):
+        return h
+
+    def __call__(self, u, state):
+        h = self.cell(u, state)
+        return h, h
+
+
+class LSTMCell(AbstractCell):
+    """Long short-term memory (Hochreiter & Schmidhuber, 1997)."""
+
+    cell: eqx.nn.LSTMCell
+
+    def __init__(self, inputs, width, *, key):
+        self.cell = eqx.nn.LSTMCell(inputs, width, key=key)
+
+    def start(self, h):
+        return h, jnp.zeros_like(h)
+
+    def __call__(self, u, state):
+        state = self.cell(u, state)
+        return state, state[0]
+
+
+class ActionsRecurrent(AbstractWorldModel):
+    """AWM: a recurrent cell carried over the controls, its first state a function of x[0]."""
+
+    scales: Scales
+    start: eqx.nn.Linear
+    cell: AbstractCell
+    read: eqx.nn.Linear
+
+    def __init__(self, scales: Scales, *, cell: type[AbstractCell] = GRUCell, width: int = 64, key: Key[Array, ""]):
+        n, m = len(scales.mean), len(scales.low)
+        keys = jr.split(key, 3)
+        self.scales = scales
+        self.start = eqx.nn.Linear(n, width, key=keys[0])
+        self.cell = cell(m, width, key=keys[1])
+        self.read = scaled(eqx.nn.Linear(width, n, key=keys[2]), 0.1)
+
+    def __call__(self, x0, us):
+        return unroll(self, x0, us)
+
+    def residuals(self, xs, us):
+        return (self(xs[0], us) - xs[1:]) / self.scales.std
+
+    def initial(self, x0, steps):
+        return x0, self.cell.start(jnp.tanh(self.start(self.scales.state(x0))))
+
+    def advance(self, carry, u):
+        x0, state = carry
+        state, h = self.cell(self.scales.control(u), state)
+        return (x0, state), x0 + self.scales.std * self.read(h)
+
+
+class HistoryTransformer(AbstractWorldModel):
+    """HWM: causal self-attention over states and controls, fitted on true states, unrolled on its own predictions.
+
+    `cut_predictions` stops the gradient through the predicted states that the network reads: the paper's ablation, which
+    leaves only the direct paths from controls to increments.
+    """
+
+    scales: Scales
+    net: CausalTransformer
+    cut_predictions: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        scales: Scales,
+        *,
+        width: int = 64,
+        depth: int = 2,
+        heads: int = 2,
+        cut_predictions: bool = False,
+        key: Key[Array, ""],
+    ):
+        n, m = len(scales.mean), len(scales.low)
+        self.scales, self.net = scales, CausalTransformer(n + m, n, width, depth, heads, key=key)
+        self.cut_predictions = cut_predictions
+
+    def __call__(self, x0, us):
+        return unroll(self, x0, us)
+
+    def residuals(self, xs, us):
+        return self.net(self.scales.pair(xs[:-1], us)) - jnp.diff(xs, axis=0) / self.scales.increment_std
+
+    def initial(self, x0, steps):
+        return x0, self.net.initial(steps)
+
+    def advance(self, carry, u):
+        x, cache = carry
+        read = jax.lax.stop_gradient(x) if self.cut_predictions else x
+        cache, increment = self.net.step(cache, self.scales.pair(read, u))
+        x = x + self.scales.increment_std * increment
+        return (x, cache), x
+
+
+class OneStep(AbstractWorldModel):
+    """Markov model: an MLP on state increments."""
+
+    scales: Scales
+    net: MLP
+
+    def __init__(self, scales: Scales, *, width: int = 128, key: Key[Array, ""]):
+        n, m = len(scales.mean), len(scales.low)
+        self.scales, self.net = scales, MLP((n + m, width, width, n), key=key)
+
+    def __call__(self, x0, us):
+        return unroll(self, x0, us)
+
+    def residuals(self, xs, us):
+        predicted = jax.vmap(self.net)(self.scales.pair(xs[:-1], us))
+        return predicted - jnp.diff(xs, axis=0) / self.scales.increment_std
+
+    def initial(self, x0, steps):
+        return x0
+
+    def advance(self, carry, u):
+        x = carry + self.scales.increment_std * self.net(self.scales.pair(carry, u))
+        return x, x

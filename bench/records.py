@@ -1,0 +1,112 @@
+"""Run records: one JSON file per run (a seed of a method on a task), the facts that every view is made from. No JAX here."""
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+SCHEMA = 1
+Status = Literal["ok", "diverged", "failed"]
+
+
+class RecordError(ValueError):
+    """A file that is no record of this schema."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run. `cost` is the mean of the last five evaluations, None unless the status is "ok".
+
+    `curve` holds one entry per evaluation: env_steps, train_seconds, cost, end_error (None where not finite). `usage`
+    is what the run spent: env_steps, env_grad_steps, train_seconds and compile_seconds; the seconds are the wall time of
+    the block of seeds divided by their number. `settings` holds every field of the task, the method and the budget.
+    """
+
+    suite: str
+    task: str
+    horizon: float
+    num_steps: int
+    method: str
+    seed: int
+    status: Status
+    cost: float | None
+    curve: list[dict[str, float | None]]
+    usage: dict[str, float]
+    fingerprint: str
+    settings: dict[str, Any]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    schema: int = SCHEMA
+
+
+def final_cost(curve: list[dict[str, float | None]]) -> tuple[Status, float | None]:
+    """Status and cost of a finished curve: diverged if any evaluation was not finite, else the mean of the last five."""
+    costs = [point["cost"] for point in curve]
+    finite = [c for c in costs if c is not None and math.isfinite(c)]
+    if not costs or len(finite) < len(costs):
+        return "diverged", None
+    last = finite[-5:]
+    return "ok", math.fsum(last) / len(last)
+
+
+def record_path(folder: Path, record_key: dict[str, Any], seed: int) -> Path:
+    """Where the record of a run lives. The name carries a hash of all that defines the run, so that another setting never
+    overwrites it.
+
+    `record_key` has suite, task, method, fingerprint and settings.
+    """
+    digest = hashlib.sha256(json.dumps(record_key, sort_keys=True).encode()).hexdigest()[:8]
+    stem = "-".join(_plain(str(record_key[part])) for part in ("task", "method"))
+    return folder / "records" / f"{stem}-{digest}-seed{seed}.json"
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "_=." else "_" for c in name)[:80]
+
+
+def write(path: Path, record: RunRecord) -> None:
+    """Write a record so that the file is there whole or not at all, also after a crash. Raises OSError."""
+    write_atomically(path, json.dumps(asdict(record), allow_nan=False, indent=1) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Temporary file in the same folder, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> RunRecord:
+    """One record. Raises RecordError naming the file when it is truncated, garbled or of another schema."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["schema"] != SCHEMA:
+            raise RecordError(f"{path}: record schema {data['schema']}, this version reads {SCHEMA}.")
+        return RunRecord(**data)
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, RecordError):
+            raise
+        raise RecordError(f"{path}: not a run record ({error}). Move it away; `bench run` then makes it anew.") from error
+
+
+def read_all(folder: Path) -> Iterator[RunRecord | RecordError]:
+    """Every record under `folder`, in the order of file names; a RecordError in the place of an unreadable file."""
+    for path in sorted(folder.rglob("records/*.json")):
+        try:
+            yield read(path)
+        except RecordError as error:
+            yield error

@@ -1,0 +1,101 @@
+"""The only code that integrates a task.
+
+A control is held on each of H intervals; within one, a Diffrax solver takes a fixed number of its own steps on the state
+and on the cost J' = g(t, x, u), a quadrature state, so a cost is as accurate as its trajectory.
+"""
+
+import abc
+from typing import Any, TypeVar
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from tasks.base import AbstractTask, Scalar
+
+Carry = TypeVar("Carry")
+
+SOLVERS = {
+    "euler": diffrax.Euler,
+    "heun": diffrax.Heun,
+    "bosh3": diffrax.Bosh3,
+    "tsit5": diffrax.Tsit5,
+    "dopri8": diffrax.Dopri8,
+}
+
+
+class AbstractPolicy(eqx.Module):
+    """A feedback law u = π(t, x), with a carry for policies that remember; everything in physical units."""
+
+    @abc.abstractmethod
+    def initial(self) -> Any:
+        """The carry before the first interval; () for a memoryless policy."""
+
+    @abc.abstractmethod
+    def __call__(self, t: Scalar, x: Float[Array, " n"], carry: Any) -> tuple[Float[Array, " m"], Any]:
+        """The control for the interval that starts at time t in state x, and the next carry."""
+
+
+class Trajectory(eqx.Module):
+    """One episode. `costs` are the running costs of the intervals; `cost` is their sum plus the terminal cost."""
+
+    xs: Float[Array, "knots n"]
+    us: Float[Array, "steps m"]
+    costs: Float[Array, " steps"]
+    cost: Float[Array, ""]
+    end_error: Float[Array, ""]  # largest miss over the end-state targets, in units of the state's range; 0 without any
+
+
+def transition(
+    task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]
+) -> tuple[Float[Array, " n"], Float[Array, ""]]:
+    """(state at t + dt, running cost over the interval) with u, in bounds, held."""
+    solver = SOLVERS[task.solver]()
+    # The control jumps between intervals, so the solver starts afresh in each: a stage kept from the last one is stale.
+    term = diffrax.ODETerm(lambda s, y, _: (task.vector_field(s, y[0], u), task.running_cost(s, y[0], u)))
+    h = task.dt / task.substeps
+    y = (x, jnp.zeros((), x.dtype))
+    state = solver.init(term, t, t + h, y, None)
+    for i in range(task.substeps):  # two or three at most: unrolled, XLA fuses them
+        y, _, _, state, _ = solver.step(term, t + i * h, t + (i + 1) * h, y, None, state, made_jump=False)
+    return y
+
+
+def rollout(task: AbstractTask, policy: AbstractPolicy, x0: Float[Array, " n"]) -> Trajectory:
+    """One episode of `policy` from x0. Controls are clipped to the bounds, so that no method can leave them."""
+    return _scan(task, lambda t, x, carry, _: policy(t, x, carry), policy.initial(), x0, None)
+
+
+def open_loop(task: AbstractTask, us: Float[Array, "steps m"], x0: Float[Array, " n"]) -> Trajectory:
+    """One episode of a control sequence, clipped to the bounds."""
+    return _scan(task, lambda t, x, carry, u: (u, carry), (), x0, us)
+
+
+def end_error(task: AbstractTask, x: Float[Array, " n"]) -> Float[Array, ""]:
+    """Largest miss of the end state x over the targets, in units of the state's range (targets are finite only there)."""
+    misses = [jnp.abs(x[i] - s.target) / (s.high - s.low) for i, s in enumerate(task.states) if s.target == s.target]
+    return jnp.max(jnp.stack(misses)) if misses else jnp.zeros((), x.dtype)
+
+
+def _scan(task, act, carry, x0, us) -> Trajectory:
+    def interval(loop, inputs):
+        x, carry = loop
+        k, u = inputs
+        t = k * jnp.asarray(task.dt, x0.dtype)
+        u, carry = act(t, x, carry, u)
+        u = clip(task, u)
+        x_next, cost = transition(task, t, x, u)
+        return (x_next, carry), (x_next, u, cost)
+
+    inputs = (jnp.arange(task.num_steps), us)
+    (x, _), (xs, us, costs) = jax.lax.scan(interval, (x0, carry), inputs)
+    cost = jnp.sum(costs) + task.terminal_cost(x)
+    return Trajectory(jnp.concatenate([x0[None], xs]), us, costs, cost, end_error(task, x))
+
+
+def clip(task: AbstractTask, u: Float[Array, " m"]) -> Float[Array, " m"]:
+    """u moved into the bounds. On a bound the derivative is 1 (jnp.clip's is 1/2), so optima there have true gradients."""
+    low, high = (jnp.asarray(b, u.dtype) for b in task.bounds)
+    return jnp.where(u < low, low, jnp.where(u > high, high, u))

@@ -1,0 +1,84 @@
+"""The one training loop, and the only place that compiles.
+
+Chunks of training are timed; the evaluations between them, and compilation, are not part of that time. All seeds of a
+block advance together under vmap. A step's key is its seed's key folded with the step's index, so a run does not depend
+on where the chunks end.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Float
+
+from bench.budget import Budget
+from bench.method import AbstractMethod
+from bench.simulate import rollout
+from tasks.base import AbstractTask
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One point of the learning curves of a block of seeds, scored on the true simulator from the task's start."""
+
+    share: float  # of the budget's steps that are done, 0 to 1
+    env_steps: int  # spent so far, by each seed
+    env_grad_steps: int
+    train_seconds: float  # wall time of the block so far, without compilation and evaluation
+    compile_seconds: float
+    cost: Float[np.ndarray, " seeds"]
+    end_error: Float[np.ndarray, " seeds"]
+
+
+def train(task: AbstractTask, method: AbstractMethod, budget: Budget, seeds: tuple[int, ...]) -> Iterator[Evaluation]:
+    """Train `method` on `task` once per seed; yields an evaluation at each of the budget's evaluation points."""
+    usage = method.usage(task)
+    points = budget.evaluation_points(usage)
+
+    def init(keys):
+        return jax.vmap(lambda key: method.init(task, key))(keys)
+
+    def chunk(state, keys, start, stop):
+        def one(i, state):
+            return jax.vmap(lambda s, key: method.step(task, s, jr.fold_in(key, i)))(state, keys)
+
+        return jax.lax.fori_loop(start, stop, one, state)  # bounds are data: one program serves chunks of any length
+
+    def evaluate(state):
+        trajectory = jax.vmap(lambda s: rollout(task, method.policy(task, s), task.x0))(state)
+        return trajectory.cost, trajectory.end_error
+
+    init_keys, step_keys = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
+    bounds = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+    began = time.perf_counter()
+    init_compiled = jax.jit(init).lower(init_keys).compile()
+    state_shape = jax.eval_shape(init, init_keys)
+    chunk_compiled = jax.jit(chunk, donate_argnums=0).lower(state_shape, step_keys, *bounds).compile() if points[1:] else None
+    evaluate_compiled = jax.jit(evaluate).lower(state_shape).compile()
+    compile_seconds = time.perf_counter() - began
+
+    began = time.perf_counter()
+    state = jax.block_until_ready(init_compiled(init_keys))
+    train_seconds = time.perf_counter() - began
+    done = 0
+    for point in points:
+        if chunk_compiled is not None and point > done:
+            began = time.perf_counter()
+            state = chunk_compiled(state, step_keys, jnp.asarray(done, jnp.int32), jnp.asarray(point, jnp.int32))
+            jax.block_until_ready(state)
+            train_seconds += time.perf_counter() - began
+            done = point
+        cost, end_error = evaluate_compiled(state)
+        yield Evaluation(
+            share=point / points[-1] if points[-1] else 1.0,
+            env_steps=usage.init_env_steps + point * usage.env_steps,
+            env_grad_steps=point * usage.env_grad_steps,
+            train_seconds=train_seconds,
+            compile_seconds=compile_seconds,
+            cost=np.asarray(cost, np.float64),
+            end_error=np.asarray(end_error, np.float64),
+        )

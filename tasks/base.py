@@ -1,0 +1,96 @@
+"""What a task is: an optimal-control problem in Bolza form, as mathematics only.
+
+    min over u   J = ∫₀ᵀ g(t, x, u) dt + Φ(x(T))     s.t.   x' = f(t, x, u),   x(0) = x₀,   low <= u <= high
+
+A task states f, g and Φ and the grid on which controls are held; `bench.simulate` integrates it. Physical constants are
+float fields, so `TASKS[name](r=0.4, num_steps=200)` is another instance of the same problem.
+"""
+
+import abc
+import math
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+Scalar = Float[Array, ""] | float  # a time: traced inside a rollout, a plain number in a notebook
+
+
+class StateVar(NamedTuple):
+    """A state component: start value, the range used for scaling and plots (not a constraint), target (nan = free)."""
+
+    name: str
+    start: float
+    low: float = -math.inf
+    high: float = math.inf
+    target: float = math.nan
+    unit: str = "1"
+
+
+class ControlVar(NamedTuple):
+    """A control component and its bounds, which must be finite: policies are squashed into them."""
+
+    name: str
+    low: float
+    high: float
+    unit: str = "1"
+
+
+class AbstractTask(eqx.Module):
+    """An optimal-control problem. Final classes are tasks; their fields are constants, the grid, and the integrator."""
+
+    states: eqx.AbstractClassVar[tuple[StateVar, ...]]
+    controls: eqx.AbstractClassVar[tuple[ControlVar, ...]]
+    horizon: eqx.AbstractVar[float]  # T, in the problem's own unit of time
+    num_steps: eqx.AbstractVar[int]  # H: each control is held for horizon / num_steps
+    solver: eqx.AbstractVar[str]  # a name in bench.simulate.SOLVERS
+    substeps: eqx.AbstractVar[int]  # solver steps per held control
+
+    @abc.abstractmethod
+    def vector_field(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, " n"]:
+        """f(t, x, u), in state units per unit of time."""
+
+    @abc.abstractmethod
+    def running_cost(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, ""]:
+        """g(t, x, u), per unit of time."""
+
+    @abc.abstractmethod
+    def terminal_cost(self, x: Float[Array, " n"]) -> Float[Array, ""]:
+        """Φ(x(T)); zero for a problem without one."""
+
+    def __check_init__(self):
+        name = type(self).__name__
+        for control in self.controls:
+            if not (math.isfinite(control.low) and math.isfinite(control.high) and control.low < control.high):
+                raise ValueError(
+                    f"{name}: control '{control.name}' needs finite bounds low < high, got [{control.low}, "
+                    f"{control.high}]. Policies are squashed into the bounds: give the largest useful control."
+                )
+        for state in self.states:
+            if not math.isnan(state.target) and not math.isfinite(state.high - state.low):
+                raise ValueError(
+                    f"{name}: state '{state.name}' has a target, so it needs a finite range, got [{state.low}, "
+                    f"{state.high}]. The miss is measured in units of the range."
+                )
+        if not (math.isfinite(self.horizon) and self.horizon > 0):
+            raise ValueError(f"{name}: horizon must be a positive number, got {self.horizon}.")
+        for field in ("num_steps", "substeps"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{name}: {field} must be at least 1, got {getattr(self, field)}.")
+
+    @property
+    def dt(self) -> float:
+        """Length of one control interval, horizon / num_steps."""
+        return self.horizon / self.num_steps
+
+    @property
+    def x0(self) -> Float[Array, " n"]:
+        """The start state, in physical units."""
+        return jnp.array([s.start for s in self.states])
+
+    @property
+    def bounds(self) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+        """(low, high) of the controls, in physical units."""
+        return np.array([c.low for c in self.controls]), np.array([c.high for c in self.controls])

@@ -1,0 +1,34 @@
+"""Bioreactor: feed u bacteria x that degrade a contaminant, at a price for the nutrient.
+
+    min  ∫₀ᵀ -K x + u dt      x' = G u x - D x²,   x(0) = 0.5,   0 <= u <= 1,   T = 2
+
+With the defaults never feeding is optimal: x(t) = 1 / (2 + t), so J = -2 ln 2. A constant control cannot be beaten here.
+
+Source: Lenhart & Workman, *Optimal Control Applied to Biological Models* (Chapman & Hall/CRC, 2007),
+ch. 19, lab 12 (a maximum there); Heinricher, Lenhart & Solomon, Natural Resource Modeling 9 (1995) 61-80.
+"""
+
+import jax.numpy as jnp
+
+from tasks.base import AbstractTask, ControlVar, StateVar
+
+
+class Bioreactor(AbstractTask):
+    states = (StateVar("bacteria", 0.5, 0.0, 1.0),)
+    controls = (ControlVar("nutrient", 0.0, 1.0),)
+    K: float = 2.0  # value of the degraded contaminant
+    G: float = 1.0  # growth rate
+    D: float = 1.0  # death rate
+    horizon: float = 2.0
+    num_steps: int = 100
+    solver: str = "tsit5"
+    substeps: int = 1
+
+    def vector_field(self, t, x, u):
+        return self.G * u * x - self.D * x**2
+
+    def running_cost(self, t, x, u):
+        return -self.K * x[0] + u[0]
+
+    def terminal_cost(self, x):
+        return jnp.zeros_like(x[0])

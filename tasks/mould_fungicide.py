@@ -1,0 +1,32 @@
+"""Mould and fungicide: spray at rate u against a mould of concentration x that grows towards M.
+
+    min  ∫₀ᵀ A x² + u² dt      x' = r (M - x) - u x,   x(0) = 1,   0 <= u <= 5,   T = 5 days
+
+Source: Lenhart & Workman, *Optimal Control Applied to Biological Models* (Chapman & Hall/CRC, 2007),
+ch. 6, lab 2 (with A = 1 in the book; the Myriad package's default is A = 10, which we keep).
+"""
+
+import jax.numpy as jnp
+
+from tasks.base import AbstractTask, ControlVar, StateVar
+
+
+class MouldFungicide(AbstractTask):
+    states = (StateVar("mould", 1.0, 0.0, 5.0),)
+    controls = (ControlVar("fungicide", 0.0, 5.0, "1/day"),)
+    r: float = 0.3  # growth rate, 1/day
+    M: float = 10.0  # concentration at which growth stops
+    A: float = 10.0  # price of the mould
+    horizon: float = 5.0
+    num_steps: int = 100
+    solver: str = "tsit5"
+    substeps: int = 1
+
+    def vector_field(self, t, x, u):
+        return self.r * (self.M - x) - u * x
+
+    def running_cost(self, t, x, u):
+        return self.A * x[0] ** 2 + u[0] ** 2
+
+    def terminal_cost(self, x):
+        return jnp.zeros_like(x[0])
