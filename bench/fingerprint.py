@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tasks.base import AbstractTask
+from tasks.base import AbstractHybridTask, AbstractTask
 
 
 def fingerprint(task: AbstractTask) -> str:
-    """Twelve hex digits of a hash over the field values, the variables, and f, g and Φ at 8 fixed points.
+    """Twelve hex digits of a hash over the field values, the variables, and f, g, Φ and the reset at 8 fixed points.
 
     Evaluated in float64 whatever the precision in use, to 10 digits. A field that is no plain value counts by its repr.
     """
@@ -38,5 +38,7 @@ def _points(task):
 
 def _digits(task, t, x, u):
     x, u = jnp.asarray(x), jnp.asarray(u)
-    parts = (task.vector_field(t, x, u), task.running_cost(t, x, u), task.terminal_cost(x))
+    parts = [task.vector_field(t, x, u), task.running_cost(t, x, u), task.terminal_cost(x)]
+    if isinstance(task, AbstractHybridTask):
+        parts.append(task.jump(t, x, u))
     return [f"{value:.9e}" for part in parts for value in np.atleast_1d(np.asarray(part))]

@@ -4,6 +4,7 @@ They are kept by the task's fingerprint, in the package's `tasks/references.toml
 or a user's task, in a file beside a run's records. Reading needs no JAX, so reports start fast.
 """
 
+import json
 import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,13 +57,11 @@ def read(path: Path) -> dict[str, Reference]:
 
 def write(path: Path, references: dict[str, Reference]) -> None:
     """Write references atomically, sorted by task and grid."""
-    import tomli_w
-
     entries = sorted(references.values(), key=lambda r: (r.task, r.horizon, r.num_steps))
-    text = tomli_w.dumps({"reference": [asdict(entry) for entry in entries]}, indent=0)
-    head = "# Made by `python -m bench reference`; do not edit.\n\n"
-    # One interval's controls to a line, not one number: the file stays readable as a difference.
-    write_atomically(path, head + text.replace("[\n[\n", "[[").replace("\n],\n[\n", "], [").replace(",\n]", "]"))
+    # A JSON string, finite number or array is one of TOML too.
+    blocks = ["\n".join(f"{key} = {json.dumps(value)}" for key, value in asdict(entry).items()) for entry in entries]
+    head = "# Made by `python -m bench reference`; do not edit.\n"
+    write_atomically(path, head + "".join(f"\n[[reference]]\n{block}\n" for block in blocks))
 
 
 def add_source(path: Path) -> None:

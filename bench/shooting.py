@@ -36,7 +36,7 @@ def find(name: str, task: AbstractTask) -> Reference:
         starts = [np.broadcast_to(floor_v, shape), *_sequences(shape)]
         results = [sequence(v.ravel()) for v in starts]
         best, v, gradient = min(results, key=lambda found: found[0])
-    controls = (low + (high - low) * v.reshape(shape)).tolist()
+    controls = [[float(f"{u:.10g}") for u in row] for row in low + (high - low) * v.reshape(shape)]
     headroom = floor - best if floor - best > 1e-9 else max(abs(best), 1e-9)
     reached = sum(found[0] - best < 1e-6 * max(abs(best), headroom) for found in results)
     return Reference(

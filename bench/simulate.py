@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from tasks.base import AbstractTask, Scalar
+from tasks.base import AbstractHybridTask, AbstractTask, Scalar
 
 Carry = TypeVar("Carry")
 
@@ -60,7 +60,10 @@ def transition(
     state = solver.init(term, t, t + h, y, None)
     for i in range(task.substeps):  # two or three at most: unrolled, XLA fuses them
         y, _, _, state, _ = solver.step(term, t + i * h, t + (i + 1) * h, y, None, state, made_jump=False)
-    return y
+    x, cost = y
+    if isinstance(task, AbstractHybridTask):
+        x = task.jump(t + task.dt, x, u)
+    return x, cost
 
 
 def rollout(task: AbstractTask, policy: AbstractPolicy, x0: Float[Array, " n"]) -> Trajectory:

@@ -94,3 +94,11 @@ class AbstractTask(eqx.Module):
     def bounds(self) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
         """(low, high) of the controls, in physical units."""
         return np.array([c.low for c in self.controls]), np.array([c.high for c in self.controls])
+
+
+class AbstractHybridTask(AbstractTask):
+    """A task whose state also jumps: x ← jump(t, x, u) at the end t of every control interval."""
+
+    @abc.abstractmethod
+    def jump(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, " n"]:
+        """The state after the reset at time t, the end of the interval on which u was held."""
