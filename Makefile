@@ -1,0 +1,23 @@
+# `make run` and `make test` do all set-up themselves; `make install` does nothing when .venv is up to date.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test install lint
+
+run: install
+	$(BIN)/python -m bench run smoke
+
+test: install lint
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

@@ -1,0 +1,11 @@
+"""Shared fixtures. Tests walk the tables, so a new task or method is tested without editing a test."""
+
+import jax
+import pytest
+
+
+@pytest.fixture
+def x64():
+    """Float64 for one test, whatever the default is."""
+    with jax.enable_x64(True):
+        yield
