@@ -1,10 +1,11 @@
 """Backpropagation-based policy optimisation through a learned world model (Ma et al., ICML 2024, algorithm 1).
 
-Repeat: collect episodes with the policy π_θ plus noise; fit the model x̂[1..H] = g(x[0], u[0..H-1]) on the replay; descend
+Repeat: collect episodes with the policy π_θ plus noise; fit the model x̂[1..H] = g(x[0], u[0..H-1]) on the replay; and
+descend
 
     J(θ) = Σ_t ½ Δt (g(t, x̂[t], u[t]) + g(t + Δt, x̂[t+1], u[t])) + Φ(x̂[H]),      u[t] = π_θ(t, sg(s[t]))
 
-by differentiating through the model. sg cuts the gradient through the state s[t] that the policy reads (`cut_feedback`).
+by differentiating through the model. sg cuts the gradient through the state that the policy reads (`cut_feedback`).
 With the cut, all controls are computed at once from fixed states and one call of the model predicts all states: for an
 actions world model neither pass is sequential, and the gradient is exact. The states come from
 
@@ -24,11 +25,18 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Key
 
-from baselines.networks import MLP, FeedbackPolicy, Perturbed, Scales, from_unit, ou_noise, policy_network
+from baselines.exploration import Perturbed, ou_noise, warmup_episode
+from baselines.networks import (
+    MLP,
+    FeedbackPolicy,
+    Scales,
+    adam,
+    policy_network,
+)
 from baselines.replay import Replay
 from baselines.world_models import AbstractWorldModel
 from bench.method import AbstractMethod, Usage
-from bench.simulate import Trajectory, clip, open_loop, rollout
+from bench.simulate import clip, rollout
 from tasks.base import AbstractTask
 
 
@@ -74,8 +82,8 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
         return ModelGradientState(
             net,
             model,
-            self._net_optimiser().init(net),
-            self._model_optimiser().init(model),
+            self._net_optimiser().init(eqx.filter(net, eqx.is_array)),
+            self._model_optimiser().init(eqx.filter(model, eqx.is_array)),
             replay,
             jnp.std(batch.cost) + 1e-6 * jnp.abs(jnp.mean(batch.cost)) + 1e-12,
         )
@@ -119,7 +127,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
                 ]
             )
             updates, optimiser_state = optimiser.update(jax.grad(loss)(model, rows), optimiser_state)
-            return (optax.apply_updates(model, updates), optimiser_state), None
+            return (eqx.apply_updates(model, updates), optimiser_state), None
 
         return jax.lax.scan(update, (model, optimiser_state), jr.split(key, self.model_updates))[0]
 
@@ -137,7 +145,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
             rows = replay.sample(rows_key, self.policy_batch, newest=self.recent * self.episodes)
             gradient = jax.grad(loss)(net, rows, jr.split(noise_key, self.policy_batch))
             updates, optimiser_state = optimiser.update(gradient, optimiser_state)
-            return (optax.apply_updates(net, updates), optimiser_state), None
+            return (eqx.apply_updates(net, updates), optimiser_state), None
 
         return jax.lax.scan(update, (state.net, state.net_optimiser), jr.split(key, self.policy_updates))[0]
 
@@ -150,7 +158,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
         us: Float[Array, "steps m"],
         key: Key[Array, ""],
     ) -> Float[Array, ""]:
-        """J of the policy in the model, from the start of a real trajectory (xs, us); noise is added to the controls."""
+        """J of the policy plus noise in the model, from the start of a real trajectory (xs, us)."""
         ts = task.dt * jnp.arange(task.num_steps)
         noise = self.imagined_noise * ou_noise(task, key) * (model.scales.high - model.scales.low) / 2
 
@@ -181,25 +189,9 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
         return adam(self.model_learning_rate, self.decay_steps * self.model_updates)
 
 
-def warmup_episode(task: AbstractTask, key: Key[Array, ""]) -> Trajectory:
-    """An episode of a random constant control plus Ornstein-Uhlenbeck noise of half the size of the range's half."""
-    level_key, noise_key = jr.split(key)
-    level = jr.uniform(level_key, (len(task.controls),), minval=-1.0, maxval=1.0)
-    return open_loop(task, from_unit(task, level + 0.5 * ou_noise(task, noise_key)), task.x0)
-
-
-def trapezoid_cost(
-    task: AbstractTask, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]
-) -> Float[Array, ""]:
+def trapezoid_cost(task: AbstractTask, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]) -> Float[Array, ""]:
     """J of predicted states at the knots, by the trapezoid rule on each interval with its control held."""
     ts = task.dt * jnp.arange(task.num_steps)
     left = jax.vmap(task.running_cost)(ts, xs[:-1], us)
     right = jax.vmap(task.running_cost)(ts + task.dt, xs[1:], us)
     return task.dt * jnp.sum(left + right) / 2 + task.terminal_cost(xs[-1])
-
-
-def adam(learning_rate: float, decay_updates: int) -> optax.GradientTransformation:
-    """Adam with gradients clipped to norm 1 and a cosine to a tenth of the rate; skips (and counts) non-finite gradients."""
-    schedule = optax.cosine_decay_schedule(learning_rate, decay_updates, alpha=0.1)
-    chain = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-    return optax.apply_if_finite(chain, max_consecutive_errors=jnp.iinfo(jnp.int32).max)

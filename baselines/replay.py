@@ -70,7 +70,7 @@ class Replay(eqx.Module):
     def sample_intervals(
         self, key: Key[Array, ""], count: int, k: Int[Array, ""]
     ) -> tuple[Int[Array, " count"], Int[Array, " count"]]:
-        """(rows, intervals) of `count` intervals, uniform over all that are stored, the k of the episode under way included.
+        """(rows, intervals) of `count` intervals, uniform over all that are stored and the k of the episode under way.
 
         The row that the episode under way overwrites is left out of a full replay.
         """
@@ -81,5 +81,3 @@ class Replay(eqx.Module):
         back = jnp.where(index < k, 0, 1 + (index - k) // steps)
         interval = jnp.where(index < k, index, (index - k) % steps)
         return (self.added - back) % capacity, interval
-
-

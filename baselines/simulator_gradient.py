@@ -3,8 +3,8 @@
     θ ← θ - α ∇_θ J(θ),      x[t+1] = F(t, x[t], u[t]),      u[t] = π_θ(t, sg(x[t]))
 
 sg cuts the gradient through the state that the policy reads, the setting of Ma et al. (ICML 2024) for every method;
-`cut_feedback = False` is full backpropagation through time. Every differentiated step is charged as an environment step:
-a step of this method is one episode, and its gradient.
+`cut_feedback = False` is full backpropagation through time. Every differentiated step is charged as an environment
+step: a step of this method is one episode, and its gradient.
 """
 
 import equinox as eqx
@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import jax.random as jr
 import optax
 
-from baselines.model_gradient import adam, warmup_episode
-from baselines.networks import MLP, FeedbackPolicy, Scales, policy_network
+from baselines.exploration import warmup_episode
+from baselines.networks import MLP, FeedbackPolicy, Scales, adam, policy_network
 from bench.method import AbstractMethod, Usage
 from bench.simulate import AbstractPolicy, rollout
 
@@ -54,7 +54,7 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
         batch = jax.vmap(lambda k: warmup_episode(task, k))(jr.split(warmup_key, self.warmup))
         net = policy_network(task, self.width, len(task.controls), key=net_key)
         scales = Scales.of(task, batch.xs, jnp.ones(self.warmup))
-        return SimulatorGradientState(net, scales, self._optimiser().init(net))
+        return SimulatorGradientState(net, scales, self._optimiser().init(eqx.filter(net, eqx.is_array)))
 
     def step(self, task, state, key):
         def loss(net):
@@ -62,7 +62,7 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
             return rollout(task, WithoutFeedbackGradient(policy) if self.cut_feedback else policy, task.x0).cost
 
         updates, optimiser = self._optimiser().update(jax.grad(loss)(state.net), state.optimiser)
-        return SimulatorGradientState(optax.apply_updates(state.net, updates), state.scales, optimiser)
+        return SimulatorGradientState(eqx.apply_updates(state.net, updates), state.scales, optimiser)
 
     def policy(self, task, state):
         return FeedbackPolicy(task, state.scales, state.net)

@@ -1,8 +1,8 @@
 """The model classes of Ma, Ni, Gehring, D'Oro & Bacon (ICML 2024), side by side under one signature.
 
-    actions world model    x̂[t+1] = x[0] + σ g(x[0], u[0..t])            transformer, or a recurrent cell over the controls
-    history world model    x̂[t+1] = x̂[t] + σ_Δ g(x̂[0..t], u[0..t])       transformer; reads its own predictions when unrolled
-    one-step model         x̂[t+1] = x̂[t] + σ_Δ g(x̂[t], u[t])            MLP
+    actions world model   x̂[t+1] = x[0] + σ g(x[0], u[0..t])          transformer, or a recurrent cell over the controls
+    history world model   x̂[t+1] = x̂[t] + σ_Δ g(x̂[0..t], u[0..t])     transformer; unrolled, it reads its predictions
+    one-step model        x̂[t+1] = x̂[t] + σ_Δ g(x̂[t], u[t])           MLP
 
 Unrolled, an actions model has no path from a late state to an early control through predicted states; the other two
 have. States and controls are in physical units on the outside; inside they are normalised, and σ, σ_Δ are the standard
@@ -18,11 +18,12 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from baselines.networks import MLP, CausalTransformer, Scales, scaled
+from baselines.attention import CausalTransformer
+from baselines.networks import MLP, Scales, scaled
 
 
 class AbstractWorldModel(eqx.Module):
-    """A model of a task's states given controls. `scales` are statistics, not parameters: training leaves them alone."""
+    """A model of a task's states given controls. Training leaves `scales` alone: they are statistics."""
 
     scales: eqx.AbstractVar[Scales]
 
@@ -43,9 +44,7 @@ class AbstractWorldModel(eqx.Module):
         """The state after one more control: equal to `__call__`, for policies that need a state before they act."""
 
 
-def unroll(
-    model: AbstractWorldModel, x0: Float[Array, " n"], us: Float[Array, "steps m"]
-) -> Float[Array, "steps n"]:
+def unroll(model: AbstractWorldModel, x0: Float[Array, " n"], us: Float[Array, "steps m"]) -> Float[Array, "steps n"]:
     """The states after each control, decoded one by one."""
     return jax.lax.scan(lambda carry, u: model.advance(carry, u), model.initial(x0, len(us)), us)[1]
 
@@ -172,8 +171,8 @@ class ActionsRecurrent(AbstractWorldModel):
 class HistoryTransformer(AbstractWorldModel):
     """HWM: causal self-attention over states and controls, fitted on true states, unrolled on its own predictions.
 
-    `cut_predictions` stops the gradient through the predicted states that the network reads: the paper's ablation, which
-    leaves only the direct paths from controls to increments.
+    `cut_predictions` stops the gradient through the predicted states that the network reads: the paper's ablation,
+    which leaves only the direct paths from controls to increments.
     """
 
     scales: Scales

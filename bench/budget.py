@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.errors import UsageError
+
 if TYPE_CHECKING:
     from bench.method import Usage
 
 
-class BudgetError(ValueError):
+class BudgetError(UsageError):
     """The budget does not pay for a single step of a method."""
 
 
@@ -42,6 +44,6 @@ class Budget:
         return steps
 
     def evaluation_points(self, usage: Usage) -> list[int]:
-        """Method steps after which the policy is evaluated: 0, the last, and `evals - 1` evenly between (fewer if short)."""
+        """Method steps after which the policy is evaluated: 0, the last, and `evals - 1` between, evenly."""
         steps = self.steps(usage)
         return sorted({round(i * steps / self.evals) for i in range(self.evals + 1)})

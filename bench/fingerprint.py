@@ -1,4 +1,4 @@
-"""An identity for a task's mathematics: it changes when f, g, Φ, a constant or the grid does, not when a comment does."""
+"""An identity for a task's mathematics: it changes when f, g, Φ, a constant or the grid does, not with a comment."""
 
 import dataclasses
 import hashlib

@@ -1,7 +1,7 @@
 """The contract between a learning method and the harness.
 
-A method declares what it computes and what it spends; the harness loops, counts, times, seeds and stores. Inside a method
-there is no loop over its budget, no clock, no seed and no file.
+A method declares what it computes and what it spends; the harness loops, counts, times, seeds and stores. Inside a
+method there is no loop over its budget, no clock, no seed and no file.
 """
 
 import abc
@@ -37,7 +37,7 @@ class AbstractMethod(eqx.Module, Generic[State]):
 
     @abc.abstractmethod
     def usage(self, task: AbstractTask) -> Usage:
-        """What `init` and one `step` spend on `task`. Zero `env_steps`: nothing is learned, `init` is evaluated once."""
+        """What `init` and one `step` spend on `task`. Zero `env_steps`: nothing is learned."""
 
     @abc.abstractmethod
     def init(self, task: AbstractTask, key: Key[Array, ""]) -> State:

@@ -1,4 +1,4 @@
-"""Run records: one JSON file per run (a seed of a method on a task), the facts that every view is made from. No JAX here."""
+"""Run records: one JSON file per run (a seed of a method on a task), the facts that every view is made of. No JAX."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ class RunRecord:
     """One run. `cost` is the mean of the last five evaluations, None unless the status is "ok".
 
     `curve` holds one entry per evaluation: env_steps, train_seconds, cost, end_error (None where not finite). `usage`
-    is what the run spent: env_steps, env_grad_steps, train_seconds and compile_seconds; the seconds are the wall time of
+    is what the run spent: env_steps, env_grad_steps, train_seconds and compile_seconds; seconds are the wall time of
     the block of seeds divided by their number. `settings` holds every field of the task, the method and the budget.
     """
 
@@ -45,7 +45,7 @@ class RunRecord:
 
 
 def final_cost(curve: list[dict[str, float | None]]) -> tuple[Status, float | None]:
-    """Status and cost of a finished curve: diverged if any evaluation was not finite, else the mean of the last five."""
+    """Status and cost of a finished curve: diverged if any evaluation is not finite, else the mean of the last five."""
     costs = [point["cost"] for point in curve]
     finite = [c for c in costs if c is not None and math.isfinite(c)]
     if not costs or len(finite) < len(costs):
@@ -55,8 +55,8 @@ def final_cost(curve: list[dict[str, float | None]]) -> tuple[Status, float | No
 
 
 def record_path(folder: Path, record_key: dict[str, Any], seed: int) -> Path:
-    """Where the record of a run lives. The name carries a hash of all that defines the run, so that another setting never
-    overwrites it.
+    """Where the record of a run lives. The name carries a hash of all that defines the run, so that another setting
+    never overwrites it.
 
     `record_key` has suite, task, method, fingerprint and settings.
     """
@@ -100,7 +100,9 @@ def read(path: Path) -> RunRecord:
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, RecordError):
             raise
-        raise RecordError(f"{path}: not a run record ({error}). Move it away; `bench run` then makes it anew.") from error
+        raise RecordError(
+            f"{path}: not a run record ({error}). Move it away; `bench run` then makes it anew."
+        ) from error
 
 
 def read_all(folder: Path) -> Iterator[RunRecord | RecordError]:

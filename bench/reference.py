@@ -23,9 +23,9 @@ _sources: list[Path] = [PACKAGE]
 class Reference:
     """Floor and best known cost of one task on one grid, with how they were found.
 
-    `residual` is the norm of the projected gradient at `controls`, with controls in units of their range and the cost in
-    units of its headroom (of its size, where there is none): 0 at a first-order point. `grade` is A (closed form), B (two
-    independent routes agree) or C (best known).
+    `residual` is the norm of the projected gradient at `controls`, with controls in units of their range and the cost
+    in units of its headroom (of its size, where there is none): 0 at a first-order point. `grade` is A (closed form), B
+    (two independent routes agree) or C (best known).
     """
 
     task: str

@@ -2,8 +2,8 @@
 
     min over u in [low, high]^H   J(u) = cost of open_loop(task, u, x0)
 
-Float64, gradients by reverse mode, L-BFGS-B (Byrd, Lu, Nocedal & Zhu, 1995; SciPy), from several starts: the best constant,
-constants at the middle and near both bounds, bang-bang switches between the bounds at several times, and smooth random
+Float64, gradients by reverse mode, L-BFGS-B (Byrd, Lu, Nocedal & Zhu, 1995; SciPy), from several starts: the best
+constant, constants at the middle and near both bounds, switches between the bounds at several times, and smooth random
 sequences. Every value is the cost of a feasible control sequence, so an upper bound of the true minimum.
 """
 

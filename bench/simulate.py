@@ -1,7 +1,7 @@
 """The only code that integrates a task.
 
-A control is held on each of H intervals; within one, a Diffrax solver takes a fixed number of its own steps on the state
-and on the cost J' = g(t, x, u), a quadrature state, so a cost is as accurate as its trajectory.
+A control is held on each of H intervals; within one, a Diffrax solver takes a fixed number of its own steps on the
+state and on the cost J' = g(t, x, u), a quadrature state, so a cost is as accurate as its trajectory.
 """
 
 import abc
@@ -52,9 +52,13 @@ def transition(
     task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]
 ) -> tuple[Float[Array, " n"], Float[Array, ""]]:
     """(state at t + dt, running cost over the interval) with u, in bounds, held."""
+
+    def right_hand_side(s, y, _):
+        return task.vector_field(s, y[0], u), task.running_cost(s, y[0], u)
+
     solver = SOLVERS[task.solver]()
     # The control jumps between intervals, so the solver starts afresh in each: a stage kept from the last one is stale.
-    term = diffrax.ODETerm(lambda s, y, _: (task.vector_field(s, y[0], u), task.running_cost(s, y[0], u)))
+    term = diffrax.ODETerm(right_hand_side)
     h = task.dt / task.substeps
     y = (x, jnp.zeros((), x.dtype))
     state = solver.init(term, t, t + h, y, None)
@@ -77,7 +81,7 @@ def open_loop(task: AbstractTask, us: Float[Array, "steps m"], x0: Float[Array, 
 
 
 def end_error(task: AbstractTask, x: Float[Array, " n"]) -> Float[Array, ""]:
-    """Largest miss of the end state x over the targets, in units of the state's range (targets are finite only there)."""
+    """Largest miss of the end state x over the targets, in units of the states' ranges."""
     misses = [jnp.abs(x[i] - s.target) / (s.high - s.low) for i, s in enumerate(task.states) if s.target == s.target]
     return jnp.max(jnp.stack(misses)) if misses else jnp.zeros((), x.dtype)
 
@@ -99,6 +103,6 @@ def _scan(task, act, carry, x0, us) -> Trajectory:
 
 
 def clip(task: AbstractTask, u: Float[Array, " m"]) -> Float[Array, " m"]:
-    """u moved into the bounds. On a bound the derivative is 1 (jnp.clip's is 1/2), so optima there have true gradients."""
+    """u moved into the bounds. On a bound the derivative is 1 (jnp.clip's is 1/2): optima lie there."""
     low, high = (jnp.asarray(b, u.dtype) for b in task.bounds)
     return jnp.where(u < low, low, jnp.where(u > high, high, u))

@@ -57,7 +57,9 @@ def train(task: AbstractTask, method: AbstractMethod, budget: Budget, seeds: tup
     began = time.perf_counter()
     init_compiled = jax.jit(init).lower(init_keys).compile()
     state_shape = jax.eval_shape(init, init_keys)
-    chunk_compiled = jax.jit(chunk, donate_argnums=0).lower(state_shape, step_keys, *bounds).compile() if points[1:] else None
+    chunk_compiled = (
+        jax.jit(chunk, donate_argnums=0).lower(state_shape, step_keys, *bounds).compile() if points[1:] else None
+    )
     evaluate_compiled = jax.jit(evaluate).lower(state_shape).compile()
     compile_seconds = time.perf_counter() - began
 

@@ -8,7 +8,7 @@ float fields, so `TASKS[name](r=0.4, num_steps=200)` is another instance of the 
 
 import abc
 import math
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp

@@ -1,6 +1,7 @@
 """Bear populations: harvest in a park and a forest keeps bears from spilling over into the city.
 
-    min  ∫₀ᵀ O + c_p u_p² + c_f u_f² dt,   x = (P, F, O) bears in park, forest, outside,   0 <= u_p, u_f <= 0.2,   T = 25 years
+    min  ∫₀ᵀ O + c_p u_p² + c_f u_f² dt      0 <= u_p, u_f <= 0.2,   T = 25 years
+    x = (P, F, O): bears in the park, in the forest, outside
     P' = r P - (r/K) P² + (m_f r/K) (1 - P/K) F² - u_p P
     F' = r F - (r/K) F² + (m_p r/K) (1 - F/K) P² - u_f F
     O' = (r/K) (1 - m_p) P² + (r/K) (1 - m_f) F² + (r/K²) (m_f P F² + m_p P² F)

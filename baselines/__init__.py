@@ -1,0 +1,33 @@
+"""The methods, in reading order: world models as the paper names them, the simulator, model-free ones, floors."""
+
+from collections.abc import Callable
+from functools import partial
+
+from baselines.constant import Constant
+from baselines.model_gradient import ModelGradient
+from baselines.random import Random
+from baselines.sac import SAC
+from baselines.simulator_gradient import SimulatorGradient
+from baselines.world_models import (
+    ActionsRecurrent,
+    ActionsTransformer,
+    GRUCell,
+    HistoryTransformer,
+    LSTMCell,
+    OneStep,
+    VanillaCell,
+)
+from bench.method import AbstractMethod
+
+METHODS: dict[str, Callable[..., AbstractMethod]] = {
+    "awm_transformer": partial(ModelGradient, model=ActionsTransformer),
+    "awm_gru": partial(ModelGradient, model=partial(ActionsRecurrent, cell=GRUCell)),
+    "awm_lstm": partial(ModelGradient, model=partial(ActionsRecurrent, cell=LSTMCell)),
+    "awm_rnn": partial(ModelGradient, model=partial(ActionsRecurrent, cell=VanillaCell)),
+    "history_model": partial(ModelGradient, model=HistoryTransformer),
+    "one_step_model": partial(ModelGradient, model=OneStep),
+    "simulator_gradient": SimulatorGradient,
+    "sac": SAC,
+    "constant": Constant,
+    "random": Random,
+}

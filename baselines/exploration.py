@@ -1,0 +1,44 @@
+"""How episodes are collected: Ornstein-Uhlenbeck noise around a policy, and warm-up episodes before there is one."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+from baselines.networks import FeedbackPolicy, from_unit
+from bench.simulate import AbstractPolicy, Trajectory, clip, open_loop
+from tasks.base import AbstractTask
+
+
+class Perturbed(AbstractPolicy):
+    """Another policy with given noise added to its controls, then clipped to the bounds; noise in half ranges."""
+
+    policy: FeedbackPolicy
+    noise: Float[Array, "steps m"]
+
+    def initial(self):
+        return jnp.zeros((), jnp.int32)
+
+    def __call__(self, t, x, k):
+        scales = self.policy.scales
+        noise = self.noise[k] * (scales.high - scales.low) / 2
+        return clip(self.policy.task, self.policy.control(t, x) + noise), k + 1
+
+
+def ou_noise(task: AbstractTask, key: Key[Array, ""], correlation: float = 0.9) -> Float[Array, "steps m"]:
+    """Ornstein-Uhlenbeck noise of unit variance, one value per held control (Uhlenbeck & Ornstein, 1930)."""
+    white = jr.normal(key, (task.num_steps, len(task.controls)))
+
+    def step(e, w):
+        return (correlation * e + math.sqrt(1 - correlation**2) * w,) * 2
+
+    return jax.lax.scan(step, white[0], white)[1]
+
+
+def warmup_episode(task: AbstractTask, key: Key[Array, ""]) -> Trajectory:
+    """An episode of a random constant control plus Ornstein-Uhlenbeck noise of half the size of the range's half."""
+    level_key, noise_key = jr.split(key)
+    level = jr.uniform(level_key, (len(task.controls),), minval=-1.0, maxval=1.0)
+    return open_loop(task, from_unit(task, level + 0.5 * ou_noise(task, noise_key)), task.x0)

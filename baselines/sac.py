@@ -1,0 +1,152 @@
+"""Soft actor-critic with twin critics and a learned temperature (Haarnoja et al., 2018, arXiv:1812.05905).
+
+After each interval, with o = (state, time), reward r = -cost / scale, and no discount (the horizon is finite and the
+time is observed), on a batch from the replay:
+
+    y    = r + (1 - last) (min_i Q̄_i(o', a') - α log π(a' | o')),   a' ~ π(o')
+    Q_i  ← Q_i - η ∇ (Q_i(o, a) - y)²                               Q̄_i ← (1 - τ) Q̄_i + τ Q_i
+    π    ← π - η ∇ (α log π(a | o) - min_i Q_i(o, a)),   a ~ π(o)   (reparametrised, squashed by tanh)
+    α    ← α - η ∇ α (-log π(a | o) - H̄),   H̄ = -m
+
+A step is one episode with `updates` updates after each interval: it spends `num_steps`, and `warmup` episodes before.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Float, Key
+
+from baselines.exploration import warmup_episode
+from baselines.networks import MLP, FeedbackPolicy, Scales, from_unit, observe, policy_network
+from baselines.replay import Replay
+from bench.method import AbstractMethod, Usage
+from bench.simulate import transition
+
+
+class Networks(eqx.Module):
+    """What the optimiser moves."""
+
+    actor: MLP  # observation -> mean and log standard deviation before squashing
+    critics: MLP  # two of them, stacked along a leading axis
+    log_temperature: Float[Array, ""]
+
+
+class SACState(eqx.Module):
+    networks: Networks
+    targets: MLP
+    optimiser: optax.OptState
+    replay: Replay
+    scales: Scales
+    reward_scale: Float[Array, ""]
+
+
+class SAC(AbstractMethod[SACState]):
+    """The same networks' sizes, rate and one update per environment step on every task."""
+
+    warmup: int = 5  # episodes
+    updates: int = 1  # per environment step
+    batch: int = 128
+    width: int = 128
+    learning_rate: float = 1e-3
+    polyak: float = 0.005  # τ
+    reward_size: float = 10.0  # standard deviation of the warm-up returns after scaling
+    capacity: int = 1000  # episodes kept
+
+    def usage(self, task):
+        return Usage(task.num_steps, init_env_steps=self.warmup * task.num_steps)
+
+    def init(self, task, key):
+        n, m = len(task.states), len(task.controls)
+        warmup_key, actor_key, critics_key = jr.split(key, 3)
+        batch = jax.vmap(lambda k: warmup_episode(task, k))(jr.split(warmup_key, self.warmup))
+        critic_sizes = (n + 2 + m, self.width, self.width, 1)
+        critics = eqx.filter_vmap(lambda k: MLP(critic_sizes, jax.nn.relu, key=k))(jr.split(critics_key))
+        actor = policy_network(task, self.width, 2 * m, jax.nn.relu, key=actor_key)
+        networks = Networks(actor, critics, jnp.zeros(()))
+        spread = jnp.std(batch.cost) + 1e-6 * jnp.abs(jnp.mean(batch.cost)) + 1e-12
+        return SACState(
+            networks,
+            critics,
+            optax.adam(self.learning_rate).init(eqx.filter(networks, eqx.is_array)),
+            Replay.empty(task, self.capacity).add(batch),
+            Scales.of(task, batch.xs, jnp.ones(self.warmup)),
+            self.reward_size / spread,
+        )
+
+    def step(self, task, state, key):
+        def interval(carry, inputs):
+            state, x = carry
+            k, key = inputs
+            act_key, update_key = jr.split(key)
+            t = k * task.dt
+            action, _ = sample(state.networks.actor, observe(task, state.scales, t, x), act_key)
+            u = from_unit(task, action)
+            x_next, cost = transition(task, t, x, u)
+            cost = cost + jnp.where(k == task.num_steps - 1, task.terminal_cost(x_next), 0.0)
+            replay = state.replay.write(k, x, u, cost, x_next)
+            state = eqx.tree_at(lambda s: s.replay, state, replay)
+            # The replay counts an episode as added once its last interval is written.
+            under_way = (k + 1) % task.num_steps
+            state = jax.lax.scan(
+                lambda s, update_key: (self._update(task, s, under_way, update_key), None),
+                state,
+                jr.split(update_key, self.updates),
+            )[0]
+            return (state, x_next), None
+
+        inputs = (jnp.arange(task.num_steps), jr.split(key, task.num_steps))
+        return jax.lax.scan(interval, (state, task.x0), inputs)[0][0]
+
+    def policy(self, task, state):
+        return FeedbackPolicy(task, state.scales, state.networks.actor)
+
+    def _update(self, task, state, under_way, key):
+        batch_key, next_key, actor_key = jr.split(key, 3)
+        rows, ks = state.replay.sample_intervals(batch_key, self.batch, under_way)
+        see = jax.vmap(lambda k, x: observe(task, state.scales, k * task.dt, x))
+        now, after = see(ks, state.replay.xs[rows, ks]), see(ks + 1, state.replay.xs[rows, ks + 1])
+        actions = state.scales.control(state.replay.us[rows, ks])
+        rewards = -state.reward_scale * state.replay.costs[rows, ks]
+        last = ks == task.num_steps - 1
+
+        networks, temperature = state.networks, jnp.exp(state.networks.log_temperature)
+        draw = jax.vmap(sample, in_axes=(None, 0, 0))
+        next_actions, next_log_prob = draw(networks.actor, after, jr.split(next_key, self.batch))
+        soft_value = jnp.min(values(state.targets, after, next_actions), axis=0) - temperature * next_log_prob
+        y = rewards + jnp.where(last, 0.0, soft_value)
+
+        def loss(networks):
+            critic_loss = jnp.mean((values(networks.critics, now, actions) - y) ** 2, axis=1).sum()
+            own, log_prob = draw(networks.actor, now, jr.split(actor_key, self.batch))
+            judged = jnp.min(values(jax.lax.stop_gradient(networks.critics), now, own), axis=0)
+            actor_loss = jnp.mean(temperature * log_prob - judged)
+            entropy_gap = jax.lax.stop_gradient(-jnp.mean(log_prob)) + len(task.controls)
+            return critic_loss + actor_loss + jnp.exp(networks.log_temperature) * entropy_gap
+
+        updates, optimiser = optax.adam(self.learning_rate).update(jax.grad(loss)(networks), state.optimiser)
+        networks = eqx.apply_updates(networks, updates)
+        targets = jax.tree.map(lambda q, target: target + self.polyak * (q - target), networks.critics, state.targets)
+        return SACState(networks, targets, optimiser, state.replay, state.scales, state.reward_scale)
+
+
+def sample(
+    actor: MLP, observation: Float[Array, " obs"], key: Key[Array, ""]
+) -> tuple[Float[Array, " m"], Float[Array, ""]]:
+    """An action in [-1, 1] from the squashed Gaussian, and its log density (Haarnoja et al., appendix C)."""
+    mean, log_std = jnp.split(actor(observation), 2)
+    log_std = jnp.clip(log_std, -5.0, 2.0)
+    noise = jr.normal(key, mean.shape)
+    before = mean + jnp.exp(log_std) * noise
+    gaussian = -0.5 * noise**2 - log_std - 0.5 * jnp.log(2 * jnp.pi)
+    log_slope = 2 * (jnp.log(2.0) - before - jax.nn.softplus(-2 * before))  # log of tanh', without overflow
+    return jnp.tanh(before), jnp.sum(gaussian - log_slope)
+
+
+def values(
+    critics: MLP, observations: Float[Array, "batch obs"], actions: Float[Array, "batch m"]
+) -> Float[Array, "2 batch"]:
+    """Both critics' values of a batch."""
+    inputs = jnp.concatenate([observations, actions], -1)
+    return eqx.filter_vmap(lambda critic: jax.vmap(critic)(inputs)[:, 0])(critics)

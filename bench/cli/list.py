@@ -1,0 +1,93 @@
+"""`bench list`: what there is."""
+
+import enum
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+
+class What(enum.StrEnum):
+    """What can be listed."""
+
+    tasks = "tasks"
+    methods = "methods"
+    suites = "suites"
+
+
+def command(
+    what: Annotated[What, typer.Argument(help="What to list.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every field.")] = False,
+) -> None:
+    """List tasks with their references, methods with their settings, or suites."""
+    entries = LISTS[what]()
+    if as_json:
+        typer.echo(json.dumps(entries, indent=1))
+        return
+    from bench.cli.table import show
+    from bench.report.display import Table
+
+    show(Table(what, tuple(entries[0]), [tuple(map(_cell, entry.values())) for entry in entries]))
+
+
+def _tasks() -> list[dict[str, Any]]:
+    from bench import names, reference
+    from bench.fingerprint import fingerprint
+
+    known = reference.known()
+    entries = []
+    for name in names.TASKS:
+        task = names.task(name)
+        found = known.get(fingerprint(task))
+        entries.append(
+            {
+                "name": name,
+                "states": len(task.states),
+                "controls": len(task.controls),
+                "horizon": task.horizon,
+                "num_steps": task.num_steps,
+                "floor": found.floor if found else None,
+                "best": found.best if found else None,
+                "grade": found.grade if found else None,
+                "headroom": found.headroom if found else None,
+            }
+        )
+    return entries
+
+
+def _methods() -> list[dict[str, Any]]:
+    from bench import names
+
+    return [{"name": name, "settings": names.settings_of(names.method(name))} for name in names.METHODS]
+
+
+def _suites() -> list[dict[str, Any]]:
+    from bench import suite
+
+    return [
+        {
+            "name": s.name,
+            "description": s.description,
+            "tasks": list(s.tasks),
+            "methods": list(s.methods),
+            "seeds": s.seeds,
+            "env_steps": s.budget.env_steps,
+        }
+        for s in map(suite.load, suite.names())
+    ]
+
+
+LISTS: dict[What, Callable[[], list[dict[str, Any]]]] = {
+    What.tasks: _tasks,
+    What.methods: _methods,
+    What.suites: _suites,
+}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{k}={v}" for k, v in value.items())
+    if isinstance(value, list):
+        return " ".join(value)
+    return "" if value is None else f"{value:.7g}" if isinstance(value, float) else str(value)

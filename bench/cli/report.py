@@ -1,0 +1,51 @@
+"""`bench report`: records -> leaderboards."""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(enum.StrEnum):
+    """The keys of `bench.report.FORMATS`; a test compares them."""
+
+    csv = "csv"
+    markdown = "markdown"
+    json = "json"
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(help="A folder with run records, e.g. results/smoke.")],
+    formats: Annotated[
+        list[Format] | None, typer.Option("--format", help="Write only these; all of them by default.")
+    ] = None,
+) -> None:
+    """Rebuild the leaderboards of a folder from its records, and print them."""
+    write(folder, formats or list(Format))
+
+
+def write(folder: Path, formats: list[Format]) -> None:
+    """Print the leaderboard of the records in `folder`, write it beside them in `formats`, and print the paths."""
+    from bench import reference
+    from bench.cli.table import show_leaderboard
+    from bench.errors import UsageError
+    from bench.leaderboard import build
+    from bench.records import RecordError, read_all, write_atomically
+    from bench.report import FORMATS
+
+    if not folder.is_dir():
+        raise UsageError(f"no folder {folder}. Give one that `bench run` wrote, e.g. results/smoke.")
+    found = list(read_all(folder))
+    for problem in (r for r in found if isinstance(r, RecordError)):
+        typer.echo(f"warning: {problem}", err=True)
+    records = [r for r in found if not isinstance(r, RecordError)]
+    if not records:
+        raise UsageError(f"no run records under {folder}. Give a folder that `bench run` wrote, e.g. results/smoke.")
+    reference.add_source(folder / "references.toml")
+    leaderboard = build(records, reference.known())
+    show_leaderboard(leaderboard)
+    for name in formats:
+        for file, render in FORMATS[name].items():
+            write_atomically(folder / file, render(leaderboard))
+            typer.echo(folder / file)

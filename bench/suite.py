@@ -1,0 +1,119 @@
+"""Suites: which tasks, which methods, how many seeds, under which budget. TOML in, cells out; no JAX here."""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.budget import Budget
+from bench.errors import UsageError, did_you_mean
+
+SHIPPED = Path(__file__).parent / "suites"
+
+
+class SuiteError(UsageError):
+    """A suite that does not exist or is not well formed."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A task, a method and a block of seeds.
+
+    Settings map fields to values. Those of the suite are part of what it is; those given for one run (`extra_...`) also
+    stand in the names under which the results appear, so that they are never pooled with the suite's own.
+    """
+
+    suite: str
+    task: str
+    method: str
+    seeds: tuple[int, ...]
+    budget: Budget
+    task_settings: Mapping[str, Any] = field(default_factory=dict)
+    method_settings: Mapping[str, Any] = field(default_factory=dict)
+    extra_task_settings: Mapping[str, str] = field(default_factory=dict)
+    extra_method_settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def task_label(self) -> str:
+        return _label(self.task, self.extra_task_settings)
+
+    @property
+    def method_label(self) -> str:
+        return _label(self.method, self.extra_method_settings)
+
+
+def _label(name: str, extra: Mapping[str, str]) -> str:
+    return name + (f"[{', '.join(f'{k}={v}' for k, v in sorted(extra.items()))}]" if extra else "")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The contents of a suite's TOML file. `settings` maps a task's or method's name to fields and values."""
+
+    name: str
+    description: str
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    seeds: int
+    budget: Budget
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def cells(
+        self,
+        tasks: Sequence[str] = (),
+        methods: Sequence[str] = (),
+        seeds: int | None = None,
+        extra: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> list[Cell]:
+        """Tasks x methods, those given in place of the suite's own; `extra` are further settings by name."""
+        extra = extra or {}
+        return [
+            Cell(
+                self.name,
+                task,
+                method,
+                tuple(range(self.seeds if seeds is None else seeds)),
+                self.budget,
+                self.settings.get(task, {}),
+                self.settings.get(method, {}),
+                extra.get(task, {}),
+                extra.get(method, {}),
+            )
+            for task in dict.fromkeys(tasks or self.tasks)
+            for method in dict.fromkeys(methods or self.methods)
+        ]
+
+
+def names() -> list[str]:
+    """The shipped suites."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def load(name: str) -> Suite:
+    """A shipped suite by name, or any by the path of its TOML file. Raises SuiteError."""
+    path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
+    if not path.is_file():
+        raise SuiteError(did_you_mean("suite", name, names()) + " A path to a .toml file works too.")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        budget = Budget(**_checked(path, "budget", data.pop("budget", {}), Budget))
+        suite = Suite(name=path.stem, budget=budget, **_checked(path, "suite", data, Suite, given=("name", "budget")))
+    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+        raise SuiteError(str(error) if isinstance(error, SuiteError) else f"{path}: {error}") from error
+    if not isinstance(suite.seeds, int) or suite.seeds < 1:
+        raise SuiteError(f"{path}: seeds must be a whole number of at least 1, got {suite.seeds!r}.")
+    return suite
+
+
+def _checked(path: Path, what: str, data: Any, kind: type, given: tuple[str, ...] = ()) -> dict[str, Any]:
+    """`data` with tuples for lists, if its keys are fields of `kind`."""
+    fields = {f.name: f for f in dataclasses.fields(kind) if f.name not in given}
+    for key in data:
+        if key not in fields:
+            raise SuiteError(f"{path}: {did_you_mean(f'{what} key', key, fields)}")
+    for name, f in fields.items():
+        if name not in data and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise SuiteError(f"{path}: the {what} needs '{name}'.")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
