@@ -34,7 +34,7 @@ def ou_noise(task: AbstractTask, key: Key[Array, ""], correlation: float = 0.9) 
     def step(e, w):
         return (correlation * e + math.sqrt(1 - correlation**2) * w,) * 2
 
-    return jax.lax.scan(step, white[0], white)[1]
+    return jnp.concatenate([white[:1], jax.lax.scan(step, white[0], white[1:])[1]])
 
 
 def warmup_episode(task: AbstractTask, key: Key[Array, ""]) -> Trajectory:

@@ -89,6 +89,29 @@ def from_unit(task: AbstractTask, a: Float[Array, "*shape m"]) -> Float[Array, "
     return low + (high - low) * (a + 1) / 2
 
 
+@jax.custom_vjp
+def project(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Projection onto [-1, 1] for an `a` that is moved by gradient descent.
+
+    The derivative is 1, but 0 where a descent step would push further out (zeroing gradients: Hausknecht & Stone,
+    2016, arXiv:1511.04143, section 5). Unlike tanh it reaches the bounds, where many optimal controls lie, and can leave them
+    again: with tanh, policies that saturate early on a poor model never recover.
+    """
+    return jnp.clip(a, -1.0, 1.0)
+
+
+def _project_forward(a):
+    return jnp.clip(a, -1.0, 1.0), a
+
+
+def _project_backward(a, gradient):
+    outwards = ((a > 1) & (gradient < 0)) | ((a < -1) & (gradient > 0))
+    return (jnp.where(outwards, 0.0, gradient),)
+
+
+project.defvjp(_project_forward, _project_backward)
+
+
 def observe(task: AbstractTask, scales: Scales, t: Scalar, x: Float[Array, " n"]) -> Float[Array, " obs"]:
     """What a policy network reads: the normalised state, the time in [-1, 1], and its square."""
     tau = jnp.asarray(2 * t / task.horizon - 1, x.dtype)
@@ -108,6 +131,7 @@ class FeedbackPolicy(AbstractPolicy):
     task: AbstractTask
     scales: Scales
     net: MLP
+    squash: Callable = eqx.field(static=True, default=project)
 
     def initial(self):
         return ()
@@ -117,7 +141,7 @@ class FeedbackPolicy(AbstractPolicy):
 
     def control(self, t: Scalar, x: Float[Array, " n"]) -> Float[Array, " m"]:
         m = len(self.task.controls)
-        return from_unit(self.task, jnp.tanh(self.net(observe(self.task, self.scales, t, x))[:m]))
+        return from_unit(self.task, self.squash(self.net(observe(self.task, self.scales, t, x))[:m]))
 
 
 def adam(learning_rate: float, decay_updates: int) -> optax.GradientTransformation:

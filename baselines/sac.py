@@ -50,8 +50,8 @@ class SAC(AbstractMethod[SACState]):
     batch: int = 128
     width: int = 128
     learning_rate: float = 1e-3
-    polyak: float = 0.005  # τ
-    reward_size: float = 10.0  # standard deviation of the warm-up returns after scaling
+    polyak: float = 0.01  # τ
+    reward_size: float = 3.0  # standard deviation of the warm-up returns after scaling, per interval
     capacity: int = 1000  # episodes kept
 
     def usage(self, task):
@@ -72,7 +72,7 @@ class SAC(AbstractMethod[SACState]):
             optax.adam(self.learning_rate).init(eqx.filter(networks, eqx.is_array)),
             Replay.empty(task, self.capacity).add(batch),
             Scales.of(task, batch.xs, jnp.ones(self.warmup)),
-            self.reward_size / spread,
+            self.reward_size * task.num_steps / spread,
         )
 
     def step(self, task, state, key):
@@ -100,7 +100,7 @@ class SAC(AbstractMethod[SACState]):
         return jax.lax.scan(interval, (state, task.x0), inputs)[0][0]
 
     def policy(self, task, state):
-        return FeedbackPolicy(task, state.scales, state.networks.actor)
+        return FeedbackPolicy(task, state.scales, state.networks.actor, jnp.tanh)
 
     def _update(self, task, state, under_way, key):
         batch_key, next_key, actor_key = jr.split(key, 3)

@@ -24,7 +24,7 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": _cpu_model() if device.platform == "cpu" else device.device_kind,
-        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": _threads(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "precision": "float64" if jax.config.read("jax_enable_x64") else "float32",
     }
@@ -42,6 +42,13 @@ def _git() -> dict[str, Any]:
     # An installed wheel may lie inside somebody else's repository: only a tracked file says that this one is ours.
     commit = git("rev-parse", "HEAD") if git("ls-files", "--error-unmatch", "provenance.py") else None
     return {"commit": commit, "dirty": bool(git("status", "--porcelain")) if commit else None}
+
+
+def _threads() -> int | None:
+    try:
+        return len(os.sched_getaffinity(0))  # what this process may use, on Linux
+    except AttributeError:
+        return os.cpu_count()
 
 
 def _cpu_model() -> str:

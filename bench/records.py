@@ -35,8 +35,8 @@ class RunRecord:
     seed: int
     status: Status
     cost: float | None
-    curve: list[dict[str, float | None]]
-    usage: dict[str, float]
+    curve: list[dict[str, int | float | None]]
+    usage: dict[str, int | float]
     fingerprint: str
     settings: dict[str, Any]
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class RunRecord:
     schema: int = SCHEMA
 
 
-def final_cost(curve: list[dict[str, float | None]]) -> tuple[Status, float | None]:
+def final_cost(curve: list[dict[str, int | float | None]]) -> tuple[Status, float | None]:
     """Status and cost of a finished curve: diverged if any evaluation is not finite, else the mean of the last five."""
     costs = [point["cost"] for point in curve]
     finite = [c for c in costs if c is not None and math.isfinite(c)]

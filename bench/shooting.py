@@ -32,10 +32,10 @@ def find(name: str, task: AbstractTask) -> Reference:
         shape = (task.num_steps, len(low))
         sequence = _minimiser(jax.jit(jax.value_and_grad(lambda v: cost(v.reshape(shape)))))
         constant = _minimiser(jax.jit(jax.value_and_grad(lambda v: cost(jnp.broadcast_to(v, shape)))))
-        floor, floor_v, _ = min((constant(v) for v in _constants(len(low))), key=lambda found: found[0])
+        floor, floor_v, _ = _lowest(map(constant, _constants(len(low))))
         starts = [np.broadcast_to(floor_v, shape), *_sequences(shape)]
         results = [sequence(v.ravel()) for v in starts]
-        best, v, gradient = min(results, key=lambda found: found[0])
+        best, v, gradient = _lowest(results)
     controls = [[float(f"{u:.10g}") for u in row] for row in low + (high - low) * v.reshape(shape)]
     headroom = floor - best if floor - best > 1e-9 else max(abs(best), 1e-9)
     reached = sum(found[0] - best < 1e-6 * max(abs(best), headroom) for found in results)
@@ -52,6 +52,13 @@ def find(name: str, task: AbstractTask) -> Reference:
         found_by=f"single shooting, L-BFGS-B; {reached} of {len(results)} starts reach it to 1e-6",
         controls=controls,
     )
+
+
+def _lowest(results):
+    finite = [found for found in results if np.isfinite(found[0])]
+    if not finite:
+        raise ArithmeticError("the cost was not finite from any start: this task cannot be judged on this grid.")
+    return min(finite, key=lambda found: found[0])
 
 
 def _minimiser(value_and_grad):

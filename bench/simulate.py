@@ -59,12 +59,16 @@ def transition(
     solver = SOLVERS[task.solver]()
     # The control jumps between intervals, so the solver starts afresh in each: a stage kept from the last one is stale.
     term = diffrax.ODETerm(right_hand_side)
-    h = task.dt / task.substeps
-    y = (x, jnp.zeros((), x.dtype))
-    state = solver.init(term, t, t + h, y, None)
-    for i in range(task.substeps):  # two or three at most: unrolled, XLA fuses them
+    h = task.dt / task.solver_steps
+
+    def step(carry, i):
+        y, state = carry
         y, _, _, state, _ = solver.step(term, t + i * h, t + (i + 1) * h, y, None, state, made_jump=False)
-    x, cost = y
+        return (y, state), None
+
+    start = (x, jnp.zeros((), x.dtype))
+    carry = (start, solver.init(term, t, t + h, start, None))
+    ((x, cost), _), _ = jax.lax.scan(step, carry, jnp.arange(task.solver_steps))
     if isinstance(task, AbstractHybridTask):
         x = task.jump(t + task.dt, x, u)
     return x, cost

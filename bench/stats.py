@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 REPETITIONS = 2000
 Floats = NDArray[np.float64]
-Statistic = Callable[[Floats], Floats]  # "... runs" -> "..."
+Statistic = Callable[[Floats], Floats | np.float64]  # "... runs" -> "..."
 
 
 def score(cost: float, floor: float, best: float) -> float:
@@ -19,12 +19,12 @@ def score(cost: float, floor: float, best: float) -> float:
     return (floor - cost) / (floor - best)
 
 
-def mean(runs: Floats) -> Floats:
+def mean(runs: Floats) -> Floats | np.float64:
     """Mean over the last axis."""
     return np.mean(runs, axis=-1)
 
 
-def interquartile_mean(runs: Floats) -> Floats:
+def interquartile_mean(runs: Floats) -> Floats | np.float64:
     """Mean of the middle half of the last axis: a quarter of the values, rounded down, is cut off at either end."""
     cut = runs.shape[-1] // 4
     ordered = np.sort(runs, axis=-1)

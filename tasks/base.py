@@ -7,8 +7,9 @@ float fields, so `TASKS[name](r=0.4, num_steps=200)` is another instance of the 
 """
 
 import abc
+import dataclasses
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -46,7 +47,7 @@ class AbstractTask(eqx.Module):
     horizon: eqx.AbstractVar[float]  # T, in the problem's own unit of time
     num_steps: eqx.AbstractVar[int]  # H: each control is held for horizon / num_steps
     solver: eqx.AbstractVar[str]  # a name in bench.simulate.SOLVERS
-    substeps: eqx.AbstractVar[int]  # solver steps per held control
+    substeps: eqx.AbstractVar[int]  # solver steps per held control on the default grid
 
     @abc.abstractmethod
     def vector_field(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, " n"]:
@@ -84,6 +85,14 @@ class AbstractTask(eqx.Module):
     def dt(self) -> float:
         """Length of one control interval, horizon / num_steps."""
         return self.horizon / self.num_steps
+
+    @property
+    def solver_steps(self) -> int:
+        """Solver steps per control interval: `substeps`, and in proportion more where an interval is longer than on the
+        default grid, so that no choice of grid makes the integration coarser than the tested one."""
+        default: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(self)}
+        longer = self.dt / (default["horizon"] / default["num_steps"])
+        return max(self.substeps, math.ceil(self.substeps * longer - 1e-9))
 
     @property
     def x0(self) -> Float[Array, " n"]:

@@ -1,0 +1,104 @@
+"""Tasks of the tests' own: a linear-quadratic one with a known optimum, and a counter of what is simulated."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tasks import AbstractTask, ControlVar, StateVar
+
+
+class DoubleIntegrator(AbstractTask):
+    """min ∫ x₀² + x₁² + w u² dt + 2 |x(T)|²,  x₀' = x₁,  x₁' = u; the bounds do not bind at the optimum."""
+
+    states = (StateVar("position", 1.0), StateVar("velocity", 0.0))
+    controls = (ControlVar("force", -3.0, 3.0),)
+    w: float = 0.5
+    horizon: float = 2.0
+    num_steps: int = 10
+    solver: str = "tsit5"
+    substeps: int = 1
+
+    def vector_field(self, t, x, u):
+        return jnp.stack([x[1], u[0]])
+
+    def running_cost(self, t, x, u):
+        return x[0] ** 2 + x[1] ** 2 + self.w * u[0] ** 2
+
+    def terminal_cost(self, x):
+        return 2 * (x[0] ** 2 + x[1] ** 2)
+
+    def optimum(self) -> float:
+        """Minimum cost over held controls, by the discrete Riccati recursion (Bertsekas, vol. 1, sec. 3.1).
+
+        The cost of an interval is a quadratic form in (x₀, x₁, u), read off by integrating the exact motion.
+        """
+        h, start = self.horizon / self.num_steps, np.array([1.0, 0.0])
+        F, G = np.array([[1, h], [0, 1]]), np.array([[h**2 / 2], [h]])
+        # x(s) = [[1, s, s²/2], [0, 1, s]] (x₀, x₁, u): Gauss-Legendre integrates these quartics exactly.
+        nodes, weights = np.polynomial.legendre.leggauss(4)
+        M = np.zeros((3, 3))
+        for s, weight in zip((nodes + 1) * h / 2, weights * h / 2, strict=True):
+            rows = np.array([[1, s, s**2 / 2], [0, 1, s]])
+            M += weight * (rows.T @ rows + np.diag([0, 0, self.w]))
+        P = 2 * np.eye(2)
+        for _ in range(self.num_steps):
+            Q = M[:2, :2] + F.T @ P @ F
+            S = M[:2, 2:] + F.T @ P @ G
+            R = M[2:, 2:] + G.T @ P @ G
+            P = Q - S @ np.linalg.solve(R, S.T)
+        return float(start @ P @ start)
+
+
+class Counter:
+    """Counts simulated steps and differentiated ones, whatever jit, vmap and scan make of them."""
+
+    def __init__(self):
+        self.steps = self.grad_steps = 0
+
+        def seen(x):
+            jax.debug.callback(lambda _: self._add(1, 0), x[0])
+            return x
+
+        def forward(x):
+            return seen(x), None
+
+        def backward(_, adjoint):
+            jax.debug.callback(lambda _: self._add(0, 1), adjoint[0])
+            return (adjoint,)
+
+        self.tap = jax.custom_vjp(seen)
+        self.tap.defvjp(forward, backward)
+
+    def _add(self, steps, grad_steps):
+        self.steps += steps
+        self.grad_steps += grad_steps
+
+    def spent(self):
+        """(steps, differentiated steps) since the last call."""
+        jax.effects_barrier()
+        found = self.steps, self.grad_steps
+        self.steps = self.grad_steps = 0
+        return found
+
+
+def counting(counter: Counter) -> AbstractTask:
+    """A task whose vector field is evaluated once per control interval (Euler, one substep), and counted."""
+
+    class Counted(AbstractTask):
+        states = (StateVar("x", 1.0),)
+        controls = (ControlVar("u", -1.0, 1.0),)
+        horizon: float = 1.0
+        num_steps: int = 4
+        solver: str = "euler"
+        substeps: int = 1
+
+        def vector_field(self, t, x, u):
+            return counter.tap(x) * 0.0 - x + u
+
+        def running_cost(self, t, x, u):
+            return x[0] ** 2 + u[0] ** 2
+
+        def terminal_cost(self, x):
+            return jnp.zeros_like(x[0])
+
+    return Counted()

@@ -1,0 +1,90 @@
+"""Leaderboards from made-up records with known answers."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from bench.leaderboard import AGGREGATE, ROWS, LeaderboardError, build
+from bench.records import RunRecord
+from bench.reference import Reference
+from bench.report import FORMATS
+
+
+def reference(fingerprint="f", floor=20.0, best=10.0):
+    return Reference("t", 1.0, 10, fingerprint, floor, [0.0], best, "C", 0.0, "", [[0.0]])
+
+
+def record(method="m", seed=0, cost: float | None = 15.0, task="t", fingerprint="f", **changes):
+    made = RunRecord(
+        suite="s",
+        task=task,
+        horizon=1.0,
+        num_steps=10,
+        method=method,
+        seed=seed,
+        status="ok" if cost is not None else "failed",
+        cost=cost,
+        curve=[],
+        usage={"env_steps": 100, "train_seconds": 2.0, "compile_seconds": 1.0},
+        fingerprint=fingerprint,
+        settings={"method": {"rate": 1}},
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def test_scores_failures_and_clipping():
+    runs = [record(seed=0, cost=10.0), record(seed=1, cost=12.0), record(seed=2, cost=None), record(seed=3, cost=1e6)]
+    board = build(runs, {"f": reference()})
+    (row,) = board.rows.to_dict("records")
+    assert row["seeds"] == 4
+    assert row["failed"] == 1
+    assert row["score"] == pytest.approx(np.mean([1.0, 0.8, (20 - 1e6) / 10]))  # unclipped, over those that finished
+    (total,) = board.aggregate.to_dict("records")
+    assert total["score"] == pytest.approx((0.8 - 1) / 2)  # clipped: 1, .8, -1 and -1; the middle two
+    assert total["tasks"] == 1
+
+
+def test_a_task_without_headroom_has_no_score_and_no_weight():
+    runs = [record(cost=9.0), record(cost=15.0, task="flat", fingerprint="g")]
+    board = build(runs, {"f": reference(), "g": reference("g", floor=15.001, best=15.0)})
+    flat = board.rows[board.rows["task"] == "flat"].iloc[0]
+    assert math.isnan(flat["score"])
+    assert list(board.aggregate["tasks"]) == [1]
+    assert any("BEATEN REFERENCE" in note for note in board.notes)  # cost 9 is below the best known 10
+
+
+def test_a_method_whose_runs_all_failed_stays_in_the_table():
+    board = build([record(cost=None), record("other")], {"f": reference()})
+    row = board.rows[board.rows["method"] == "m"].iloc[0]
+    assert row["failed"] == 1
+    assert math.isnan(row["cost"])
+    assert board.aggregate.set_index("method").loc["m", "score"] == -1
+
+
+def test_versions_and_settings_are_never_mixed():
+    with pytest.raises(LeaderboardError, match="2 versions of the task"):
+        build([record(), record("other", fingerprint="g")], {})
+    with pytest.raises(LeaderboardError, match=r"differ in method\.rate"):
+        build([record(), record(seed=1, settings={"method": {"rate": 2}})], {})
+
+
+def test_gaps_are_named():
+    board = build([record(), record(task="u"), record("other")], {"f": reference()})
+    assert "Missing: other on u (10 steps) in s." in board.notes
+    assert any("no reference" in note for note in build([record(fingerprint="h")], {}).notes)
+
+
+def test_formats_agree_and_have_the_documented_columns():
+    runs = [record("a|b [x](javascript:1)", cost=None), record(cost=12.0)]
+    board = build(runs, {"f": reference()})
+    text = {name: render(board) for files in FORMATS.values() for name, render in files.items()}
+    assert text["leaderboard.csv"].splitlines()[0].split(",") == ROWS
+    assert text["aggregate.csv"].splitlines()[0].split(",") == AGGREGATE
+    data = json.loads(text["leaderboard.json"])
+    assert {row["method"]: row["score"] for row in data["rows"]} == {"m": 0.8, "a|b [x](javascript:1)": None}
+    assert "](" not in text["leaderboard.md"]
+    assert "a\\|b" in text["leaderboard.md"]
+    assert "0.800" in text["leaderboard.md"]

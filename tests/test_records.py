@@ -1,0 +1,68 @@
+"""Records survive, and unreadable ones are named."""
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from bench.records import RecordError, RunRecord, final_cost, read, read_all, record_path, write
+
+RECORD = RunRecord(
+    suite="s",
+    task="t",
+    horizon=1.0,
+    num_steps=10,
+    method="m",
+    seed=0,
+    status="ok",
+    cost=0.1 + 0.2,
+    curve=[{"env_steps": 0, "train_seconds": 0.0, "cost": None, "end_error": 0.0}],
+    usage={"env_steps": 0},
+    fingerprint="f",
+    settings={"task": {"a": 1}},
+)
+
+
+def test_round_trip_is_exact(tmp_path):
+    write(tmp_path / "records" / "r.json", RECORD)
+    assert read(tmp_path / "records" / "r.json") == RECORD
+    assert list(read_all(tmp_path)) == [RECORD]
+
+
+def test_a_failed_write_leaves_the_old_record_whole(tmp_path, monkeypatch):
+    path = tmp_path / "records" / "r.json"
+    write(path, RECORD)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(path, dataclasses.replace(RECORD, cost=1.0))
+    assert read(path) == RECORD
+    assert [p.name for p in path.parent.iterdir()] == ["r.json"]  # no temporary file stays behind
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 1}', "[]", json.dumps({"schema": 2})])
+def test_an_unreadable_record_is_named_and_does_not_hide_the_others(tmp_path, text):
+    write(tmp_path / "records" / "b.json", RECORD)
+    (tmp_path / "records" / "a.json").write_text(text)
+    bad, good = read_all(tmp_path)
+    assert isinstance(bad, RecordError)
+    assert "a.json" in str(bad)
+    assert good == RECORD
+
+
+def test_every_setting_is_part_of_a_records_name(tmp_path):
+    key = {"suite": "s", "task": "t", "method": "m", "fingerprint": "f", "settings": {"method": {"a": 1}}}
+    changed = [{**key, part: "other"} for part in key] + [{**key, "settings": {"method": {"a": 2}}}]
+    paths = {record_path(tmp_path, k, 0) for k in [key, *changed]} | {record_path(tmp_path, key, 1)}
+    assert len(paths) == len(changed) + 2
+
+
+def test_final_cost_is_the_mean_of_the_last_five():
+    curve = [{"cost": float(c)} for c in (100, 1, 2, 3, 4, 5)]
+    assert final_cost(curve) == ("ok", 3.0)
+    assert final_cost(curve[:2]) == ("ok", 50.5)
+    assert final_cost([{"cost": None}, *curve]) == ("diverged", None)

@@ -1,0 +1,121 @@
+"""World models and attention: causality, parallel against sequential, cache against recomputation, in float64."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from baselines import METHODS
+from baselines.attention import CausalTransformer
+from baselines.exploration import warmup_episode
+from baselines.model_gradient import ModelGradient
+from baselines.networks import Scales
+from baselines.world_models import HistoryTransformer, OneStep, unroll
+from tasks import TASKS
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+MODELS = {name: made.model for name, made in ((n, m()) for n, m in METHODS.items()) if isinstance(made, ModelGradient)}
+STEPS = 12
+ROUNDING = 1e-10  # float64, some hundred operations deep
+
+
+@pytest.fixture
+def task():
+    return TASKS["bear_populations"](num_steps=STEPS)  # three states, two controls
+
+
+@pytest.fixture
+def episode(task):
+    return warmup_episode(task, jr.key(0))
+
+
+@pytest.fixture(params=MODELS)
+def model(request, task, episode):
+    made = MODELS[request.param](Scales.of(task, episode.xs[None], jnp.ones(1)), key=jr.key(1))
+    # Larger than at the start of training, so that errors are not hidden by a small read-out.
+    return jax.tree.map(lambda w: 2 * w if eqx.is_inexact_array(w) else w, made)
+
+
+def test_no_prediction_depends_on_a_later_control(model, episode):
+    jacobian = jax.jacrev(lambda us: model(episode.xs[0], us))(episode.us)  # steps n steps m
+    for t in range(STEPS):
+        assert np.all(jacobian[t, :, t + 1 :] == 0)
+        assert np.any(jacobian[t, :, t] != 0)
+        assert np.any(jacobian[t, :, 0] != 0)
+
+
+def test_decoding_one_by_one_gives_the_same_states_and_gradients(model, episode):
+    x0, us = episode.xs[0], episode.us
+
+    def sequential(us):
+        return unroll(model, x0, us)
+
+    np.testing.assert_allclose(model(x0, us), sequential(us), rtol=ROUNDING)
+    weight = jr.normal(jr.key(2), episode.xs[1:].shape)
+    gradients = [jax.grad(lambda us, f=f: jnp.sum(weight * f(us)))(us) for f in (lambda us: model(x0, us), sequential)]
+    np.testing.assert_allclose(*gradients, rtol=1e-8, atol=ROUNDING * np.abs(gradients[0]).max())
+
+
+def test_residuals_are_those_of_the_predictions(model, episode):
+    """On a trajectory that the model itself made, every model's residuals vanish: teacher forcing equals unrolling."""
+    xs = jnp.concatenate([episode.xs[:1], model(episode.xs[0], episode.us)])
+    np.testing.assert_allclose(model.residuals(xs, episode.us), 0, atol=1e-9)  # differences of close numbers
+    assert np.abs(model.residuals(episode.xs, episode.us)).max() > 1e-3
+
+
+def test_cutting_predictions_changes_the_gradient_and_not_the_states(task, episode):
+    scales = Scales.of(task, episode.xs[None], jnp.ones(1))
+    full, cut = (HistoryTransformer(scales, cut_predictions=cut, key=jr.key(1)) for cut in (False, True))
+    np.testing.assert_array_equal(full(episode.xs[0], episode.us), cut(episode.xs[0], episode.us))
+    last = [jax.grad(lambda us, m=m: m(episode.xs[0], us)[-1].sum())(episode.us) for m in (full, cut)]
+    assert np.abs(last[0] - last[1]).max() > 1e-6
+    # The last control reaches the last state directly only, so its gradient is not cut.
+    np.testing.assert_allclose(last[0][-1], last[1][-1], rtol=ROUNDING)
+
+
+def test_a_one_step_models_gradient_is_the_product_of_its_jacobians(task, episode):
+    model = OneStep(Scales.of(task, episode.xs[None], jnp.ones(1)), key=jr.key(1))
+    x0, us = episode.xs[0], episode.us
+    xs = jnp.concatenate([x0[None], model(x0, us)])
+
+    def step(x, u):
+        return model.advance(x, u)[1]
+
+    adjoint = jnp.ones_like(x0)
+    expected = []
+    for x, u in zip(xs[-2::-1], us[::-1], strict=True):
+        by_x, by_u = jax.jacrev(step, argnums=(0, 1))(x, u)
+        expected.append(adjoint @ by_u)
+        adjoint = adjoint @ by_x
+    found = jax.grad(lambda us: model(x0, us)[-1].sum())(us)
+    np.testing.assert_allclose(found, jnp.stack(expected[::-1]), rtol=1e-9)
+
+
+def test_scales_are_statistics_of_the_weighted_trajectories(task):
+    xs = jnp.stack([warmup_episode(task, jr.key(i)).xs for i in range(3)])
+    scales = Scales.of(task, xs.at[2].set(1e9), jnp.array([1.0, 1.0, 0.0]))  # unused rows count nothing
+    np.testing.assert_allclose(scales.mean, xs[:2].mean((0, 1)), rtol=ROUNDING)
+    np.testing.assert_allclose(scales.std, xs[:2].std((0, 1)), rtol=1e-8)
+    np.testing.assert_allclose(scales.increment_std, np.diff(xs[:2], axis=1).std((0, 1)), rtol=1e-8)
+    constant = Scales.of(task, jnp.full((1, 5, 3), 7.0), jnp.ones(1))
+    assert np.all(np.isfinite(constant.state(jnp.full(3, 7.0))))
+
+
+def test_attention_is_textbook_attention():
+    """One block against softmax(Q Kᵀ / √d) V written out per position and head."""
+    net = CausalTransformer(3, 2, width=8, depth=1, heads=2, key=jr.key(0))
+    tokens = jr.normal(jr.key(1), (5, 3))
+    block = net.blocks[0]
+    z = jax.vmap(net.embed)(tokens) + jnp.stack([net._positions(jnp.array([t])) for t in range(5)])
+    q, k, v = (np.asarray(jax.vmap(block._qkv)(z)[i]) for i in range(3))
+    mixed = np.zeros((5, 2, 4))
+    for t in range(5):
+        for head in range(2):
+            logits = k[: t + 1, head] @ q[t, head] / 2.0  # head size 4
+            weights = np.exp(logits) / np.exp(logits).sum()
+            mixed[t, head] = weights @ v[: t + 1, head]
+    expected = jax.vmap(lambda zt, mt: net.read(net.norm(block._finish(zt, mt))))(z, jnp.asarray(mixed))
+    np.testing.assert_allclose(net(tokens), expected, rtol=ROUNDING)
