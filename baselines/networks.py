@@ -94,8 +94,8 @@ def project(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Projection onto [-1, 1] for an `a` that is moved by gradient descent.
 
     The derivative is 1, but 0 where a descent step would push further out (zeroing gradients: Hausknecht & Stone,
-    2016, arXiv:1511.04143, section 5). Unlike tanh it reaches the bounds, where many optimal controls lie, and can leave them
-    again: with tanh, policies that saturate early on a poor model never recover.
+    2016, arXiv:1511.04143, section 5). Unlike tanh it reaches the bounds, where many optimal controls lie, and can
+    leave them again: with tanh, policies that saturate early on a poor model never recover.
     """
     return jnp.clip(a, -1.0, 1.0)
 
@@ -144,8 +144,12 @@ class FeedbackPolicy(AbstractPolicy):
         return from_unit(self.task, self.squash(self.net(observe(self.task, self.scales, t, x))[:m]))
 
 
-def adam(learning_rate: float, decay_updates: int) -> optax.GradientTransformation:
-    """Adam, gradients clipped to norm 1, a cosine to a tenth of the rate; skips and counts non-finite gradients."""
+def adam(learning_rate: float, decay_updates: int, momentum: float = 0.9) -> optax.GradientTransformation:
+    """Adam, gradients clipped to norm 1, a cosine to a tenth of the rate; skips and counts non-finite gradients.
+
+    The second moment is averaged over 20 updates, not the usual 1000: gradients shrink by orders of magnitude within a
+    run of some hundred updates, and a longer memory of the first ones stalls it.
+    """
     schedule = optax.cosine_decay_schedule(learning_rate, decay_updates, alpha=0.1)
-    chain = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+    chain = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b1=momentum, b2=0.95))
     return optax.apply_if_finite(chain, max_consecutive_errors=jnp.iinfo(jnp.int32).max)

@@ -43,6 +43,7 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
     cut_feedback: bool = True
     warmup: int = 4  # episodes, from which the scales of the states are read
     learning_rate: float = 1e-2
+    momentum: float = 0.7  # of so few updates
     decay_steps: int = 46  # over which a cosine takes the rate to a tenth
     width: int = 64
 
@@ -68,4 +69,4 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
         return FeedbackPolicy(task, state.scales, state.net)
 
     def _optimiser(self):
-        return adam(self.learning_rate, self.decay_steps)
+        return adam(self.learning_rate, self.decay_steps, self.momentum)
