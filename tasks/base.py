@@ -23,8 +23,8 @@ Scalar = Float[Array, ""] | float  # a time: traced inside a rollout, a plain nu
 class StateVar(NamedTuple):
     """A state component: start value, the range used for scaling and plots (not a constraint), target (nan = free).
 
-    An angle has a `period`, so that it misses its target by the short way round. `sample_start` draws within `spread` of
-    the start: by default a tenth of its size, so that what starts at exactly 0 (a used dose, a memory) always does.
+    An angle has a `period`, so that it misses its target by the short way round. `sample_start` draws within `spread`
+    of the start: by default a tenth of its size, so that what starts at exactly 0 (a used dose, a memory) always does.
     """
 
     name: str

@@ -29,7 +29,7 @@ class Cartpole(AbstractTask):
     m_1: float = 1.0  # mass of the cart, kg
     m_2: float = 0.3  # mass at the end of the pole, kg
     l: float = 0.5  # length of the pole, m
-    weight: float = 1e4  # price of missing a target by the whole range
+    weight: float = 5e4  # price of missing a target by the whole range
     horizon: float = 2.0
     num_steps: int = 100
     solver: str = "tsit5"

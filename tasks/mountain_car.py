@@ -24,7 +24,7 @@ class MountainCar(AbstractTask):
     power: float = 0.0015  # of the engine
     gravity: float = 0.0025
     price: float = 10.0  # of the squared force
-    weight: float = 1000.0  # price of missing a target by the whole range
+    weight: float = 3000.0  # price of missing a target by the whole range
     horizon: float = 300.0
     num_steps: int = 100
     solver: str = "tsit5"

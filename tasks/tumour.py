@@ -31,7 +31,7 @@ class Tumour(AbstractTask):
     G: float = 0.15  # effect of the drug
     mu: float = 0.02  # natural loss of vessels, 1/day
     A: float = 15.0  # largest dose
-    weight: float = 100.0  # price of the square of a dose beyond it
+    weight: float = 500.0  # price of the square of a dose beyond it
     horizon: float = 1.2
     num_steps: int = 100
     solver: str = "tsit5"
