@@ -270,14 +270,8 @@ def test_invasive_plant_is_the_map_under_euler_steps(x64):
     task = TASKS["invasive_plant"]()
     (_, xs, us), theirs, _, _ = points("InvasivePlant")
     np.testing.assert_allclose(xs + jax.vmap(task.vector_field)(np.zeros(24), xs, us), theirs, rtol=1e-9)  # rounding
-    task = TASKS["invasive_plant"](num_steps=10, solver="euler")
-    us = random_controls(task, jax.random.key(0), 1)[0]
-    x, cost = task.x0, 0.0
-    for u in us:
-        x, cost = (x + task.k * x / (task.eps + x)) * (1 - u), cost + task.B * jnp.sum(u**2)
-    ours = open_loop(task, us, task.x0)
-    np.testing.assert_allclose(ours.xs[-1], x, rtol=1e-9)  # rounding only
-    np.testing.assert_allclose(ours.cost, cost + jnp.sum(x), rtol=1e-9)
+    ends = jax.vmap(task.terminal_cost)(xs)
+    np.testing.assert_allclose(ends, np.sum(xs, 1), rtol=1e-9)  # the documented price of what is left; rounding
 
 
 def test_tumour_prices_the_dose_beyond_the_limit(x64):
@@ -334,7 +328,7 @@ def test_toys_at_their_best(x64):
 def test_the_bounce_has_the_wrong_derivative(x64):
     task = TASKS["one_bounce"]()
     us = jnp.linspace(-1, 1, 101)
-    end, slope = jax.vmap(jax.value_and_grad(lambda u: open_loop(task, held(task, u), task.x0).xs[-1, 0]))(us)
+    end, slope = jax.jit(jax.vmap(jax.value_and_grad(lambda u: open_loop(task, held(task, u), task.x0).xs[-1, 0])))(us)
     trend = np.polyfit(us, end, 1)[0]
     assert -1.2 < trend < -0.7  # about -1: a faster ball comes back further
     assert slope.min() > -0.25  # documented: -0.2 to +0.9
@@ -392,7 +386,7 @@ def test_linear_quadratic_optimum(x64):
         gains.append(K)
     optimal = rollout(task, Gains(jnp.array(gains[::-1])), task.x0)
     np.testing.assert_allclose(optimal.cost, task.x0 @ P @ task.x0, rtol=1e-8)  # integration error
-    gradient = jax.grad(lambda us: open_loop(task, us, task.x0).cost)(optimal.us)
+    gradient = jax.jit(jax.grad(lambda us: open_loop(task, us, task.x0).cost))(optimal.us)
     np.testing.assert_allclose(gradient, 0, atol=1e-6)  # and first-order optimal, up to integration error
 
 
@@ -409,11 +403,11 @@ def test_fixed_steps_agree_with_an_adaptive_solution(x64, name):
 
 def test_tsit5_has_order_five(x64):
     def end(substeps, solver="tsit5"):
-        task = TASKS["van_der_pol"](num_steps=20, substeps=substeps, solver=solver)
+        task = TASKS["van_der_pol"](substeps=substeps, solver=solver)
         return open_loop(task, random_controls(task, jax.random.key(0), 1)[0], task.x0).xs[-1]
 
-    truth = end(16, "dopri8")  # of order 8, with steps of 1/32
-    errors = [float(jnp.max(jnp.abs(end(n) - truth))) for n in (2, 4, 8)]
+    truth = end(8, "dopri8")  # of order 8, with steps of 1/80
+    errors = [float(jnp.max(jnp.abs(end(n) - truth))) for n in (1, 2, 4)]
     orders = np.log2(errors[:-1]) - np.log2(errors[1:])
     assert np.all((orders > 4.5) & (orders < 6)), orders  # 5 in the limit of small steps
 
