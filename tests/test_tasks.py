@@ -293,6 +293,8 @@ def test_bacteria_die_out_on_every_grid(x64):
         open_loop(t, held(t, 2.0), t.x0) for t in (TASKS["bacteria"](), TASKS["bacteria"](num_steps=400, substeps=4))
     )
     assert coarse.xs[-1, 0] <= 0
+    for x in (0.0, -0.1):
+        assert TASKS["bacteria"]().vector_field(0.0, jnp.array([x]), jnp.array([2.0])) == 0
     np.testing.assert_allclose(coarse.cost, fine.cost, rtol=1e-12)  # extinction is absorbing: the same cost exactly
 
 
@@ -399,6 +401,13 @@ def test_fixed_steps_agree_with_an_adaptive_solution(x64, name):
     us = random_controls(task, jax.random.key(1), 1)[0]
     cost, _ = differentiated(name)(us, task.x0)
     np.testing.assert_allclose(cost, adaptive_cost(task, us), rtol=1e-5)  # the accuracy that the project promises
+
+
+def test_the_clock_runs_within_an_interval(x64):
+    task = TASKS["harvest"](substeps=3)  # whose price rises with time
+    us = random_controls(task, jax.random.key(1), 1)[0]
+    # Error of one step per interval, 1e-8, over 3^5; a clock that stood still would cost 1e-3.
+    np.testing.assert_allclose(open_loop(task, us, task.x0).cost, adaptive_cost(task, us), rtol=1e-9)
 
 
 def test_tsit5_has_order_five(x64):
