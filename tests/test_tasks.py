@@ -238,6 +238,7 @@ def test_pendulum_swings_at_its_own_frequency(x64):
     np.testing.assert_allclose(0.05 * field[:, 1], dynamics[:, 1], rtol=1e-9)  # the factor that leaked; rounding only
     priced = jax.vmap(task.running_cost)(*at) - wrap(jnp.asarray(at[1][:, 0]) - math.pi) ** 2
     np.testing.assert_allclose(priced, running[:, 0] - wrap(jnp.asarray(at[1][:, 0])) ** 2, rtol=1e-9)
+    assert task.vector_field(0.0, jnp.array([0.0, 9.0]), jnp.zeros(1))[0] == 9  # where Myriad cuts the speed to 8
     swing = open_loop(task, held(task, 0.0), jnp.array([1e-3, 0.0])).xs[:, 0]
     exact = 1e-3 * np.cos(math.sqrt(3 * task.g / (2 * task.l)) * task.dt * np.arange(task.num_steps + 1))
     np.testing.assert_allclose(swing, exact, atol=1e-8)  # the period grows by angle^2 / 16: a phase of 4e-6 at the end
