@@ -7,8 +7,7 @@ from tasks.bioreactor import Bioreactor
 from tasks.cancer_treatment import CancerTreatment
 from tasks.cartpole import Cartpole
 from tasks.copy import Copy
-from tasks.double_pendulum import DoublePendulum
-from tasks.double_pendulum_launch import DoublePendulumLaunch
+from tasks.double_pendulum import DoublePendulum, DoublePendulumLaunch
 from tasks.epidemic_seirn import EpidemicSEIRN
 from tasks.glucose import Glucose
 from tasks.harvest import Harvest

@@ -493,8 +493,9 @@ def test_starts_stay_where_the_task_is_defined(x64):
 
 @every_task
 def test_a_task_is_a_short_file_with_a_source(name):
-    text = Path(inspect.getfile(TASKS[name])).read_text()
-    assert len(text.splitlines()) < 60
+    file = inspect.getfile(TASKS[name])
+    text, tasks = Path(file).read_text(), [task for task in TASKS.values() if inspect.getfile(task) == file]
+    assert len(text.splitlines()) < 60 * len(tasks)
     assert "Source" in text.split('"""')[1]
 
 
