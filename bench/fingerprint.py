@@ -17,7 +17,8 @@ def fingerprint(task: AbstractTask) -> str:
     Evaluated in float64 whatever the precision in use, to 10 digits. A field that is no plain value counts by its repr.
     """
     fields = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
-    variables = [[list(v) for v in (*task.states, *task.controls)]]
+    # None is what a variable leaves unsaid: a new optional attribute does not make every other task another one.
+    variables = [[[part for part in v if part is not None] for v in (*task.states, *task.controls)]]
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
         values = [_digits(task, *point) for point in _points(task)]
     text = json.dumps([fields, variables, values], sort_keys=True, default=repr)

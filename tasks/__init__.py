@@ -1,14 +1,29 @@
-"""The problems, in reading order: one state before three, smooth before bang-bang."""
+"""The problems, in reading order: the paper's eight, more of biology, then mechanics, toys with a memory, and chaos."""
 
 from tasks.bacteria import Bacteria
-from tasks.base import AbstractTask, ControlVar, StateVar
+from tasks.base import AbstractHybridTask, AbstractTask, ControlVar, StateVar
 from tasks.bear_populations import BearPopulations
 from tasks.bioreactor import Bioreactor
 from tasks.cancer_treatment import CancerTreatment
+from tasks.cartpole import Cartpole
+from tasks.copy import Copy
+from tasks.double_pendulum import DoublePendulum, DoublePendulumLaunch
+from tasks.epidemic_seirn import EpidemicSEIRN
+from tasks.glucose import Glucose
 from tasks.harvest import Harvest
 from tasks.hiv_treatment import HIVTreatment
+from tasks.invasive_plant import InvasivePlant
+from tasks.lorenz import Lorenz
 from tasks.mould_fungicide import MouldFungicide
+from tasks.mountain_car import MountainCar
+from tasks.one_bounce import OneBounce
+from tasks.pendulum import Pendulum
+from tasks.predator_prey import PredatorPrey
+from tasks.rocket_landing import RocketLanding
+from tasks.simple_case import SimpleCase
 from tasks.timber_harvest import TimberHarvest
+from tasks.tumour import Tumour
+from tasks.van_der_pol import VanDerPol
 
 TASKS: dict[str, type[AbstractTask]] = {
     "cancer_treatment": CancerTreatment,
@@ -19,6 +34,22 @@ TASKS: dict[str, type[AbstractTask]] = {
     "timber_harvest": TimberHarvest,
     "hiv_treatment": HIVTreatment,
     "bear_populations": BearPopulations,
+    "simple_case": SimpleCase,
+    "glucose": Glucose,
+    "predator_prey": PredatorPrey,
+    "epidemic_seirn": EpidemicSEIRN,
+    "tumour": Tumour,
+    "invasive_plant": InvasivePlant,
+    "van_der_pol": VanDerPol,
+    "mountain_car": MountainCar,
+    "pendulum": Pendulum,
+    "cartpole": Cartpole,
+    "rocket_landing": RocketLanding,
+    "copy": Copy,
+    "one_bounce": OneBounce,
+    "lorenz": Lorenz,
+    "double_pendulum": DoublePendulum,
+    "double_pendulum_launch": DoublePendulumLaunch,
 }
 
-__all__ = ["TASKS", "AbstractTask", "ControlVar", "StateVar"]
+__all__ = ["TASKS", "AbstractHybridTask", "AbstractTask", "ControlVar", "StateVar"]

@@ -9,18 +9,23 @@ float fields, so `TASKS[name](r=0.4, num_steps=200)` is another instance of the 
 import abc
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 Scalar = Float[Array, ""] | float  # a time: traced inside a rollout, a plain number in a notebook
 
 
 class StateVar(NamedTuple):
-    """A state component: start value, the range used for scaling and plots (not a constraint), target (nan = free)."""
+    """A state component: start value, the range used for scaling and plots (not a constraint), target (nan = free).
+
+    An angle has a `period`, so that it misses its target by the short way round. `sample_start` draws within `spread`
+    of the start: by default a tenth of its size, so that what starts at exactly 0 (a used dose, a memory) always does.
+    """
 
     name: str
     start: float
@@ -28,6 +33,8 @@ class StateVar(NamedTuple):
     high: float = math.inf
     target: float = math.nan
     unit: str = "1"
+    period: float | None = None
+    spread: float | None = None
 
 
 class ControlVar(NamedTuple):
@@ -39,6 +46,11 @@ class ControlVar(NamedTuple):
     unit: str = "1"
 
 
+def wrap(angle: Float[Array, "*shape"] | float, period: float = 2 * math.pi) -> Float[Array, "*shape"]:
+    """The angle moved by whole periods into [-period / 2, period / 2)."""
+    return jnp.mod(angle + period / 2, period) - period / 2
+
+
 class AbstractTask(eqx.Module):
     """An optimal-control problem. Final classes are tasks; their fields are constants, the grid, and the integrator."""
 
@@ -48,6 +60,8 @@ class AbstractTask(eqx.Module):
     num_steps: eqx.AbstractVar[int]  # H: each control is held for horizon / num_steps
     solver: eqx.AbstractVar[str]  # a name in bench.simulate.SOLVERS
     substeps: eqx.AbstractVar[int]  # solver steps per held control on the default grid
+    # Score 0 is the best constant control or, where only the first control matters, the mean of 1000 random sequences.
+    floor: ClassVar[Literal["constant", "random"]] = "constant"
 
     @abc.abstractmethod
     def vector_field(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, " n"]:
@@ -103,6 +117,20 @@ class AbstractTask(eqx.Module):
     def bounds(self) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
         """(low, high) of the controls, in physical units."""
         return np.array([c.low for c in self.controls]), np.array([c.high for c in self.controls])
+
+    def misses(self, x: Float[Array, " n"]) -> Float[Array, " targets"]:
+        """Signed distances of x from the end-state targets, in units of each state's range; empty without targets."""
+        pairs = [(x[i], s) for i, s in enumerate(self.states) if not math.isnan(s.target)]
+        gaps = [wrap(value - s.target, s.period) if s.period else value - s.target for value, s in pairs]
+        ranges = [s.high - s.low for _, s in pairs]
+        return jnp.stack(gaps) / jnp.asarray(ranges, x.dtype) if pairs else jnp.zeros(0, x.dtype)
+
+    def sample_start(self, key: Key[Array, ""]) -> Float[Array, " n"]:
+        """A start near x0: each state uniform within its `spread` of the fixed start, and in its range."""
+        spreads = [0.1 * abs(s.start) if s.spread is None else s.spread for s in self.states]
+        low = [max(s.start - spread, s.low) for s, spread in zip(self.states, spreads, strict=True)]
+        high = [min(s.start + spread, s.high) for s, spread in zip(self.states, spreads, strict=True)]
+        return jax.random.uniform(key, (len(low),), minval=jnp.array(low), maxval=jnp.array(high))
 
 
 class AbstractHybridTask(AbstractTask):
