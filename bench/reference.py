@@ -1,4 +1,4 @@
-"""Reference costs of a task on its grid: the floor (best constant control) and the best known control sequence.
+"""Reference costs of a task on its grid: the floor, mostly the best constant control, and the best known sequence.
 
 They are kept by the task's fingerprint, in the package's `tasks/references.toml` and, for tasks with their own settings
 or a user's task, in a file beside a run's records. Reading needs no JAX, so reports start fast.
@@ -22,6 +22,9 @@ _sources: list[Path] = [PACKAGE]
 @dataclass(frozen=True)
 class Reference:
     """Floor and best known cost of one task on one grid, with how they were found.
+
+    `floor` is the cost of the best constant control `floor_control` or, for a task that says so, the mean of random
+    control sequences.
 
     `residual` is the norm of the projected gradient at `controls`, with controls in units of their range and the cost
     in units of its headroom (of its size, where there is none): 0 at a first-order point. `grade` is A (closed form), B

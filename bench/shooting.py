@@ -18,6 +18,7 @@ from bench.simulate import open_loop
 from tasks.base import AbstractTask
 
 RANDOM_STARTS = 6
+RANDOM_SEQUENCES = 1000  # for tasks whose floor they are
 OPTIONS = {"maxiter": 3000, "maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "maxcor": 40}
 
 
@@ -33,6 +34,9 @@ def find(name: str, task: AbstractTask) -> Reference:
         sequence = _minimiser(jax.jit(jax.value_and_grad(lambda v: cost(v.reshape(shape)))))
         constant = _minimiser(jax.jit(jax.value_and_grad(lambda v: cost(jnp.broadcast_to(v, shape)))))
         floor, floor_v, _ = _lowest(map(constant, _constants(len(low))))
+        if task.floor == "random":
+            draws = np.random.default_rng(0).random((RANDOM_SEQUENCES, *shape))
+            floor = float(jnp.mean(jax.jit(jax.vmap(cost))(draws)))
         starts = [np.broadcast_to(floor_v, shape), *_sequences(shape)]
         results = [sequence(v.ravel()) for v in starts]
         best, v, gradient = _lowest(results)

@@ -35,7 +35,8 @@ def test_a_stored_reference_is_what_its_controls_cost(name, x64):
 
     # Controls are stored to ten digits.
     assert cost(stored.controls) == pytest.approx(stored.best, rel=1e-8)
-    assert cost(stored.floor_control) == pytest.approx(stored.floor, rel=1e-8)
+    if task.floor == "constant":
+        assert cost(stored.floor_control) == pytest.approx(stored.floor, rel=1e-8)
     assert stored.best <= stored.floor
     low, high = task.bounds
     assert np.all(np.array(stored.controls) >= low - 1e-9)
