@@ -20,12 +20,12 @@ def fingerprint(task: AbstractTask) -> str:
     # None is what a variable leaves unsaid: a new optional attribute does not make every other task another one.
     variables = [[[part for part in v if part is not None] for v in (*task.states, *task.controls)]]
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
-        values = [_digits(task, *point) for point in _points(task)]
+        values = [_digits(task, *point) for point in points(task)]
     text = json.dumps([fields, variables, values], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _points(task):
+def points(task):
     """States around the start and in their ranges, controls in their bounds, times in the horizon."""
     rng = np.random.default_rng(0)
     low, high = task.bounds
