@@ -23,9 +23,7 @@ class Budget:
     evals: int = 20
 
     def __post_init__(self):
-        for name, value in (("env_steps", self.env_steps), ("evals", self.evals)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise BudgetError(f"budget: {name} must be a whole number of at least 1, got {value!r}.")
+        _check_whole(env_steps=self.env_steps, evals=self.evals)
 
     def steps(self, usage: Usage) -> int:
         """Method steps that the budget pays for, rounded down; 0 for a method that spends nothing.
@@ -47,3 +45,31 @@ class Budget:
         """Method steps after which the policy is evaluated: 0, the last, and `evals - 1` between, evenly."""
         steps = self.steps(usage)
         return sorted({round(i * steps / self.evals) for i in range(self.evals + 1)})
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a suite grants: environment steps or, so that every grid gets as many, whole episodes."""
+
+    env_steps: int | None = None
+    episodes: int | None = None
+    evals: int = 20
+
+    def __post_init__(self):
+        if (self.env_steps is None) == (self.episodes is None):
+            raise BudgetError(
+                f"budget: give env_steps or episodes, one of them, got env_steps={self.env_steps} and "
+                f"episodes={self.episodes}."
+            )
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        _check_whole(**given)
+
+    def on(self, num_steps: int) -> Budget:
+        """The budget for a task with episodes of `num_steps` intervals."""
+        return Budget(self.env_steps or (self.episodes or 0) * num_steps, self.evals)
+
+
+def _check_whole(**values: int) -> None:
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise BudgetError(f"budget: {name} must be a whole number of at least 1, got {value!r}.")

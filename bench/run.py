@@ -6,7 +6,7 @@ records = run(load("smoke").cells(), Path("results/smoke"))
 import tempfile
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench import names, reference
-from bench.budget import BudgetError
+from bench.budget import Budget, BudgetError
 from bench.errors import UsageError
 from bench.fingerprint import fingerprint
 from bench.method import AbstractMethod
@@ -34,6 +34,7 @@ class Job:
     method: AbstractMethod
     fingerprint: str
     settings: dict[str, Any]
+    budget: Budget
     todo: tuple[int, ...]
     folder: Path
 
@@ -59,21 +60,30 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
     _check_writable(folder)
     jobs = []
     for cell in cells:
-        task = names.task(cell.task, {**cell.task_settings, **cell.extra_task_settings})
+        task = _task(cell)
         method = names.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
+        budget = cell.allowance.on(task.num_steps)
         try:
-            cell.budget.steps(method.usage(task))
+            budget.steps(method.usage(task))
         except BudgetError as error:
             raise BudgetError(f"{cell.method_label} on {cell.task_label}: {error}") from error
         settings = {
             "task": names.settings_of(task),
             "method": names.settings_of(method),
-            "budget": asdict(cell.budget),
+            "budget": asdict(budget),
         }
-        job = Job(cell, task, method, fingerprint(task), settings, cell.seeds, folder)
+        job = Job(cell, task, method, fingerprint(task), settings, budget, cell.seeds, folder)
         todo = tuple(s for s in cell.seeds if again or not _finished(job.path(s)))
-        jobs.append(Job(cell, task, method, job.fingerprint, settings, todo, folder))
+        jobs.append(replace(job, todo=todo))
     return jobs
+
+
+def _task(cell: Cell) -> AbstractTask:
+    settings = {**cell.task_settings, **cell.extra_task_settings}
+    task = names.task(cell.task, settings)
+    return (
+        names.task(cell.task, {**settings, **cell.grid.settings(task.horizon, task.num_steps)}) if cell.grid else task
+    )
 
 
 def _check_writable(folder: Path) -> None:
@@ -101,7 +111,7 @@ def execute(job: Job, observe: Observer = lambda job, evaluation: None) -> list[
     error = ""
     try:
         reference.ensure(job.cell.task_label, job.task, job.folder / "references.toml")
-        for evaluation in train(job.task, job.method, job.cell.budget, job.todo):
+        for evaluation in train(job.task, job.method, job.budget, job.todo):
             evaluations.append(evaluation)
             observe(job, evaluation)
     except Exception:  # whatever a method raises, the sweep goes on; the traceback is in the record

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.budget import Budget
+from bench.budget import Allowance
 from bench.errors import UsageError, did_you_mean
 
 SHIPPED = Path(__file__).parent / "suites"
@@ -15,6 +15,23 @@ SHIPPED = Path(__file__).parent / "suites"
 
 class SuiteError(UsageError):
     """A suite that does not exist or is not well formed."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid other than a task's own: refined (`num_steps` on the same horizon) or extended (both times `stretch`)."""
+
+    num_steps: int | None = None
+    stretch: int | float | None = None
+
+    def settings(self, horizon: float, num_steps: int) -> dict[str, Any]:
+        """The fields of a task whose own grid is given. Raises SuiteError if the result is no grid."""
+        if self.stretch is None:
+            return {"num_steps": self.num_steps}
+        steps = num_steps * self.stretch
+        if steps != round(steps):
+            raise SuiteError(f"stretch {self.stretch} makes {steps} steps of {num_steps}; choose one that divides.")
+        return {"horizon": horizon * self.stretch, "num_steps": round(steps)}
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,8 @@ class Cell:
     task: str
     method: str
     seeds: tuple[int, ...]
-    budget: Budget
+    allowance: Allowance
+    grid: Grid | None = None
     task_settings: Mapping[str, Any] = field(default_factory=dict)
     method_settings: Mapping[str, Any] = field(default_factory=dict)
     extra_task_settings: Mapping[str, str] = field(default_factory=dict)
@@ -50,15 +68,27 @@ def _label(name: str, extra: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Suite:
-    """The contents of a suite's TOML file. `settings` maps a task's or method's name to fields and values."""
+    """The contents of a suite's TOML file.
+
+    `num_steps` (refine) or `stretch` (extend) ask for several grids of every task. `settings` maps a task's or method's
+    name to fields and values.
+    """
 
     name: str
     description: str
     tasks: tuple[str, ...]
     methods: tuple[str, ...]
     seeds: int
-    budget: Budget
+    budget: Allowance
+    num_steps: tuple[int, ...] = ()
+    stretch: tuple[int | float, ...] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def grids(self) -> list[Grid | None]:
+        """The grids of every task; [None] is a task's own."""
+        grids = [Grid(num_steps=n) for n in self.num_steps] + [Grid(stretch=s) for s in self.stretch]
+        return [*grids] or [None]
 
     def cells(
         self,
@@ -67,7 +97,7 @@ class Suite:
         seeds: int | None = None,
         extra: Mapping[str, Mapping[str, str]] | None = None,
     ) -> list[Cell]:
-        """Tasks x methods, those given in place of the suite's own; `extra` are further settings by name."""
+        """Tasks x grids x methods, those given in place of the suite's own; `extra` are further settings by name."""
         extra = extra or {}
         return [
             Cell(
@@ -76,12 +106,14 @@ class Suite:
                 method,
                 tuple(range(self.seeds if seeds is None else seeds)),
                 self.budget,
+                grid,
                 self.settings.get(task, {}),
                 self.settings.get(method, {}),
                 extra.get(task, {}),
                 extra.get(method, {}),
             )
             for task in dict.fromkeys(tasks or self.tasks)
+            for grid in self.grids
             for method in dict.fromkeys(methods or self.methods)
         ]
 
@@ -98,7 +130,7 @@ def load(name: str) -> Suite:
         raise SuiteError(did_you_mean("suite", name, names()) + " A path to a .toml file works too.")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-        budget = Budget(**_checked(path, "budget", data.pop("budget", {}), Budget))
+        budget = Allowance(**_checked(path, "budget", data.pop("budget", {}), Allowance))
         suite = Suite(name=path.stem, budget=budget, **_checked(path, "suite", data, Suite, given=("name", "budget")))
     except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise SuiteError(str(error) if isinstance(error, SuiteError) else f"{path}: {error}") from error

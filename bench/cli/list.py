@@ -68,11 +68,14 @@ def _suites() -> list[dict[str, Any]]:
     return [
         {
             "name": s.name,
-            "description": s.description,
             "tasks": list(s.tasks),
             "methods": list(s.methods),
             "seeds": s.seeds,
             "env_steps": s.budget.env_steps,
+            "episodes": s.budget.episodes,
+            "num_steps": list(s.num_steps),
+            "stretch": list(s.stretch),
+            "description": s.description,
         }
         for s in map(suite.load, suite.names())
     ]
@@ -88,6 +91,6 @@ LISTS: dict[What, Callable[[], list[dict[str, Any]]]] = {
 def _cell(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(f"{k}={v}" for k, v in value.items())
-    if isinstance(value, list):
-        return " ".join(value)
+    if isinstance(value, list):  # names in full are in the JSON
+        return str(len(value) or "")
     return "" if value is None else f"{value:.7g}" if isinstance(value, float) else str(value)

@@ -86,7 +86,7 @@ class Lines(AbstractDisplay):
         self._say(job, f"{_outcome(records)}  {time.monotonic() - self.cell_began:.0f} s")
 
     def _say(self, job: Job, text: str) -> None:
-        print(f"[{self.begun}/{self.total}] {_name(job)}  {text}", flush=True)
+        print(f"[{self.begun}/{self.total}] {_with_seeds(job)}  {text}", flush=True)
 
 
 class Bars(AbstractDisplay):
@@ -99,7 +99,7 @@ class Bars(AbstractDisplay):
         self.finished = 0
 
     def begin(self, job):
-        self.bars.reset(self.cell, description=escape(_name(job)), total=1.0, cost="compiling", visible=True)
+        self.bars.reset(self.cell, description=escape(_with_seeds(job)), total=1.0, cost="compiling", visible=True)
 
     def update(self, job, evaluation):
         self.bars.update(self.cell, completed=evaluation.share, cost=_cost(evaluation))
@@ -110,12 +110,18 @@ class Bars(AbstractDisplay):
         self.bars.update(self.overall, completed=self.finished)
         self.bars.update(self.cell, visible=False)
         seconds = self.bars.tasks[self.cell].elapsed or 0.0
-        self.bars.console.print(f"{escape(_name(job))}  {_outcome(records)}  {seconds:.0f} s", highlight=False)
+        self.bars.console.print(f"{escape(_with_seeds(job))}  {_outcome(records)}  {seconds:.0f} s", highlight=False)
 
 
-def _name(job: Job) -> str:
+def name(job: Job) -> str:
+    """How a job is called on screen."""
+    grid = f"  {job.task.num_steps} steps" if job.cell.grid else ""
+    return f"{job.cell.task_label}{grid}  {job.cell.method_label}"
+
+
+def _with_seeds(job: Job) -> str:
     seeds = len(job.todo)
-    return f"{job.cell.task_label}  {job.cell.method_label}  {seeds} seed{'s' if seeds > 1 else ''}"
+    return f"{name(job)}  {seeds} seed{'s' if seeds > 1 else ''}"
 
 
 def _cost(evaluation: Evaluation) -> str:

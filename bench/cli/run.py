@@ -48,7 +48,7 @@ def command(
     if dry_run:
         for job in jobs:
             done = len(job.cell.seeds) - len(job.todo)
-            typer.echo(f"{job.cell.task_label}  {job.cell.method_label}  {len(job.todo)} seeds to run, {done} done")
+            typer.echo(f"{progress.name(job)}  {len(job.todo)} seeds to run, {done} done")
         return
     failed = 0
     with progress.display([job for job in jobs if job.todo], quiet) as shown:
