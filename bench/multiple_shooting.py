@@ -19,10 +19,11 @@ from bench.translate import Functions, translate
 from tasks.base import AbstractTask
 
 MOST_SUBSTEPS = 64
-RANDOM, CHOSEN = 400, 4  # random sequences tried, and how many of them are starts
+RANDOM, CHOSEN = 400, 20  # random sequences tried, and how many at most of each kind are starts
 INTEGRATION = 1e-9  # error of an interval, relative to the states' sizes: over 100 intervals far below 1e-6 of a cost
 OPTIONS = {
     "print_time": False,
+    "show_eval_warnings": False,  # a step to where a cost is not defined is cut back
     "ipopt.print_level": 0,
     "ipopt.sb": "yes",
     "ipopt.max_iter": 500,
@@ -122,22 +123,25 @@ class Program:
         shares = rng.beta(0.5, 0.5, (RANDOM, H, m))[np.arange(RANDOM)[:, None], pieces]
         us = self.low + (self.high - self.low) * shares
         xs, costs = self.rolled_out(us)
-        for i in np.argsort(costs)[:CHOSEN]:
-            yield us[i], xs[i]
+        lowest = np.argsort(costs)[:CHOSEN]
         targeted = [i for i, s in enumerate(self.task.states) if not math.isnan(s.target)]
-        if targeted:
-            targets = np.array([self.task.states[i].target for i in targeted])
-            gaps = xs[..., targeted] - targets
-            for j, i in enumerate(targeted):
-                if period := self.task.states[i].period:
-                    gaps[..., j] -= period * np.round(gaps[..., j] / period)
-            misses = np.linalg.norm(gaps / self.sizes[targeted], axis=-1)
-            for i in np.argsort(np.min(misses, axis=1))[:CHOSEN]:
-                k = int(np.argmin(misses[i]))
-                held = xs[i].copy()  # from the nearest knot on, at the targets, whether a control can do that or not
-                held[k:, targeted] -= gaps[i, k]
-                held[k:] = held[k]
-                yield us[i], held
+        if not targeted:
+            yield from ((us[i], xs[i]) for i in lowest)
+            return
+        gaps = xs[..., targeted] - np.array([self.task.states[i].target for i in targeted])
+        for j, i in enumerate(targeted):
+            if period := self.task.states[i].period:
+                gaps[..., j] -= period * np.round(gaps[..., j] / period)
+        misses = np.linalg.norm(gaps / self.sizes[targeted], axis=-1)
+        nearest = np.argsort(np.min(misses, axis=1))[:CHOSEN]
+        for i, j in zip(lowest, nearest, strict=True):
+            yield us[i], xs[i]
+            # From its nearest knot on, the second kind is held at the targets, whether a control can do that or not.
+            k = int(np.argmin(misses[j]))
+            held = xs[j].copy()
+            held[k:] = held[k]
+            held[k:, targeted] -= gaps[j, k]
+            yield us[j], held
 
     def rolled_out(
         self, us: Float[np.ndarray, "batch steps m"]

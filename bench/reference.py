@@ -5,8 +5,10 @@ or a user's task, in a file beside a run's records. Reading needs no JAX, so rep
 """
 
 import json
+import statistics
 import tomllib
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent.parent / "tasks" / "references.toml"
 _sources: list[Path] = [PACKAGE]
+AGREEMENT = 1e-4  # relative; the routes differ by solver tolerances and by the errors of two integrators, at most 1e-6
+SEQUENCES = ("controls", "states")  # kept as JSON within a string, which is read 50 times as fast as arrays of TOML
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,13 @@ class Reference:
     control sequences.
 
     `residual` is the norm of the projected gradient at `controls`, with controls in units of their range and the cost
-    in units of its headroom (of its size, where there is none): 0 at a first-order point. `grade` is A (closed form), B
-    (two independent routes agree) or C (best known).
+    in units of its headroom (of its size, where there is none): 0 at a first-order point. `second_order` says whether
+    the Hessian has no negative eigenvalue there, None where that was not found out. `grade` is A (a formula is met), B
+    (both routes reach `best` to AGREEMENT) or C (best known).
+
+    `single_shooting` and `multiple_shooting` are the costs that the two routes reached from their starts, each on its
+    own; None where the second was not tried, as for tasks with one's own settings. `states`, at the knots, is there if
+    the optimum is so unstable that rounding makes `controls` alone lose it: then each interval starts from its knot.
     """
 
     task: str
@@ -42,6 +51,26 @@ class Reference:
     residual: float
     found_by: str
     controls: list[list[float]]
+    single_shooting: list[float] = field(default_factory=list)
+    multiple_shooting: list[float] | None = None
+    second_order: bool | None = None
+    states: list[list[float]] | None = None
+
+    @property
+    def difference(self) -> float | None:
+        """How far the worse of the two routes alone stayed from the best cost, relative; None without two results."""
+        if not self.single_shooting or not self.multiple_shooting:
+            return None
+        return self._relative(max(min(self.single_shooting), min(self.multiple_shooting)))
+
+    @property
+    def spread(self) -> float | None:
+        """How far the median start of both routes stayed from the best cost, relative."""
+        costs = [*self.single_shooting, *(self.multiple_shooting or [])]
+        return self._relative(statistics.median(costs)) if costs else None
+
+    def _relative(self, cost: float) -> float:
+        return abs(cost - self.best) / max(abs(self.best), cost_unit(self.floor, self.best))
 
     @property
     def headroom(self) -> float | None:
@@ -50,21 +79,35 @@ class Reference:
         return gap if gap > max(1e-3 * abs(self.best), 1e-9) else None
 
 
+def cost_unit(floor: float, best: float) -> float:
+    """The headroom, as the unit of cost in which a gradient is small or not; the cost's size where there is none."""
+    return floor - best if floor - best > 1e-9 else max(abs(best), 1e-9)
+
+
 def read(path: Path) -> dict[str, Reference]:
     """References of a file by fingerprint; none if there is no file."""
     if not path.exists():
         return {}
     entries = tomllib.loads(path.read_text(encoding="utf-8")).get("reference", [])
+    for entry in entries:
+        entry |= {key: json.loads(entry[key]) for key in SEQUENCES if key in entry}
     return {entry["fingerprint"]: Reference(**entry) for entry in entries}
 
 
 def write(path: Path, references: dict[str, Reference]) -> None:
     """Write references atomically, sorted by task and grid."""
     entries = sorted(references.values(), key=lambda r: (r.task, r.horizon, r.num_steps))
-    # A JSON string, finite number or array is one of TOML too.
-    blocks = ["\n".join(f"{key} = {json.dumps(value)}" for key, value in asdict(entry).items()) for entry in entries]
+    blocks = ["\n".join(_lines(entry)) for entry in entries]
     head = "# Made by `python -m bench reference`; do not edit.\n"
     write_atomically(path, head + "".join(f"\n[[reference]]\n{block}\n" for block in blocks))
+
+
+def _lines(entry: Reference) -> Iterator[str]:
+    for key, value in asdict(entry).items():
+        if value is not None:
+            # A JSON string, truth value, finite number or array is one of TOML too.
+            text = json.dumps(value)
+            yield f"{key} = '{text}'" if key in SEQUENCES else f"{key} = {text}"
 
 
 def add_source(path: Path) -> None:

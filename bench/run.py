@@ -60,7 +60,7 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
     _check_writable(folder)
     jobs = []
     for cell in cells:
-        task = _task(cell)
+        task = task_of(cell)
         method = names.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
         budget = cell.allowance.on(task.num_steps)
         try:
@@ -78,7 +78,8 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
     return jobs
 
 
-def _task(cell: Cell) -> AbstractTask:
+def task_of(cell: Cell) -> AbstractTask:
+    """The task of a cell, with its settings and on its grid."""
     settings = {**cell.task_settings, **cell.extra_task_settings}
     task = names.task(cell.task, settings)
     return (

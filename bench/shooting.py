@@ -3,17 +3,22 @@
     min over u in [low, high]^H   J(u) = cost of open_loop(task, u, x0)
 
 Float64, gradients by reverse mode, L-BFGS-B (Byrd, Lu, Nocedal & Zhu, 1995; SciPy), from several starts: the best
-constant, constants at the middle and near both bounds, switches between the bounds at several times, and smooth random
-sequences. Every value is the cost of a feasible control sequence, so an upper bound of the true minimum.
+constant, constants at the middle and near both bounds, switches between the bounds at several times, smooth random
+sequences, and the best of those that a floor draws. Every value is the cost of a feasible control sequence, so an upper
+bound of the true minimum.
 """
+
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 from scipy.optimize import minimize
 
 from bench.fingerprint import fingerprint
-from bench.reference import Reference
+from bench.reference import Reference, cost_unit
 from bench.simulate import open_loop
 from tasks.base import AbstractTask
 
@@ -22,27 +27,33 @@ RANDOM_SEQUENCES = 1000  # for tasks whose floor they are
 OPTIONS = {"maxiter": 3000, "maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "maxcor": 40}
 
 
+class Improved(NamedTuple):
+    """A local minimum: its cost, its controls in physical units, and its residual."""
+
+    cost: float
+    us: Float[np.ndarray, "steps m"]
+    residual: float
+
+
 def find(name: str, task: AbstractTask) -> Reference:
     """Floor and best sequence of `task` on its grid. Deterministic."""
     low, high = task.bounds
+    shape = (task.num_steps, len(low))
+    cost = partial(_cost, task)
     with jax.enable_x64(True):
-        # Unknowns are in [0, 1]: quasi-Newton sees controls in units of their range.
-        def cost(v):
-            return open_loop(task, low + (high - low) * v, task.x0).cost
-
-        shape = (task.num_steps, len(low))
-        sequence = _minimiser(jax.jit(jax.value_and_grad(lambda v: cost(v.reshape(shape)))))
+        sequence = _sequence_minimiser(task)
         constant = _minimiser(jax.jit(jax.value_and_grad(lambda v: cost(jnp.broadcast_to(v, shape)))))
         floor, floor_v, _ = _lowest(map(constant, _constants(len(low))))
+        lowest = []
         if task.floor == "random":
             draws = np.random.default_rng(0).random((RANDOM_SEQUENCES, *shape))
-            floor = float(jnp.mean(jax.jit(jax.vmap(cost))(draws)))
-        starts = [np.broadcast_to(floor_v, shape), *_sequences(shape)]
+            costs = np.asarray(jax.jit(jax.vmap(cost))(draws))
+            floor = float(np.mean(costs))
+            lowest = draws[np.argsort(costs)[:RANDOM_STARTS]]
+        starts = [np.broadcast_to(floor_v, shape), *_sequences(shape), *lowest]
         results = [sequence(v.ravel()) for v in starts]
         best, v, gradient = _lowest(results)
-    controls = [[float(f"{u:.10g}") for u in row] for row in low + (high - low) * v.reshape(shape)]
-    headroom = floor - best if floor - best > 1e-9 else max(abs(best), 1e-9)
-    reached = sum(found[0] - best < 1e-6 * max(abs(best), headroom) for found in results)
+    costs = [float(found[0]) for found in results if np.isfinite(found[0])]
     return Reference(
         task=name,
         horizon=float(task.horizon),
@@ -52,10 +63,39 @@ def find(name: str, task: AbstractTask) -> Reference:
         floor_control=(low + (high - low) * floor_v).tolist(),
         best=float(best),
         grade="C",
-        residual=float(np.linalg.norm(np.clip(v - gradient / headroom, 0, 1) - v)),
-        found_by=f"single shooting, L-BFGS-B; {reached} of {len(results)} starts reach it to 1e-6",
-        controls=controls,
+        residual=_residual(v, gradient, cost_unit(floor, best)),
+        found_by="single shooting, L-BFGS-B",
+        controls=rounded(low + (high - low) * v.reshape(shape)),
+        single_shooting=costs,
     )
+
+
+def improve(task: AbstractTask, us: Float[np.ndarray, "steps m"], unit: float) -> Improved:
+    """The local minimum that is reached from these controls; costs are in units of `unit` in the residual."""
+    low, high = task.bounds
+    with jax.enable_x64(True):
+        best, v, gradient = _sequence_minimiser(task)(((us - low) / (high - low)).ravel())
+    return Improved(float(best), low + (high - low) * v.reshape(us.shape), _residual(v, gradient, unit))
+
+
+def rounded(rows: Float[np.ndarray, "rows columns"]) -> list[list[float]]:
+    """To ten digits, as sequences are kept."""
+    return [[float(f"{value:.10g}") for value in row] for row in rows]
+
+
+def _cost(task, v):
+    """Unknowns are in [0, 1]: quasi-Newton sees controls in units of their range."""
+    low, high = task.bounds
+    return open_loop(task, low + (high - low) * v, task.x0).cost
+
+
+def _sequence_minimiser(task):
+    shape = (task.num_steps, len(task.controls))
+    return _minimiser(jax.jit(jax.value_and_grad(lambda v: _cost(task, v.reshape(shape)))))
+
+
+def _residual(v, gradient, unit) -> float:
+    return float(np.linalg.norm(np.clip(v - gradient / unit, 0, 1) - v))
 
 
 def _lowest(results):

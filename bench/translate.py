@@ -115,8 +115,8 @@ def _outputs(equation, operands) -> list[np.ndarray]:
         return [_array([compute(*map(casadi.SX, entry)) for entry in entries], shape)]
     known = ", ".join(sorted({*ELEMENTWISE, *MOVES, *CALLS, "integer_pow", "reduce_sum"}))
     raise UntranslatableError(
-        f"the JAX primitive '{name}' has no translation to CasADi; known are {known}. Write the task without it, or add "
-        "it to bench/translate.py."
+        f"the JAX primitive '{name}' has no translation to CasADi; known are {known}. Write the task without it, or "
+        "add it to bench/translate.py."
     )
 
 

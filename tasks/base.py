@@ -139,3 +139,11 @@ class AbstractHybridTask(AbstractTask):
     @abc.abstractmethod
     def jump(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, " n"]:
         """The state after the reset at time t, the end of the interval on which u was held."""
+
+
+class AbstractSolvedTask(AbstractTask):
+    """A task whose minimum over control sequences is known by a formula, for some of its settings."""
+
+    @abc.abstractmethod
+    def optimum(self) -> float | None:
+        """The minimum with these constants on this grid, or None where the formula does not hold."""

@@ -12,10 +12,10 @@ the copy task of its toy experiments.
 
 import jax.numpy as jnp
 
-from tasks.base import AbstractHybridTask, ControlVar, StateVar
+from tasks.base import AbstractHybridTask, AbstractSolvedTask, ControlVar, StateVar
 
 
-class Copy(AbstractHybridTask):
+class Copy(AbstractHybridTask, AbstractSolvedTask):
     states = (StateVar("memory", 0.0, -1.0, 1.0),)
     controls = (ControlVar("symbol", -1.0, 1.0),)
     floor = "random"
@@ -37,3 +37,6 @@ class Copy(AbstractHybridTask):
 
     def terminal_cost(self, x):
         return jnp.minimum(20 * (x[0] - 0.5) ** 2 - 10, 10)
+
+    def optimum(self):
+        return -10.0 if abs(self.r) <= 1 else None  # u = 0.5 and then u = r: both terms at their least

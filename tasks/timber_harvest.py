@@ -8,12 +8,14 @@ Source: Lenhart & Workman, *Optimal Control Applied to Biological Models* (Chapm
 ch. 18, lab 11 (a maximum there); Kamien & Schwartz, *Dynamic Optimization* (2nd ed., 1991).
 """
 
+import math
+
 import jax.numpy as jnp
 
-from tasks.base import AbstractTask, ControlVar, StateVar
+from tasks.base import AbstractSolvedTask, ControlVar, StateVar
 
 
-class TimberHarvest(AbstractTask):
+class TimberHarvest(AbstractSolvedTask):
     states = (StateVar("timber", 100.0, 0.0, 20000.0),)
     controls = (ControlVar("reinvested share", 0.0, 1.0),)
     r: float = 0.0  # discount rate, 1/year
@@ -31,3 +33,8 @@ class TimberHarvest(AbstractTask):
 
     def terminal_cost(self, x):
         return jnp.zeros_like(x[0])
+
+    def optimum(self):
+        switch = self.horizon - 1 / self.k
+        on_grid = switch >= 0 and math.isclose(switch / self.dt, round(switch / self.dt), abs_tol=1e-9)
+        return -self.states[0].start * math.exp(self.k * switch) / self.k if self.r == 0 and on_grid else None

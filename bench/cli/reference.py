@@ -1,30 +1,83 @@
 """`bench reference`: compute the stored references of the package's tasks."""
 
-from typing import Annotated
+import os
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from tasks import AbstractTask
 
 
 def command(
     tasks: Annotated[
         list[str] | None, typer.Option("--task", help="Only this task; may be given several times.")
     ] = None,
+    suites: Annotated[
+        list[str] | None, typer.Option("--suite", help="Only what this suite needs; may be given several times.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also those that are stored.")] = False,
 ) -> None:
-    """Recompute reference optima (best constant control, best control sequence) into tasks/references.toml."""
-    from bench import names, reference
-    from bench.shooting import find
+    """Compute reference optima by two routes into tasks/references.toml, for every grid that a shipped suite uses.
 
-    chosen = {name: names.task(name) for name in tasks or names.TASKS}
-    for name, task in chosen.items():
-        found = find(name, task)
+    What is stored is skipped, so an interrupted command goes on where it stopped.
+    """
+    # Before NumPy is loaded: on matrices of these sizes more threads are up to ten times slower.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from bench import reference
+    from bench.errors import UsageError
+
+    try:
+        from bench.shooting import find
+        from bench.two_routes import confirm
+    except ModuleNotFoundError as error:
+        raise UsageError(f"references need CasADi ({error}): `pip install 'myriad-bench[reference]'`.") from error
+
+    wanted = dict(_grids(tasks or [], suites or []))
+    if not wanted:
+        raise UsageError(f"no suite of {suites} has a task of {tasks}: `bench list suites --json` shows what each has.")
+    for i, (key, (name, task)) in enumerate(wanted.items(), 1):
+        say = f"[{i}/{len(wanted)}] {name}  T = {task.horizon:g}, {task.num_steps} steps"
         stored = reference.read(reference.PACKAGE)
-        same = (r for r in stored.values() if (r.task, r.horizon, r.num_steps) == (name, task.horizon, task.num_steps))
-        before = next(same, None)
-        # A local search can end worse than an earlier one; the better cost of the same problem stays.
-        if before and before.fingerprint == found.fingerprint and before.best <= found.best:
-            found = before
-        kept = {f: r for f, r in stored.items() if r is not before}
-        reference.write(reference.PACKAGE, kept | {found.fingerprint: found})
-        typer.echo(
-            f"{name}: floor {found.floor:.8g}, best {found.best:.8g}, residual {found.residual:.1e} ({found.found_by})"
-        )
+        before = stored.get(key)
+        if before and before.multiple_shooting is not None and not again:
+            typer.echo(f"{say}  stored")
+            continue
+        typer.echo(f"{say}  ...")
+        began = time.monotonic()
+        only_one = before and before.single_shooting and before.multiple_shooting is None
+        first = before if before and only_one and not again else find(name, task)
+        found = confirm(task, first, before)
+        reference.write(reference.PACKAGE, reference.read(reference.PACKAGE) | {key: found})
+        typer.echo(f"{say}  {_summary(found)}  {time.monotonic() - began:.0f} s")
+    if not tasks and not suites:
+        stored = reference.read(reference.PACKAGE)
+        stale = stored.keys() - wanted.keys()
+        reference.write(reference.PACKAGE, {key: r for key, r in stored.items() if key in wanted})
+        typer.echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference.PACKAGE}")
+
+
+def _grids(tasks: list[str], suites: list[str]) -> "Iterator[tuple[str, tuple[str, AbstractTask]]]":
+    """(fingerprint, (name, task)) for each task on its own grid, unless a suite is given, and on those of suites."""
+    from bench import names, suite
+    from bench.fingerprint import fingerprint
+    from bench.run import task_of
+
+    chosen = tasks or list(names.TASKS)
+    made: dict[str, tuple[str, AbstractTask]] = {} if suites else {name: (name, names.task(name)) for name in chosen}
+    for cell in (cell for name in suites or suite.names() for cell in suite.load(name).cells()):
+        if cell.task in chosen:
+            made[f"{cell.task} {cell.grid} {cell.task_settings}"] = (cell.task, task_of(cell))
+    for name, task in made.values():
+        yield fingerprint(task), (name, task)
+
+
+def _summary(found) -> str:
+    difference = "none" if found.difference is None else f"{found.difference:.1e}"
+    spread = "none" if found.spread is None else f"{found.spread:.1e}"
+    return (
+        f"floor {found.floor:.8g}, best {found.best:.8g}, grade {found.grade}, difference {difference}, "
+        f"residual {found.residual:.1e}, second order {found.second_order}, spread {spread}"
+    )

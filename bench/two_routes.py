@@ -1,0 +1,95 @@
+"""A reference confirmed: multiple shooting beside single shooting, then the better of both, improved, and its grade."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bench import shooting
+from bench.multiple_shooting import Program, Solution
+from bench.reference import AGREEMENT, Reference, cost_unit
+from bench.simulate import open_loop, transition
+from tasks.base import AbstractSolvedTask, AbstractTask
+
+REACHED = 4  # starts that end at the lowest cost before no more are tried,
+FEWEST = 7  # and the fewest that are tried in any case
+SAME = 1e-6  # relative: two costs of one minimum, by two integrators
+FLAT = 1e-7  # a Hessian in float64 has eigenvalues of this size, relative to the largest, where it should have zeros
+
+
+def confirm(task: AbstractTask, first: Reference, earlier: Reference | None = None) -> Reference:
+    """`first`, from single shooting, with the second route taken and a grade. Deterministic.
+
+    `earlier` is a reference of the same task that a search may not have found again: its controls are one more start.
+    """
+    unit = cost_unit(first.floor, first.best)
+    size = max(abs(first.best), unit)
+    program = Program(task, unit)
+    second = _solutions(program, size)
+    # What either route found, and what was known, is a start for the other one.
+    known = [np.array(r.controls) for r in (first, earlier) if r]
+    near = [program.solve(us, _states(task, us), near=True) for us in known]
+    if earlier and earlier.states:
+        near.append(program.solve(known[-1], np.array(earlier.states), near=True))
+    lowest = min((s for s in [*second, *near] if s), key=lambda s: s.cost, default=None)
+    found = min(
+        (shooting.improve(task, us, unit) for us in [*known, *([lowest.us] if lowest else [])]),
+        key=lambda r: r.cost if np.isfinite(r.cost) else np.inf,
+    )
+    held = lowest and lowest.cost < found.cost - AGREEMENT * size and _in_pieces(task, lowest)
+    if lowest and held:
+        changes = {"best": held, "states": lowest.xs.tolist(), "found_by": "multiple shooting, IPOPT"}
+        best, us, at = held, lowest.us, lowest
+        residual = program.check(lowest)[0]
+    else:
+        best, us, residual = found
+        changes = {"best": best, "found_by": "both routes, each started from the other; L-BFGS-B at last"}
+        at = program.solve(us, _states(task, us), near=True)
+        at = at if at and abs(at.cost - best) < SAME * size else None
+    made = dataclasses.replace(
+        first,
+        **changes,
+        controls=shooting.rounded(us),
+        residual=residual,
+        second_order=bool(program.check(at)[1] > -FLAT) if at else None,
+        multiple_shooting=[s.cost for s in second],
+    )
+    return dataclasses.replace(made, grade=_grade(task, made))
+
+
+def _solutions(program: Program, size: float) -> list[Solution]:
+    """From one start after another, until the lowest cost has been reached several times."""
+    found: list[Solution] = []
+    for i, (us, xs) in enumerate(program.guesses()):
+        costs = np.array([s.cost for s in found])
+        if i >= FEWEST and np.sum(costs < np.min(costs, initial=np.inf) + SAME * size) >= REACHED:
+            break
+        solution = program.solve(us, xs)
+        found += [solution] if solution else []
+    return found
+
+
+def _states(task, us):
+    with jax.enable_x64(True):
+        xs = np.array(open_loop(task, jnp.asarray(us), task.x0).xs)
+    return np.where(np.isfinite(xs), xs, np.asarray(task.x0))
+
+
+def _in_pieces(task, solution) -> float | None:
+    """The cost by our simulator with each interval started from its knot; None if one misses the next knot."""
+    with jax.enable_x64(True):
+        xs, us = jnp.asarray(solution.xs), jnp.asarray(solution.us)
+        ts = jnp.arange(task.num_steps) * task.dt
+        ends, costs = jax.vmap(lambda t, x, u: transition(task, t, x, u))(ts, xs[:-1], us)
+        gaps = jnp.max(jnp.abs(ends - xs[1:]) / (1 + jnp.abs(xs[1:])))
+        return float(jnp.sum(costs) + task.terminal_cost(xs[-1])) if gaps < SAME else None
+
+
+def _grade(task, reference) -> str:
+    optimum = task.optimum() if isinstance(task, AbstractSolvedTask) else None
+    size = max(abs(reference.best), cost_unit(reference.floor, reference.best))
+    if optimum is not None and abs(reference.best - optimum) < SAME * size:
+        return "A"
+    difference = reference.difference
+    return "B" if difference is not None and difference < AGREEMENT else "C"
