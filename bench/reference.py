@@ -58,19 +58,19 @@ class Reference:
 
     @property
     def difference(self) -> float | None:
-        """How far the worse of the two routes alone stayed from the best cost, relative; None without two results."""
+        """How far from the best cost the worse of the two routes alone ended, relative; None without two results."""
         if not self.single_shooting or not self.multiple_shooting:
             return None
-        return self._relative(max(min(self.single_shooting), min(self.multiple_shooting)))
+        return max(self._relative(min(costs)) for costs in (self.single_shooting, self.multiple_shooting))
 
     @property
     def spread(self) -> float | None:
-        """How far the median start of both routes stayed from the best cost, relative."""
+        """How far from the best cost the median start of both routes ended, relative."""
         costs = [*self.single_shooting, *(self.multiple_shooting or [])]
         return self._relative(statistics.median(costs)) if costs else None
 
     def _relative(self, cost: float) -> float:
-        return abs(cost - self.best) / max(abs(self.best), cost_unit(self.floor, self.best))
+        return abs(cost - self.best) / cost_size(self.floor, self.best)
 
     @property
     def headroom(self) -> float | None:
@@ -82,6 +82,11 @@ class Reference:
 def cost_unit(floor: float, best: float) -> float:
     """The headroom, as the unit of cost in which a gradient is small or not; the cost's size where there is none."""
     return floor - best if floor - best > 1e-9 else max(abs(best), 1e-9)
+
+
+def cost_size(floor: float, best: float) -> float:
+    """What relative means for a cost: |best|, or a thousandth of the headroom where the best cost is about 0."""
+    return max(abs(best), 1e-3 * cost_unit(floor, best))
 
 
 def read(path: Path) -> dict[str, Reference]:

@@ -8,6 +8,7 @@ sequences, and the best of those that a floor draws. Every value is the cost of 
 bound of the true minimum.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ OPTIONS = {"maxiter": 3000, "maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "max
 
 
 class Improved(NamedTuple):
-    """A local minimum: its cost, its controls in physical units, and its residual."""
+    """A local minimum: the cost of exactly these controls, in physical units, infinite if not finite; its residual."""
 
     cost: float
     us: Float[np.ndarray, "steps m"]
@@ -70,12 +71,24 @@ def find(name: str, task: AbstractTask) -> Reference:
     )
 
 
-def improve(task: AbstractTask, us: Float[np.ndarray, "steps m"], unit: float) -> Improved:
-    """The local minimum that is reached from these controls; costs are in units of `unit` in the residual."""
+def improver(task: AbstractTask, unit: float) -> Callable[[Float[np.ndarray, "steps m"]], Improved]:
+    """A function from controls to the local minimum that they lead to, kept to ten digits; compiled once.
+
+    Costs are in units of `unit` in the residual.
+    """
     low, high = task.bounds
     with jax.enable_x64(True):
-        best, v, gradient = _sequence_minimiser(task)(((us - low) / (high - low)).ravel())
-    return Improved(float(best), low + (high - low) * v.reshape(us.shape), _residual(v, gradient, unit))
+        minimise = _sequence_minimiser(task)
+        replay = jax.jit(lambda us: open_loop(task, us, task.x0).cost)
+
+    def improve(us):
+        with jax.enable_x64(True):
+            _, v, gradient = minimise(((us - low) / (high - low)).ravel())
+            kept = np.array(rounded(low + (high - low) * v.reshape(us.shape)))
+            cost = float(replay(kept))
+        return Improved(cost if np.isfinite(cost) else np.inf, kept, _residual(v, gradient, unit))
+
+    return improve
 
 
 def rounded(rows: Float[np.ndarray, "rows columns"]) -> list[list[float]]:

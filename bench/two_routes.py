@@ -8,7 +8,7 @@ import numpy as np
 
 from bench import shooting
 from bench.multiple_shooting import Program, Solution
-from bench.reference import AGREEMENT, Reference, cost_unit
+from bench.reference import AGREEMENT, Reference, cost_size, cost_unit
 from bench.simulate import open_loop, transition
 from tasks.base import AbstractSolvedTask, AbstractTask
 
@@ -24,19 +24,17 @@ def confirm(task: AbstractTask, first: Reference, earlier: Reference | None = No
     `earlier` is a reference of the same task that a search may not have found again: its controls are one more start.
     """
     unit = cost_unit(first.floor, first.best)
-    size = max(abs(first.best), unit)
+    size = cost_size(first.floor, first.best)
     program = Program(task, unit)
     second = _solutions(program, size)
+    states, improve = _simulation(task), shooting.improver(task, unit)
     # What either route found, and what was known, is a start for the other one.
     known = [np.array(r.controls) for r in (first, earlier) if r]
-    near = [program.solve(us, _states(task, us), near=True) for us in known]
+    near = [program.solve(us, states(us), near=True) for us in known]
     if earlier and earlier.states:
         near.append(program.solve(known[-1], np.array(earlier.states), near=True))
     lowest = min((s for s in [*second, *near] if s), key=lambda s: s.cost, default=None)
-    found = min(
-        (shooting.improve(task, us, unit) for us in [*known, *([lowest.us] if lowest else [])]),
-        key=lambda r: r.cost if np.isfinite(r.cost) else np.inf,
-    )
+    found = min(map(improve, [*known, *([lowest.us] if lowest else [])]), key=lambda r: r.cost)
     held = lowest and lowest.cost < found.cost - AGREEMENT * size and _in_pieces(task, lowest)
     if lowest and held:
         changes = {"best": held, "states": lowest.xs.tolist(), "found_by": "multiple shooting, IPOPT"}
@@ -45,7 +43,7 @@ def confirm(task: AbstractTask, first: Reference, earlier: Reference | None = No
     else:
         best, us, residual = found
         changes = {"best": best, "found_by": "both routes, each started from the other; L-BFGS-B at last"}
-        at = program.solve(us, _states(task, us), near=True)
+        at = program.solve(us, states(us), near=True)
         at = at if at and abs(at.cost - best) < SAME * size else None
     made = dataclasses.replace(
         first,
@@ -70,10 +68,17 @@ def _solutions(program: Program, size: float) -> list[Solution]:
     return found
 
 
-def _states(task, us):
+def _simulation(task):
+    """A function from controls to the states at the knots, by our simulator; compiled once."""
     with jax.enable_x64(True):
-        xs = np.array(open_loop(task, jnp.asarray(us), task.x0).xs)
-    return np.where(np.isfinite(xs), xs, np.asarray(task.x0))
+        run = jax.jit(lambda us: open_loop(task, us, task.x0).xs)
+
+    def states(us):
+        with jax.enable_x64(True):
+            xs = np.array(run(us))
+        return np.where(np.isfinite(xs), xs, np.asarray(task.x0))
+
+    return states
 
 
 def _in_pieces(task, solution) -> float | None:
@@ -88,7 +93,7 @@ def _in_pieces(task, solution) -> float | None:
 
 def _grade(task, reference) -> str:
     optimum = task.optimum() if isinstance(task, AbstractSolvedTask) else None
-    size = max(abs(reference.best), cost_unit(reference.floor, reference.best))
+    size = cost_size(reference.floor, reference.best)
     if optimum is not None and abs(reference.best - optimum) < SAME * size:
         return "A"
     difference = reference.difference

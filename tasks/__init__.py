@@ -1,7 +1,7 @@
 """The problems, in reading order: the paper's eight, more of biology, then mechanics, toys with a memory, and chaos."""
 
 from tasks.bacteria import Bacteria
-from tasks.base import AbstractHybridTask, AbstractTask, ControlVar, StateVar
+from tasks.base import AbstractHybridTask, AbstractSolvedTask, AbstractTask, ControlVar, StateVar
 from tasks.bear_populations import BearPopulations
 from tasks.bioreactor import Bioreactor
 from tasks.cancer_treatment import CancerTreatment
@@ -52,4 +52,4 @@ TASKS: dict[str, type[AbstractTask]] = {
     "double_pendulum_launch": DoublePendulumLaunch,
 }
 
-__all__ = ["TASKS", "AbstractHybridTask", "AbstractTask", "ControlVar", "StateVar"]
+__all__ = ["TASKS", "AbstractHybridTask", "AbstractSolvedTask", "AbstractTask", "ControlVar", "StateVar"]

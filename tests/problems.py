@@ -30,23 +30,38 @@ class DoubleIntegrator(AbstractTask):
     def optimum(self) -> float:
         """Minimum cost over held controls, by the discrete Riccati recursion (Bertsekas, vol. 1, sec. 3.1).
 
-        The cost of an interval is a quadratic form in (x₀, x₁, u), read off by integrating the exact motion.
+        The cost of an interval is a quadratic form in (x₀, x₁, u), integrated along the exact motion.
         """
-        h, start = self.horizon / self.num_steps, np.array([1.0, 0.0])
+        h = self.horizon / self.num_steps
         F, G = np.array([[1, h], [0, 1]]), np.array([[h**2 / 2], [h]])
-        # x(s) = [[1, s, s²/2], [0, 1, s]] (x₀, x₁, u): Gauss-Legendre integrates these quartics exactly.
-        nodes, weights = np.polynomial.legendre.leggauss(4)
-        M = np.zeros((3, 3))
-        for s, weight in zip((nodes + 1) * h / 2, weights * h / 2, strict=True):
-            rows = np.array([[1, s, s**2 / 2], [0, 1, s]])
-            M += weight * (rows.T @ rows + np.diag([0, 0, self.w]))
-        P = 2 * np.eye(2)
-        for _ in range(self.num_steps):
-            Q = M[:2, :2] + F.T @ P @ F
-            S = M[:2, 2:] + F.T @ P @ G
-            R = M[2:, 2:] + G.T @ P @ G
-            P = Q - S @ np.linalg.solve(R, S.T)
-        return float(start @ P @ start)
+
+        def rows(s):
+            return np.array([[1, s, s**2 / 2], [0, 1, s]])
+
+        M = interval_cost(rows, h, np.eye(2), self.w)
+        start = np.array([1.0, 0.0])
+        return float(start @ riccati(F, G, M, 2 * np.eye(2), self.num_steps) @ start)
+
+
+def interval_cost(rows, h, Q, w):
+    """The form in (x, u) of ∫ x(s)' Q x(s) + w u² ds over an interval, x(s) = rows(s) (x, u), by Gauss-Legendre."""
+    M = np.zeros((len(Q) + 1, len(Q) + 1))
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    for s, weight in zip((nodes + 1) * h / 2, weights * h / 2, strict=True):
+        M += weight * (rows(s).T @ Q @ rows(s))
+        M[-1, -1] += weight * w
+    return M
+
+
+def riccati(F, G, M, P, steps):
+    """P of the least cost x' P x over `steps` intervals, from x to F x + G u each, at the cost of form M in (x, u)."""
+    n = len(F)
+    for _ in range(steps):
+        Q = M[:n, :n] + F.T @ P @ F
+        S = M[:n, n:] + F.T @ P @ G
+        R = M[n:, n:] + G.T @ P @ G
+        P = Q - S @ np.linalg.solve(R, S.T)
+    return P
 
 
 class Counter:
@@ -102,3 +117,54 @@ def counting(counter: Counter) -> AbstractTask:
             return jnp.zeros_like(x[0])
 
     return Counted()
+
+
+class Unstable(AbstractTask):
+    """min ∫ x² + u² dt,  x' = 20 x + u: an error in a control grows by e⁴⁰ until the end."""
+
+    states = (StateVar("x", 0.5, -1.0, 1.0),)
+    controls = (ControlVar("u", -50.0, 50.0),)
+    horizon: float = 2.0
+    num_steps: int = 40
+    solver: str = "dopri8"
+    substeps: int = 2
+
+    def vector_field(self, t, x, u):
+        return 20 * x + u
+
+    def running_cost(self, t, x, u):
+        return x[0] ** 2 + u[0] ** 2
+
+    def terminal_cost(self, x):
+        return jnp.zeros_like(x[0])
+
+    def optimum(self) -> float:
+        """Minimum cost over held controls, by the discrete Riccati recursion."""
+        h = self.horizon / self.num_steps
+
+        def rows(s):
+            return np.array([[np.exp(20 * s), np.expm1(20 * s) / 20]])
+
+        M = interval_cost(rows, h, np.eye(1), 1.0)
+        P = riccati(rows(h)[:, :1], rows(h)[:, 1:], M, np.zeros((1, 1)), self.num_steps)
+        return 0.25 * float(P[0, 0])
+
+
+class Hilltop(AbstractTask):
+    """min -∫ u² dt: u = 0 is stationary, and a maximum."""
+
+    states = (StateVar("x", 0.0, -1.0, 1.0),)
+    controls = (ControlVar("u", -1.0, 1.0),)
+    horizon: float = 1.0
+    num_steps: int = 5
+    solver: str = "tsit5"
+    substeps: int = 1
+
+    def vector_field(self, t, x, u):
+        return u
+
+    def running_cost(self, t, x, u):
+        return -(u[0] ** 2)
+
+    def terminal_cost(self, x):
+        return jnp.zeros_like(x[0])

@@ -56,6 +56,8 @@ def test_imports_respect_the_layers(path):
             assert "tasks.TASKS" not in found, f"{module} reads the table of tasks; only bench.names may"
         if module != "bench.simulate":
             forbid("diffrax", why="only bench.simulate integrates")
+        if module not in ("bench.translate", "bench.multiple_shooting"):
+            forbid("casadi", why="an extra: everything but the second route to a reference works without it")
         if module in ("bench.simulate", "bench.method"):
             forbid("bench.train", "bench.run", "bench.reference", why="the contract stands below the harness")
         if not inside(module, "bench.cli", "bench.__main__"):
