@@ -8,7 +8,7 @@ import json
 import statistics
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,7 @@ class Reference:
     residual: float
     found_by: str
     controls: list[list[float]]
-    single_shooting: list[float] = field(default_factory=list)
+    single_shooting: list[float]
     multiple_shooting: list[float] | None = None
     second_order: bool | None = None
     states: list[list[float]] | None = None
@@ -59,15 +59,14 @@ class Reference:
     @property
     def difference(self) -> float | None:
         """How far from the best cost the worse of the two routes alone ended, relative; None without two results."""
-        if not self.single_shooting or not self.multiple_shooting:
+        if not self.multiple_shooting:
             return None
         return max(self._relative(min(costs)) for costs in (self.single_shooting, self.multiple_shooting))
 
     @property
-    def spread(self) -> float | None:
+    def spread(self) -> float:
         """How far from the best cost the median start of both routes ended, relative."""
-        costs = [*self.single_shooting, *(self.multiple_shooting or [])]
-        return self._relative(statistics.median(costs)) if costs else None
+        return self._relative(statistics.median([*self.single_shooting, *(self.multiple_shooting or [])]))
 
     def _relative(self, cost: float) -> float:
         return abs(cost - self.best) / cost_size(self.floor, self.best)

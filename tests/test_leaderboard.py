@@ -14,7 +14,7 @@ from bench.report import FORMATS
 
 
 def reference(fingerprint="f", floor=20.0, best=10.0):
-    return Reference("t", 1.0, 10, fingerprint, floor, [0.0], best, "C", 0.0, "", [[0.0]])
+    return Reference("t", 1.0, 10, fingerprint, floor, [0.0], best, "C", 0.0, "", [[0.0]], [best])
 
 
 def record(method="m", seed=0, cost: float | None = 15.0, task="t", fingerprint="f", **changes):

@@ -35,7 +35,7 @@ def command(
     except ModuleNotFoundError as error:
         raise UsageError(f"references need CasADi ({error}): `pip install 'myriad-bench[reference]'`.") from error
 
-    wanted = dict(_grids(tasks or [], suites or []))
+    wanted = dict(grids_of(tasks or [], suites or []))
     if not wanted:
         raise UsageError(f"no suite of {suites} has a task of {tasks}: `bench list suites --json` shows what each has.")
     for i, (key, (name, task)) in enumerate(wanted.items(), 1):
@@ -47,8 +47,7 @@ def command(
             continue
         typer.echo(f"{say}  ...")
         began = time.monotonic()
-        only_one = before and before.single_shooting and before.multiple_shooting is None
-        first = before if before and only_one and not again else find(name, task)
+        first = before if before and not again else find(name, task)
         found = confirm(task, first, before)
         reference.write(reference.PACKAGE, reference.read(reference.PACKAGE) | {key: found})
         typer.echo(f"{say}  {_summary(found)}  {time.monotonic() - began:.0f} s")
@@ -59,7 +58,7 @@ def command(
         typer.echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference.PACKAGE}")
 
 
-def _grids(tasks: list[str], suites: list[str]) -> "Iterator[tuple[str, tuple[str, AbstractTask]]]":
+def grids_of(tasks: list[str], suites: list[str]) -> "Iterator[tuple[str, tuple[str, AbstractTask]]]":
     """(fingerprint, (name, task)) for each task on its own grid, unless a suite is given, and on those of suites."""
     from bench import names, suite
     from bench.fingerprint import fingerprint
@@ -76,8 +75,7 @@ def _grids(tasks: list[str], suites: list[str]) -> "Iterator[tuple[str, tuple[st
 
 def _summary(found) -> str:
     difference = "none" if found.difference is None else f"{found.difference:.1e}"
-    spread = "none" if found.spread is None else f"{found.spread:.1e}"
     return (
         f"floor {found.floor:.8g}, best {found.best:.8g}, grade {found.grade}, difference {difference}, "
-        f"residual {found.residual:.1e}, second order {found.second_order}, spread {spread}"
+        f"residual {found.residual:.1e}, second order {found.second_order}, spread {found.spread:.1e}"
     )
