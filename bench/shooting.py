@@ -13,7 +13,6 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
@@ -42,8 +41,14 @@ def find(name: str, task: AbstractTask) -> Reference:
     shape = (task.num_steps, len(low))
     cost = partial(_cost, task)
     with jax.enable_x64(True):
-        sequence = _sequence_minimiser(task)
-        constant = _minimiser(jax.jit(jax.value_and_grad(lambda v: cost(jnp.broadcast_to(v, shape)))))
+        evaluate = _evaluator(task)
+        sequence = _minimiser(evaluate)
+
+        def held(v):
+            value, gradient = evaluate(np.tile(v, task.num_steps))
+            return value, gradient.reshape(shape).sum(axis=0)
+
+        constant = _minimiser(held)
         floor, floor_v, _ = _lowest(map(constant, _constants(len(low))))
         lowest = []
         if task.floor == "random":
@@ -78,7 +83,7 @@ def improver(task: AbstractTask, unit: float) -> Callable[[Float[np.ndarray, "st
     """
     low, high = task.bounds
     with jax.enable_x64(True):
-        minimise = _sequence_minimiser(task)
+        minimise = _minimiser(_evaluator(task))
         replay = jax.jit(lambda us: open_loop(task, us, task.x0).cost)
 
     def improve(us):
@@ -102,9 +107,10 @@ def _cost(task, v):
     return open_loop(task, low + (high - low) * v, task.x0).cost
 
 
-def _sequence_minimiser(task):
+def _evaluator(task):
+    """A function from a flat control sequence to its cost and gradient; compiled once."""
     shape = (task.num_steps, len(task.controls))
-    return _minimiser(jax.jit(jax.value_and_grad(lambda v: _cost(task, v.reshape(shape)))))
+    return jax.jit(jax.value_and_grad(lambda v: _cost(task, v.reshape(shape))))
 
 
 def _residual(v, gradient, unit) -> float:
