@@ -105,9 +105,9 @@ class Program:
         w = self._unknowns(solution.us, solution.xs)
         gradient, hessian, jacobian = (part.full() for part in self._second_order(w, solution.multipliers))
         low, high = self._bounds
-        residual = np.linalg.norm(np.clip(w - gradient[:, 0], low, high) - w)
-        # A control is held by its bound if it lies on it, which an interior point does up to its last barrier.
-        free = (w > low + 1e-6) & (w < high - 1e-6)
+        ahead = w - gradient[:, 0]
+        residual = np.linalg.norm(np.clip(ahead, low, high) - w)
+        free = (ahead > low) & (ahead < high)  # all others are held by a bound, to which the gradient drives them
         return float(residual), _curvature(hessian[np.ix_(free, free)], jacobian[:, free])
 
     def guesses(self) -> Iterator[tuple[Float[np.ndarray, "steps m"], Float[np.ndarray, "knots n"]]]:

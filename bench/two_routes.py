@@ -25,7 +25,8 @@ def confirm(task: AbstractTask, first: Reference, earlier: Reference | None = No
     """
     unit = cost_unit(first.floor, first.best)
     size = cost_size(first.floor, first.best)
-    program = Program(task, unit)
+    # The smaller one: a floor far above the best cost, or a headroom far below it, would make IPOPT stop early.
+    program = Program(task, min(unit, size))
     second = _solutions(program, size)
     states, improve = _simulation(task), shooting.improver(task, unit)
     # What either route found, and what was known, is a start for the other one.
