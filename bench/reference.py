@@ -36,8 +36,9 @@ class Reference:
     (both routes reach `best` to AGREEMENT) or C (best known).
 
     `single_shooting` and `multiple_shooting` are the costs that the two routes reached from their starts, each on its
-    own; None where the second was not tried, as for tasks with one's own settings. `states`, at the knots, is there if
-    the optimum is so unstable that rounding makes `controls` alone lose it: then each interval starts from its knot.
+    own (the last one of single shooting continues its best); None where the second was not tried, as for tasks with
+    one's own settings. `states`, at the knots, is there if the optimum is so unstable that rounding makes `controls`
+    alone lose it: then each interval starts from its knot, and the residual is that of the Lagrangian.
     """
 
     task: str

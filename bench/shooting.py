@@ -24,7 +24,8 @@ from tasks.base import AbstractTask
 
 RANDOM_STARTS = 6
 RANDOM_SEQUENCES = 1000  # for tasks whose floor they are
-OPTIONS = {"maxiter": 3000, "maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "maxcor": 40}
+FIRST, LAST = 300, 3000  # iterations from every start, and then from the lowest point that they reached
+OPTIONS = {"maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "maxcor": 40}
 
 
 class Improved(NamedTuple):
@@ -42,7 +43,7 @@ def find(name: str, task: AbstractTask) -> Reference:
     cost = partial(_cost, task)
     with jax.enable_x64(True):
         evaluate = _evaluator(task)
-        sequence = _minimiser(evaluate)
+        sequence = _minimiser(evaluate, FIRST)
 
         def held(v):
             value, gradient = evaluate(np.tile(v, task.num_steps))
@@ -58,7 +59,7 @@ def find(name: str, task: AbstractTask) -> Reference:
             lowest = draws[np.argsort(costs)[:RANDOM_STARTS]]
         starts = [np.broadcast_to(floor_v, shape), *_sequences(shape), *lowest]
         results = [sequence(v.ravel()) for v in starts]
-        best, v, gradient = _lowest(results)
+        best, v, gradient = _lowest([_minimiser(evaluate)(_lowest(results)[1]), *results])
     costs = [float(found[0]) for found in results if np.isfinite(found[0])]
     return Reference(
         task=name,
@@ -72,7 +73,7 @@ def find(name: str, task: AbstractTask) -> Reference:
         residual=_residual(v, gradient, cost_unit(floor, best)),
         found_by="single shooting, L-BFGS-B",
         controls=rounded(low + (high - low) * v.reshape(shape)),
-        single_shooting=costs,
+        single_shooting=[*costs, float(best)],
     )
 
 
@@ -124,7 +125,7 @@ def _lowest(results):
     return min(finite, key=lambda found: found[0])
 
 
-def _minimiser(value_and_grad):
+def _minimiser(value_and_grad, iterations=LAST):
     """A function v -> (cost, v, gradient) at a local minimum over the unit box."""
 
     def evaluate(v):
@@ -140,7 +141,7 @@ def _minimiser(value_and_grad):
             jac=True,
             method="L-BFGS-B",
             bounds=[(0.0, 1.0)] * len(v),
-            options=OPTIONS,
+            options={**OPTIONS, "maxiter": iterations},
         )
         cost, gradient = evaluate(found.x)
         return cost, found.x, gradient

@@ -33,12 +33,18 @@ def single():
     return find("lq", DoubleIntegrator())
 
 
-@pytest.mark.parametrize("num_steps", [100, 200])
 @pytest.mark.parametrize("name", INDEPENDENT["num_steps_100"])
-def test_stored_optima_meet_the_independent_ones(name, num_steps):
-    independent = INDEPENDENT[f"num_steps_{num_steps}"][name]
+def test_stored_optima_meet_the_independent_ones(name):
     # 1e-4: the two transcriptions share the held controls, so only solver tolerances and RK4's error differ.
-    assert reference.lookup(TASKS[name](num_steps=num_steps)).best == pytest.approx(independent, rel=1e-4)
+    assert reference.lookup(TASKS[name]()).best == pytest.approx(INDEPENDENT["num_steps_100"][name], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", INDEPENDENT["num_steps_200"])
+def test_multiple_shooting_meets_the_independent_optima_on_a_finer_grid(name):
+    program = Program(TASKS[name](num_steps=200), 1.0)
+    found = program.solve(*next(program.guesses()))
+    assert found is not None
+    assert found.cost == pytest.approx(INDEPENDENT["num_steps_200"][name], rel=1e-6)  # both print eight digits
 
 
 @pytest.mark.parametrize("name", INDEPENDENT["targets_enforced"])
