@@ -82,8 +82,9 @@ def _row(name: str, task: "AbstractTask", found: "Reference | None") -> str:
 
 
 def source(task: "AbstractTask") -> str:
-    """The first work that the task's file cites: its "Source" paragraph up to a semicolon outside parentheses."""
+    """The first work in the "Source" paragraph of the task's file: no remarks in parentheses, no further sentence."""
     module = inspect.getmodule(type(task))
     found = re.search(r"^Source[^:\n]*: (.*?)(?:\n\n|\Z)", (module and module.__doc__) or "", re.DOTALL | re.MULTILINE)
-    cited = re.match(r"(?:\([^)]*\)|[^;(])*", " ".join(found[1].split())) if found else None
-    return cited[0].rstrip(" .") if cited else ""
+    cited = " ".join(found[1].split()) if found else ""
+    without_remarks = re.sub(r" \((?![^)]*\d{4}\))[^)]*\)", "", cited)  # a year ends what belongs to the citation
+    return re.split(r";|(?<=\d)\. ", without_remarks)[0].rstrip(" .")
