@@ -76,20 +76,26 @@ def test_a_new_process_makes_an_environment_without_an_import_of_ours():
 def test_actions_in_physical_units_are_the_controls_and_the_bounds_hold():
     scaled, physical = gymnasium.make(ENV), gymnasium.make(ENV, physical_units=True)
     assert (physical.action_space.low, physical.action_space.high) == (0.0, 2.0)
-    expected = episode(scaled, np.ones((100, 1), np.float32))[1]
-    np.testing.assert_array_equal(episode(physical, np.full((100, 1), 2, np.float32))[1], expected)
-    np.testing.assert_array_equal(episode(physical, np.full((100, 1), 9, np.float32))[1], expected)
+
+    def rewards(env, action):
+        return episode(env, np.full((100, 1), action, np.float32))[1]
+
+    for share, control in ((-0.5, 0.5), (1, 2), (1, 9)):
+        np.testing.assert_array_equal(rewards(physical, control), rewards(scaled, share))
 
 
 def test_numbers_have_the_precision_of_jax(x64):
     doubles = gymnasium.make(ENV)
+    assert doubles.reset()[0].flags.writeable
+    assert doubles.step(doubles.action_space.sample())[0].flags.writeable
     assert doubles.observation_space.dtype == doubles.action_space.dtype == doubles.reset()[0].dtype == np.float64
 
 
 def test_numbers_are_single_by_default():
     singles = gymnasium.make_vec(ENV, num_envs=2)
-    singles.reset()
+    start, _ = singles.reset()
     observations, rewards, *_ = singles.step(singles.action_space.sample())
+    assert all(numbers.flags.writeable for numbers in (start, observations, rewards))  # PyTorch warns of others
     assert singles.observation_space.dtype == observations.dtype == rewards.dtype == np.float32
 
 

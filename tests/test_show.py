@@ -78,7 +78,7 @@ def test_an_angle_is_shown_with_the_target_at_the_nearest_turn():
 def test_states_that_are_not_finite_are_drawn_as_far_as_they_are():
     task = TASKS["cartpole"]()
     trajectory = episode(task, "random")
-    trajectory = eqx.tree_at(lambda t: t.xs, trajectory, np.where(np.arange(101)[:, None] < 3, trajectory.xs, np.nan))
+    trajectory = eqx.tree_at(lambda t: t.xs, trajectory, np.where(np.arange(101)[:, None] < 3, trajectory.xs, np.inf))
     figures.episode(task, trajectory, "").draw_without_rendering()
 
 
