@@ -17,7 +17,7 @@ def command(
     name: Annotated[str, typer.Argument(metavar="TASK", help="A task (see `bench list tasks`) or 'module:attr'.")],
     control: Annotated[
         str,
-        typer.Option(help="best known, best constant, random, or a .csv or .npy FILE with a row for each step."),
+        typer.Option(help="best (known), constant (the best one), random, or a .csv or .npy FILE, a row a step."),
     ] = "best",
     out: Annotated[
         Path | None, typer.Option(help="The file to write, .png, .pdf or .svg; TASK.png by default.")
