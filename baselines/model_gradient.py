@@ -133,16 +133,19 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
 
     def _improve(self, task, state, model, replay, key):
         optimiser = self._net_optimiser()
+        xs, us = replay.newest(self.recent * self.episodes)
+        # The model stays as it is while the policy improves, so its errors on the real episodes are computed once.
+        errors = xs[:, 1:] - jax.vmap(model)(xs[:, 0], us)
 
         def loss(net, rows, keys):
             policy = FeedbackPolicy(task, model.scales, net)
-            cost = jax.vmap(lambda xs, us, k: self.imagined_cost(task, policy, model, xs, us, k))
-            return jnp.mean(cost(replay.xs[rows], replay.us[rows], keys)) / state.cost_scale
+            cost = jax.vmap(lambda xs, errors, k: self.imagined_cost(task, policy, model, xs, errors, k))
+            return jnp.mean(cost(xs[rows], errors[rows], keys)) / state.cost_scale
 
         def update(carry, key):
             net, optimiser_state = carry
             rows_key, noise_key = jr.split(key)
-            rows = replay.sample(rows_key, self.policy_batch, newest=self.recent * self.episodes)
+            rows = jr.randint(rows_key, (self.policy_batch,), 0, jnp.minimum(len(xs), replay.added))
             gradient = jax.grad(loss)(net, rows, jr.split(noise_key, self.policy_batch))
             updates, optimiser_state = optimiser.update(gradient, optimiser_state)
             return (eqx.apply_updates(net, updates), optimiser_state), None
@@ -155,10 +158,10 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
         policy: FeedbackPolicy,
         model: AbstractWorldModel,
         xs: Float[Array, "knots n"],
-        us: Float[Array, "steps m"],
+        errors: Float[Array, "steps n"],
         key: Key[Array, ""],
     ) -> Float[Array, ""]:
-        """J of the policy plus noise in the model, from the start of a real trajectory (xs, us)."""
+        """J of the policy plus noise in the model, from the start of real states xs, predicted with `errors`."""
         ts = task.dt * jnp.arange(task.num_steps)
         noise = self.imagined_noise * ou_noise(task, key) * (model.scales.high - model.scales.low) / 2
 
@@ -179,7 +182,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
                 predicted = model(xs[0], controls)
         else:
             controls = jax.vmap(act)(ts, xs[:-1], noise)
-            predicted = model(xs[0], controls) + jax.lax.stop_gradient(xs[1:] - model(xs[0], us))
+            predicted = model(xs[0], controls) + errors
         return trapezoid_cost(task, jnp.concatenate([xs[:1], predicted]), controls)
 
     def _net_optimiser(self):

@@ -49,6 +49,11 @@ class Replay(eqx.Module):
         age = jr.randint(key, (count,), 1, available + 1)
         return (self.added - age) % len(self.xs)
 
+    def newest(self, count: int) -> tuple[Float[Array, "count knots n"], Float[Array, "count steps m"]]:
+        """States and controls of the last `count` episodes, newest first; zeros where there were fewer."""
+        rows = (self.added - 1 - jnp.arange(count)) % len(self.xs)
+        return self.xs[rows], self.us[rows]
+
     def write(
         self,
         k: Int[Array, ""],

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from baselines import METHODS
 from bench.errors import UsageError, did_you_mean
 from bench.method import AbstractMethod
+from bench.simulate import SOLVERS
 from tasks import TASKS, AbstractTask
 
 
@@ -21,7 +22,10 @@ class SettingError(UsageError):
 
 def task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractTask:
     """The task of that name with `settings` in place of its defaults. Raises SettingError."""
-    return _build("task", name, TASKS, AbstractTask, settings or {})
+    built = _build("task", name, TASKS, AbstractTask, settings or {})
+    if built.solver not in SOLVERS:
+        raise SettingError(did_you_mean(f"solver of task '{name}':", built.solver, SOLVERS))
+    return built
 
 
 def method(name: str, settings: Mapping[str, Any] | None = None) -> AbstractMethod:

@@ -5,7 +5,7 @@ state and on the cost J' = g(t, x, u), a quadrature state, so a cost is as accur
 """
 
 import abc
-from typing import Any, TypeVar
+from typing import Any
 
 import diffrax
 import equinox as eqx
@@ -14,8 +14,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from tasks.base import AbstractHybridTask, AbstractTask, Scalar
-
-Carry = TypeVar("Carry")
 
 SOLVERS = {
     "euler": diffrax.Euler,

@@ -5,6 +5,7 @@ block advance together under vmap. A step's key is its seed's key folded with th
 on where the chunks end.
 """
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,28 +54,23 @@ def train(task: AbstractTask, method: AbstractMethod, budget: Budget, seeds: tup
         return trajectory.cost, trajectory.end_error
 
     init_keys, step_keys = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
-    bounds = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+    zero = jnp.zeros((), jnp.int32)
     began = time.perf_counter()
-    init_compiled = jax.jit(init).lower(init_keys).compile()
-    state_shape = jax.eval_shape(init, init_keys)
-    chunk_compiled = (
-        jax.jit(chunk, donate_argnums=0).lower(state_shape, step_keys, *bounds).compile() if points[1:] else None
-    )
-    evaluate_compiled = jax.jit(evaluate).lower(state_shape).compile()
+    start = jax.jit(init).lower(init_keys).compile()
+    shapes = jax.eval_shape(init, init_keys)
+    advance = jax.jit(chunk, donate_argnums=0).lower(shapes, step_keys, zero, zero).compile()
+    score = jax.jit(evaluate).lower(shapes).compile()
     compile_seconds = time.perf_counter() - began
 
     began = time.perf_counter()
-    state = jax.block_until_ready(init_compiled(init_keys))
+    state = jax.block_until_ready(start(init_keys))
     train_seconds = time.perf_counter() - began
-    done = 0
-    for point in points:
-        if chunk_compiled is not None and point > done:
+    for done, point in itertools.pairwise([0, *points]):
+        if point > done:
             began = time.perf_counter()
-            state = chunk_compiled(state, step_keys, jnp.asarray(done, jnp.int32), jnp.asarray(point, jnp.int32))
-            jax.block_until_ready(state)
+            state = jax.block_until_ready(advance(state, step_keys, jnp.int32(done), jnp.int32(point)))
             train_seconds += time.perf_counter() - began
-            done = point
-        cost, end_error = evaluate_compiled(state)
+        cost, end_error = score(state)
         yield Evaluation(
             share=point / points[-1] if points[-1] else 1.0,
             env_steps=usage.init_env_steps + point * usage.env_steps,

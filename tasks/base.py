@@ -62,6 +62,7 @@ class AbstractTask(eqx.Module):
     substeps: eqx.AbstractVar[int]  # solver steps per held control on the default grid
     # Score 0 is the best constant control or, where only the first control matters, the mean of 1000 random sequences.
     floor: ClassVar[Literal["constant", "random"]] = "constant"
+    time_unit: ClassVar[str] = "1"  # of the horizon; "1" where time is scaled
 
     @abc.abstractmethod
     def vector_field(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, " n"]:

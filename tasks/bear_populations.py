@@ -23,6 +23,7 @@ class BearPopulations(AbstractTask):
         StateVar("outside", 0.0, 0.0, 2.0),
     )
     controls = (ControlVar("park harvest", 0.0, 0.2, "1/year"), ControlVar("forest harvest", 0.0, 0.2, "1/year"))
+    time_unit = "year"
     r: float = 0.1  # growth rate, 1/year
     K: float = 0.75  # carrying capacity
     m_p: float = 0.5  # share of the surplus that moves from park to forest

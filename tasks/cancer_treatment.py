@@ -14,6 +14,7 @@ from tasks.base import AbstractTask, ControlVar, StateVar
 class CancerTreatment(AbstractTask):
     states = (StateVar("tumour density", 0.975, 0.001, 1.0),)
     controls = (ControlVar("drug strength", 0.0, 2.0),)
+    time_unit = "day"
     r: float = 0.3  # growth rate, 1/day
     a: float = 3.0  # price of the tumour
     delta: float = 0.45  # effect of the drug, 1/day

@@ -25,6 +25,7 @@ class Cartpole(AbstractTask):
         StateVar("angular velocity", 0.0, -10.0, 10.0, 0.0, "rad/s", spread=0.1),
     )
     controls = (ControlVar("force", -20.0, 20.0, "N"),)
+    time_unit = "s"
     g: float = 9.81  # gravity, m/s2
     m_1: float = 1.0  # mass of the cart, kg
     m_2: float = 0.3  # mass at the end of the pole, kg

@@ -38,6 +38,7 @@ class DoublePendulum(AbstractTask):
         StateVar("second angular velocity", 0.0, -15.0, 15.0, unit="rad/s", spread=0.1),
     )
     controls = (ControlVar("shoulder torque", -2.0, 2.0, "N m"), ControlVar("elbow torque", -2.0, 2.0, "N m"))
+    time_unit = "s"
     g: float = 9.8  # gravity, m/s2
     price_torque: float = 0.01  # of the squared torques
     horizon: float = 5.0
@@ -63,6 +64,7 @@ class DoublePendulumLaunch(AbstractHybridTask, AbstractSolvedTask):
         StateVar("second angular velocity", 0.0, -15.0, 15.0, -2.05561329, "rad/s"),
     )
     controls = (ControlVar("launch", -1.0, 1.0),)
+    time_unit = "s"
     floor = "random"
     g: float = 9.8  # gravity, m/s2
     horizon: float = 5.0

@@ -24,6 +24,7 @@ class EpidemicSEIRN(AbstractTask):
         StateVar("all", 1165.0, 0.0, 3000.0, spread=0.0),
     )
     controls = (ControlVar("vaccination rate", 0.0, 0.9, "1/year"),)
+    time_unit = "year"
     b: float = 0.525  # birth rate, 1/year
     d: float = 0.5  # death rate, 1/year
     c: float = 1e-4  # infection rate, 1/year

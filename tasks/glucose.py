@@ -18,6 +18,7 @@ from tasks.base import AbstractTask, ControlVar, StateVar
 class Glucose(AbstractTask):
     states = (StateVar("glucose", 0.75, 0.0, 1.0), StateVar("hormone", 0.0, 0.0, 1.0))
     controls = (ControlVar("insulin", 0.0, 0.01, "1/day"),)
+    time_unit = "day"
     a: float = 1.0  # use of glucose by itself, 1/day
     b: float = 1.0  # use of glucose due to the hormone, 1/day
     c: float = 1.0  # decay of the hormone, 1/day

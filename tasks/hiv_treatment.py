@@ -22,6 +22,7 @@ class HIVTreatment(AbstractTask):
         StateVar("virus", 1.5, 0.0, 100.0, unit="1/mm3"),
     )
     controls = (ControlVar("infectivity left", 0.0, 1.0),)
+    time_unit = "day"
     s: float = 10.0  # supply of healthy cells, 1/(mm3 day)
     m_1: float = 0.02  # death rates of healthy and infected cells and of virus, 1/day
     m_2: float = 0.5

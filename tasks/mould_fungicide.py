@@ -14,6 +14,7 @@ from tasks.base import AbstractTask, ControlVar, StateVar
 class MouldFungicide(AbstractTask):
     states = (StateVar("mould", 1.0, 0.0, 5.0),)
     controls = (ControlVar("fungicide", 0.0, 5.0, "1/day"),)
+    time_unit = "day"
     r: float = 0.3  # growth rate, 1/day
     M: float = 10.0  # concentration at which growth stops
     A: float = 10.0  # price of the mould

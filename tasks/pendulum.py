@@ -23,6 +23,7 @@ class Pendulum(AbstractTask):
         StateVar("angular velocity", 0.0, -8.0, 8.0, 0.0, "rad/s", spread=0.1),
     )
     controls = (ControlVar("torque", -2.0, 2.0, "N m"),)
+    time_unit = "s"
     g: float = 10.0  # gravity, m/s2
     m: float = 1.0  # mass, kg
     l: float = 1.0  # length, m

@@ -27,6 +27,7 @@ class RocketLanding(AbstractTask):
         StateVar("angular velocity", 0.0, -250.0, 150.0, 0.0, "rad/s", spread=0.02),
     )
     controls = (ControlVar("throttle", 0.4, 1.0), ControlVar("gimbal", -0.3490658, 0.3490658, "rad"))
+    time_unit = "s"
     g: float = 9.8  # gravity, m/s2
     m: float = 1e5  # mass, kg
     l: float = 50.0  # length, m

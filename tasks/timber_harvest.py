@@ -18,6 +18,7 @@ from tasks.base import AbstractSolvedTask, ControlVar, StateVar
 class TimberHarvest(AbstractSolvedTask):
     states = (StateVar("timber", 100.0, 0.0, 20000.0),)
     controls = (ControlVar("reinvested share", 0.0, 1.0),)
+    time_unit = "year"
     r: float = 0.0  # discount rate, 1/year
     k: float = 1.0  # growth rate, 1/year
     horizon: float = 5.0

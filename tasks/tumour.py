@@ -25,6 +25,7 @@ class Tumour(AbstractTask):
         StateVar("dose used", 0.0, 0.0, 15.0),
     )
     controls = (ControlVar("dose rate", 0.0, 75.0, "1/day"),)
+    time_unit = "day"
     xi: float = 0.084  # growth rate of the tumour, 1/day
     b: float = 5.85  # growth rate of the vessels, 1/day
     d: float = 0.00873  # inhibition by the tumour, 1/(mm2 day)

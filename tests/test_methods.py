@@ -112,7 +112,8 @@ def imagined(task, states, cut_feedback, noise=0.0):
         policy = FeedbackPolicy(task, scales, net)
         # The real episode is one of this very policy, so that "real" states are those that it visits.
         real = jax.lax.stop_gradient(rollout(task, policy, task.x0))
-        return method.imagined_cost(task, policy, model, real.xs, real.us, jr.key(2))
+        errors = real.xs[1:] - jax.lax.stop_gradient(model(real.xs[0], real.us))
+        return method.imagined_cost(task, policy, model, real.xs, errors, jr.key(2))
 
     def in_reality(net):
         return rollout(task, FeedbackPolicy(task, scales, net), task.x0).cost
@@ -156,7 +157,7 @@ def test_the_parallel_policy_gradient_is_exact(name):
 
     def parallel(net):
         policy = FeedbackPolicy(task, model.scales, net)
-        return method.imagined_cost(task, policy, model, real.xs, real.us, jr.key(3))
+        return method.imagined_cost(task, policy, model, real.xs, jnp.zeros_like(real.xs[1:]), jr.key(3))
 
     def sequential(net):
         policy = FeedbackPolicy(task, model.scales, net)
@@ -203,6 +204,7 @@ def test_replay_overwrites_the_oldest_and_keeps_costs_whole():
     replay = replay.add(jax.tree.map(lambda leaf: leaf[2:4], batch))
     np.testing.assert_array_equal(replay.xs, batch.xs[jnp.array([3, 1, 2])])
     np.testing.assert_allclose(replay.costs.sum(1), batch.cost[jnp.array([3, 1, 2])], rtol=1e-6)  # float32
+    np.testing.assert_array_equal(replay.newest(2)[0], batch.xs[jnp.array([3, 2])])
     newest = replay.sample(jr.key(1), 64, newest=1)
     assert set(newest.tolist()) == {0}
     assert set(replay.sample(jr.key(1), 64, newest=100).tolist()) == {0, 1, 2}

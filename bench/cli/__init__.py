@@ -4,8 +4,8 @@ import sys
 
 import typer
 
+from bench.cli import gallery, reference, report, run, show
 from bench.cli import list as list_command
-from bench.cli import reference, report, run
 from bench.errors import UsageError
 
 app = typer.Typer(
@@ -17,7 +17,9 @@ app = typer.Typer(
 app.command("run")(run.command)
 app.command("list")(list_command.command)
 app.command("report")(report.command)
+app.command("show")(show.command)
 app.command("reference")(reference.command)
+app.command("gallery")(gallery.command)
 
 
 def main() -> None:
