@@ -69,7 +69,7 @@ class Program:
         w = casadi.veccat(v, z)
         cost = (casadi.sum2(costs) + self._functions.terminal_cost(xs[:, -1])) / unit
         gaps = casadi.vec(casadi.diag(casadi.DM(1 / self.sizes)) @ (ends - xs[:, 1:]))
-        self._nlp = {"x": w, "f": cost, "g": gaps}
+        program = {"x": w, "f": cost, "g": gaps}
         multipliers = casadi.MX.sym("lambda", n * H)
         hessian, gradient = casadi.hessian(cost + casadi.dot(multipliers, gaps), w)
         self._second_order = casadi.Function("o", [w, multipliers], [gradient, hessian, casadi.jacobian(gaps, w)])
@@ -78,7 +78,7 @@ class Program:
             np.concatenate([np.ones(m * H), np.full(n * H, np.inf)]),
         )
         self._solvers = {
-            near: casadi.nlpsol("s", "ipopt", self._nlp, OPTIONS | NEAR if near else OPTIONS) for near in (False, True)
+            near: casadi.nlpsol("s", "ipopt", program, OPTIONS | NEAR if near else OPTIONS) for near in (False, True)
         }
 
     def solve(

@@ -36,8 +36,8 @@ def confirm(task: AbstractTask, first: Reference, earlier: Reference | None = No
         near.append(program.solve(known[-1], np.array(earlier.states), near=True))
     lowest = min((s for s in [*second, *near] if s), key=lambda s: s.cost, default=None)
     found = min(map(improve, [*known, *([lowest.us] if lowest else [])]), key=lambda r: r.cost)
-    held = lowest and lowest.cost < found.cost - AGREEMENT * size and _in_pieces(task, lowest)
-    if lowest and held:
+    held = _in_pieces(task, lowest) if lowest and lowest.cost < found.cost - AGREEMENT * size else None
+    if lowest and held is not None:
         changes = {"best": held, "states": lowest.xs.tolist(), "found_by": "multiple shooting, IPOPT"}
         best, us, at = held, lowest.us, lowest
         residual = program.check(lowest)[0]

@@ -48,7 +48,7 @@ def command(
         typer.echo(f"{say}  ...")
         began = time.monotonic()
         first = before if before and not again else find(name, task)
-        found = confirm(task, first, before)
+        found = confirm(task, first, before if again else None)
         reference.write(reference.PACKAGE, reference.read(reference.PACKAGE) | {key: found})
         typer.echo(f"{say}  {_summary(found)}  {time.monotonic() - began:.0f} s")
     if not tasks and not suites:
