@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import sys
 from functools import partial
 from itertools import islice
@@ -233,3 +234,15 @@ def test_what_a_reference_says_about_its_routes():
     assert said.spread == pytest.approx(0.5)  # the median start at 3
     zero = dataclasses.replace(said, best=0.0, single_shooting=[0.0], multiple_shooting=[9e-3])
     assert zero.difference == pytest.approx(1)  # about 0, relative is to a thousandth of the headroom
+
+
+def test_formulas_say_where_they_hold():
+    solved = {name: task for name, task in TASKS.items() if issubclass(task, AbstractSolvedTask)}
+    assert all(reference.lookup(task()).grade == "A" for task in solved.values())
+    timber = solved["timber_harvest"]
+    assert timber(num_steps=200).optimum() == timber().optimum() == pytest.approx(-100 * math.exp(4))
+    assert timber(num_steps=99).optimum() is None  # the switch lies between two knots
+    assert timber(r=0.1).optimum() is None
+    assert solved["bioreactor"](K=3.0).optimum() is None
+    assert solved["copy"](r=2.0, distraction=1.0).optimum() is None
+    assert solved["double_pendulum_launch"](num_steps=200).optimum() is None
