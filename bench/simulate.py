@@ -84,6 +84,17 @@ def open_loop(task: AbstractTask, us: Float[Array, "steps m"], x0: Float[Array, 
     return _scan(task, lambda t, x, carry, u: (u, carry), (), x0, us)
 
 
+def from_knots(task: AbstractTask, us: Float[Array, "steps m"], xs: Float[Array, "knots n"]) -> Trajectory:
+    """The episode of states and controls that are given, each interval simulated from its knot.
+
+    For an optimum so unstable that replaying its controls alone loses it.
+    """
+    ts = task.dt * jnp.arange(task.num_steps)
+    ends, costs = jax.vmap(lambda t, x, u: transition(task, t, x, u))(ts, xs[:-1], us)
+    cost = jnp.sum(costs) + task.terminal_cost(xs[-1])
+    return Trajectory(jnp.concatenate([xs[:1], ends]), us, costs, cost, end_error(task, xs[-1]))
+
+
 def end_error(task: AbstractTask, x: Float[Array, " n"]) -> Float[Array, ""]:
     """Largest miss of the end state x over the targets, in units of the state's range; 0 without any."""
     return jnp.max(jnp.abs(task.misses(x)), initial=0.0)

@@ -9,7 +9,7 @@ import numpy as np
 from bench import shooting
 from bench.multiple_shooting import Program, Solution
 from bench.reference import AGREEMENT, Reference, cost_size, cost_unit
-from bench.simulate import open_loop, transition
+from bench.simulate import from_knots, open_loop
 from tasks.base import AbstractSolvedTask, AbstractTask
 
 REACHED = 4  # starts that end at the lowest cost before no more are tried,
@@ -85,11 +85,10 @@ def _simulation(task):
 def _in_pieces(task, solution) -> float | None:
     """The cost by our simulator with each interval started from its knot; None if one misses the next knot."""
     with jax.enable_x64(True):
-        xs, us = jnp.asarray(solution.xs), jnp.asarray(solution.us)
-        ts = jnp.arange(task.num_steps) * task.dt
-        ends, costs = jax.vmap(lambda t, x, u: transition(task, t, x, u))(ts, xs[:-1], us)
-        gaps = jnp.max(jnp.abs(ends - xs[1:]) / (1 + jnp.abs(xs[1:])))
-        return float(jnp.sum(costs) + task.terminal_cost(xs[-1])) if gaps < SAME else None
+        xs = jnp.asarray(solution.xs)
+        pieces = from_knots(task, jnp.asarray(solution.us), xs)
+        gaps = jnp.max(jnp.abs(pieces.xs - xs) / (1 + jnp.abs(xs)))
+        return float(pieces.cost) if gaps < SAME else None
 
 
 def _grade(task, reference) -> str:

@@ -184,3 +184,11 @@ def test_gallery_writes_only_between_its_marks(tmp_path, monkeypatch):
 def test_figures_need_no_double_precision_default():
     assert not jax.config.read("jax_enable_x64")
     assert simulate(TASKS["harvest"](), np.full((100, 1), 0.5)).xs.dtype == np.float64
+
+
+def test_an_unstable_optimum_is_drawn_as_it_is_and_not_as_its_controls_replay():
+    task = TASKS["pendulum"]()
+    known = reference.lookup(task)
+    best = sequence("pendulum", task, "best", known, 0)
+    assert float(simulate(task, best, known.states).cost) == pytest.approx(known.best, rel=1e-6)  # ten digits
+    assert float(simulate(task, best).cost) > 2 * known.best

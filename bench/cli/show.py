@@ -41,7 +41,8 @@ def command(
         known = reference.lookup(task)
     except LookupError:
         known = None
-    trajectory = simulate(task, sequence(name, task, control, known, seed))
+    us = sequence(name, task, control, known, seed)
+    trajectory = simulate(task, us, known.states if known and control == "best" else None)
     words = [f"{name}, {Path(control).name} control", f"cost {float(trajectory.cost):.6g}"]
     if known and known.headroom:
         words.append(f"score {number(score(float(trajectory.cost), known.floor, known.best))}")
@@ -54,14 +55,19 @@ def command(
     typer.echo(file)
 
 
-def simulate(task: "AbstractTask", us: "np.ndarray") -> "Trajectory":
-    """The episode of controls "steps m" from the task's start, in float64 like the references, as NumPy arrays."""
+def simulate(task: "AbstractTask", us: "np.ndarray", knots: list[list[float]] | None = None) -> "Trajectory":
+    """The episode of controls "steps m" from the task's start, in float64 like the references, as NumPy arrays.
+
+    `knots` are the states of an optimum that is too unstable to be replayed from its controls alone.
+    """
     import jax
     import jax.numpy as jnp
 
-    from bench.simulate import open_loop
+    from bench.simulate import from_knots, open_loop
 
     with jax.enable_x64(True):
+        if knots is not None:
+            return jax.device_get(from_knots(task, jnp.asarray(us), jnp.asarray(knots)))
         return jax.device_get(jax.jit(lambda us: open_loop(task, us, task.x0))(jnp.asarray(us)))
 
 
