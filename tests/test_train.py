@@ -1,0 +1,68 @@
+"""The training loop: keys, chunks, counts and curves, with a method that plays its last key."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Int
+from problems import DoubleIntegrator
+
+from baselines.constant import ConstantPolicy
+from bench.budget import Budget
+from bench.method import AbstractMethod, Usage
+from bench.train import train
+
+
+class LastKeyState(eqx.Module):
+    u: Float[Array, " m"]
+    steps: Int[Array, ""]
+
+
+class LastKey(AbstractMethod[LastKeyState]):
+    """Starts at zero whatever the seed; a step draws the constant control from its key. Diverges at step `bad`."""
+
+    bad: int = 1000
+
+    def usage(self, task):
+        return Usage(7, env_grad_steps=3, init_env_steps=10)
+
+    def init(self, task, key):
+        return LastKeyState(jnp.zeros(len(task.controls)), jnp.zeros((), jnp.int32))
+
+    def step(self, task, state, key):
+        u = jr.uniform(key, (len(task.controls),))
+        return LastKeyState(jnp.where(state.steps + 1 == self.bad, jnp.nan, u), state.steps + 1)
+
+    def policy(self, task, state):
+        return ConstantPolicy(state.u)
+
+
+def run(evals, seeds=(0, 1, 0), **settings):
+    return list(train(DoubleIntegrator(), LastKey(**settings), Budget(10 + 7 * 8, evals), seeds))
+
+
+def test_every_step_of_every_seed_has_a_key_of_its_own():
+    costs = np.stack([e.cost for e in run(evals=8)])
+    assert len(set(costs[0])) == 1  # all start alike
+    np.testing.assert_array_equal(costs[:, 0], costs[:, 2])
+    assert len(set(costs[1:, :2].ravel())) == 16
+
+
+def test_a_curve_does_not_depend_on_where_it_is_evaluated():
+    fine, coarse = run(evals=8), run(evals=3)
+    by_steps = {e.env_steps: e.cost for e in fine}
+    for e in coarse:
+        np.testing.assert_array_equal(e.cost, by_steps[e.env_steps])
+
+
+def test_counts_follow_the_declared_usage():
+    first, *_, last = run(evals=2)
+    assert (first.env_steps, first.env_grad_steps, first.share) == (10, 0, 0)
+    assert (last.env_steps, last.env_grad_steps, last.share) == (66, 24, 1)
+    assert last.train_seconds >= first.train_seconds > 0
+    assert last.compile_seconds == first.compile_seconds > 0
+
+
+def test_a_diverged_policy_is_a_value_and_training_goes_on():
+    costs = [e.cost[0] for e in run(evals=8, seeds=(0,), bad=4)]
+    assert [bool(np.isfinite(c)) for c in costs] == [True] * 4 + [False] + [True] * 4
