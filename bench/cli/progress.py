@@ -68,7 +68,7 @@ class Lines(AbstractDisplay):
 
     def __init__(self, total: int):
         self.total, self.begun = total, 0
-        self.cell_began = self.spoke = time.monotonic()
+        self.cell_began = self.compiled = self.spoke = time.monotonic()
 
     def begin(self, job):
         self.begun += 1
@@ -77,9 +77,11 @@ class Lines(AbstractDisplay):
 
     def update(self, job, evaluation):
         now = time.monotonic()
-        if now - self.spoke > 10 and evaluation.share > 0:
+        if evaluation.share == 0:
+            self.compiled = now
+        elif now - self.spoke > 10:
             self.spoke = now
-            rest = (now - self.cell_began) * (1 - evaluation.share) / evaluation.share
+            rest = (now - self.compiled) * (1 - evaluation.share) / evaluation.share
             self._say(job, f"{evaluation.share:.0%}  {_cost(evaluation)}  eta {rest:.0f} s")
 
     def end(self, job, records):
