@@ -85,7 +85,7 @@ def build(records: Iterable[RunRecord], references: Mapping[str, Reference]) -> 
                 f"BEATEN REFERENCE: {method} reaches score {finished.max():.4f} on {task} ({num_steps} steps). "
                 "The best known cost is stale: recompute it with `python -m bench reference`."
             )
-        low, high = stats.bootstrap_interval([finished], stats.mean, rng) if len(finished) else (np.nan, np.nan)
+        low, high = stats.bootstrap_interval([finished], stats.mean, rng)
         costs = [r.cost for r in runs if r.cost is not None]
         rows.append(
             {

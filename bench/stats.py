@@ -34,7 +34,12 @@ def interquartile_mean(runs: Floats) -> Floats | np.float64:
 def bootstrap_interval(
     strata: Sequence[Floats], statistic: Statistic, rng: np.random.Generator, level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile interval of `statistic` over all runs, resampled within each stratum (a task's seeds)."""
+    """Percentile interval of `statistic` over all runs, resampled within each stratum (a task's seeds).
+
+    nan where there is nothing to resample: no stratum has two runs.
+    """
+    if all(len(runs) < 2 for runs in strata):
+        return float("nan"), float("nan")
     samples = [runs[rng.integers(len(runs), size=(REPETITIONS, len(runs)))] for runs in strata]
     values = statistic(np.concatenate(samples, axis=1))
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])

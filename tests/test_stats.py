@@ -33,6 +33,11 @@ def test_bootstrap_is_stratified_and_repeatable():
     assert draws[0] == draws[1]
 
 
+def test_one_run_has_no_interval():
+    assert np.isnan(stats.bootstrap_interval([np.array([0.5])], stats.mean, np.random.default_rng(0))).all()
+    assert np.isnan(stats.bootstrap_interval([np.array([])], stats.mean, np.random.default_rng(0))).all()
+
+
 def test_score_has_its_two_fixed_points():
     assert stats.score(20.0, floor=20.0, best=10.0) == 0
     assert stats.score(10.0, floor=20.0, best=10.0) == 1
