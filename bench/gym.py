@@ -39,7 +39,8 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     gymnasium.error.ResetNeeded for a step beyond the horizon.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012  (as Gymnasium declares it)
+    # Gymnasium reads this off the class but types it as an instance's: the ClassVar that RUF012 wants is a type error.
+    metadata = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, task: str, physical_units: bool = False, **settings: Any):
         self.task = names.task(task, settings)
@@ -71,6 +72,7 @@ class TaskVectorEnv(VectorEnv):
     actions, returns zero rewards, and starts as the last `reset` was told to.
     """
 
+    # As in TaskEnv: Gymnasium's base class types it as an instance's.
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
     def __init__(self, task: str, num_envs: int = 1, physical_units: bool = False, **settings: Any):
