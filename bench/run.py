@@ -82,9 +82,9 @@ def task_of(cell: Cell) -> AbstractTask:
     """The task of a cell, with its settings and on its grid."""
     settings = {**cell.task_settings, **cell.extra_task_settings}
     task = names.task(cell.task, settings)
-    return (
-        names.task(cell.task, {**settings, **cell.grid.settings(task.horizon, task.num_steps)}) if cell.grid else task
-    )
+    if cell.grid is None:
+        return task
+    return names.task(cell.task, settings | cell.grid.settings(task.horizon, task.num_steps))
 
 
 def _check_writable(folder: Path) -> None:
