@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench import cells as grouping
 from bench import stats
-from bench.errors import UsageError
 from bench.records import RunRecord
 from bench.reference import Reference
 
@@ -45,10 +45,6 @@ ROWS = [
 AGGREGATE = ["suite", "method", "tasks", "seeds", "score", "score_low", "score_high"]
 
 
-class LeaderboardError(UsageError):
-    """Records that must not stand in one table."""
-
-
 @dataclass(frozen=True)
 class Leaderboard:
     """`rows`: one per task, grid and method. `aggregate`: one per suite and method, best first. `notes`: what a reader
@@ -63,14 +59,11 @@ class Leaderboard:
 def build(records: Iterable[RunRecord], references: Mapping[str, Reference]) -> Leaderboard:
     """A leaderboard of `records`; `references` by fingerprint.
 
-    Raises LeaderboardError if a table would mix two versions of a task, or two settings of a method.
+    Raises MixtureError if a table would mix two versions of a task, or two settings of a method.
     """
     import pandas as pd
 
-    cells: dict[tuple, list[RunRecord]] = defaultdict(list)
-    for record in records:
-        cells[record.suite, record.task, record.horizon, record.num_steps, record.method].append(record)
-    _refuse_mixtures(cells)
+    cells = grouping.group(records)
     notes = _missing(cells)
     rows, strata = [], defaultdict(dict)
     rng = np.random.default_rng(SEED)
@@ -78,7 +71,7 @@ def build(records: Iterable[RunRecord], references: Mapping[str, Reference]) -> 
         reference = references.get(runs[0].fingerprint)
         if reference is None:
             notes.append(f"{task} ({num_steps} steps): no reference, so no scores. `python -m bench run` makes it.")
-        scores = _scores(runs, reference)
+        scores = grouping.scores(runs, reference)
         finished = scores[np.isfinite(scores)]
         if len(finished) and finished.max() > 1 + TOLERANCE:
             notes.append(
@@ -103,7 +96,7 @@ def build(records: Iterable[RunRecord], references: Mapping[str, Reference]) -> 
             }
         )
         if reference is not None and reference.headroom is not None:
-            strata[suite, method][task, horizon, num_steps] = np.where(np.isfinite(scores), np.clip(scores, -1, 1), -1)
+            strata[suite, method][task, horizon, num_steps] = grouping.clipped(scores)
     aggregate = [_aggregate(suite, method, list(tasks.values()), rng) for (suite, method), tasks in strata.items()]
     if any(row["seeds"] < INDICATIVE for row in rows):
         notes.append(f"Indicative: some cells have fewer than {INDICATIVE} seeds.")
@@ -115,44 +108,10 @@ def build(records: Iterable[RunRecord], references: Mapping[str, Reference]) -> 
     )
 
 
-def _scores(runs, reference):
-    """One score per run, nan for a run that did not finish and for a task without headroom."""
-    if reference is None or reference.headroom is None:
-        return np.full(len(runs), np.nan)
-    return np.array([np.nan if r.cost is None else stats.score(r.cost, reference.floor, reference.best) for r in runs])
-
-
 def _aggregate(suite, method, strata, rng):
     low, high = stats.bootstrap_interval(strata, stats.interquartile_mean, rng)
     score = float(stats.interquartile_mean(np.concatenate(strata)))
     return dict(zip(AGGREGATE, (suite, method, len(strata), min(map(len, strata)), score, low, high), strict=True))
-
-
-def _refuse_mixtures(cells):
-    versions = defaultdict(set)
-    for (suite, task, horizon, num_steps, method), runs in cells.items():
-        versions[suite, task, horizon, num_steps] |= {r.fingerprint for r in runs}
-        if any(r.settings != runs[0].settings for r in runs):
-            changed = sorted({key for r in runs for key in _changed(r.settings, runs[0].settings)})
-            raise LeaderboardError(
-                f"records of {method} on {task} ({num_steps} steps) differ in {', '.join(changed)}: two settings must "
-                "not share a row. Move the older ones away, or report them from a folder of their own."
-            )
-    for (_, task, _, num_steps), fingerprints in versions.items():
-        if len(fingerprints) > 1:
-            raise LeaderboardError(
-                f"records of {task} ({num_steps} steps) are of {len(fingerprints)} versions of the task ("
-                f"{', '.join(sorted(fingerprints))}). Move the older away, or report them from a folder of their own."
-            )
-
-
-def _changed(one, other):
-    return [
-        f"{part}.{key}"
-        for part in one
-        for key in {**one[part], **other.get(part, {})}
-        if one[part].get(key) != other.get(part, {}).get(key)
-    ]
 
 
 def _missing(cells):

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from bench.leaderboard import AGGREGATE, ROWS, LeaderboardError, build
+from bench.cells import MixtureError
+from bench.leaderboard import AGGREGATE, ROWS, build
 from bench.records import RunRecord
 from bench.reference import Reference
 from bench.report import FORMATS
@@ -65,9 +66,9 @@ def test_a_method_whose_runs_all_failed_stays_in_the_table():
 
 
 def test_versions_and_settings_are_never_mixed():
-    with pytest.raises(LeaderboardError, match="2 versions of the task"):
+    with pytest.raises(MixtureError, match="2 versions of the task"):
         build([record(), record("other", fingerprint="g")], {})
-    with pytest.raises(LeaderboardError, match=r"differ in method\.rate"):
+    with pytest.raises(MixtureError, match=r"differ in method\.rate"):
         build([record(), record(seed=1, settings={"method": {"rate": 2}})], {})
 
 

@@ -2,9 +2,12 @@
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from bench.records import RunRecord
 
 
 class Format(enum.StrEnum):
@@ -29,10 +32,24 @@ def write(folder: Path, formats: list[Format]) -> None:
     """Print the leaderboard of the records in `folder`, write it beside them in `formats`, and print the paths."""
     from bench import reference
     from bench.cli.table import show_leaderboard
-    from bench.errors import UsageError
     from bench.leaderboard import build
-    from bench.records import RecordError, read_all, write_atomically
+    from bench.records import write_atomically
     from bench.report import FORMATS
+
+    records = read_records(folder)
+    reference.add_source(folder / "references.toml")
+    leaderboard = build(records, reference.known())
+    show_leaderboard(leaderboard)
+    for name in formats:
+        for file, render in FORMATS[name].items():
+            write_atomically(folder / file, render(leaderboard))
+            typer.echo(folder / file)
+
+
+def read_records(folder: Path) -> "list[RunRecord]":
+    """The records under `folder`, with a warning for each unreadable one. Raises UsageError if there are none."""
+    from bench.errors import UsageError
+    from bench.records import RecordError, read_all
 
     if not folder.is_dir():
         raise UsageError(f"no folder {folder}. Give one that `bench run` wrote, e.g. results/smoke.")
@@ -42,10 +59,4 @@ def write(folder: Path, formats: list[Format]) -> None:
     records = [r for r in found if not isinstance(r, RecordError)]
     if not records:
         raise UsageError(f"no run records under {folder}. Give a folder that `bench run` wrote, e.g. results/smoke.")
-    reference.add_source(folder / "references.toml")
-    leaderboard = build(records, reference.known())
-    show_leaderboard(leaderboard)
-    for name in formats:
-        for file, render in FORMATS[name].items():
-            write_atomically(folder / file, render(leaderboard))
-            typer.echo(folder / file)
+    return records

@@ -1,0 +1,86 @@
+"""Permutation tests of a difference in means, and the correction for many tests at once. No JAX here.
+
+A p-value is the share of relabellings whose mean difference is at least as far from 0 as the one that was seen: of all
+relabellings where there are at most LIMIT, else of LIMIT random ones and the seen one. These are drawn once from a
+fixed seed, so that a p-value does not depend on which other tests are made.
+
+Good, *Permutation, Parametric and Bootstrap Tests of Hypotheses* (2005); Phipson & Smyth, *Permutation P-values Should
+Never Be Zero* (2010); Benjamini & Hochberg, J. R. Stat. Soc. B 57 (1995) 289.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench.stats import Floats
+
+LIMIT = 20_000
+ROUNDING = 1e-12  # of the largest difference: sums of the same numbers in another order are the same
+
+
+def paired(strata: Sequence[Floats]) -> float:
+    """Two-sided p-value of differences within pairs, under flips of their signs; strata (tasks) weigh the same."""
+    weighted = np.concatenate([differences / (len(differences) * len(strata)) for differences in strata])
+    signs = _signs(len(weighted))
+    return _p_value(signs @ weighted, float(weighted.sum()), exact=2 ** len(weighted) <= LIMIT)
+
+
+def unpaired(strata: Sequence[tuple[Floats, Floats]]) -> float:
+    """Two-sided p-value of the difference between two groups, relabelled within each stratum; strata weigh the same."""
+    null = [_differences(*groups) / len(strata) for groups in strata]
+    observed = sum(float(values[0]) for values in null)  # the first relabelling is none
+    if math.prod(map(len, null)) <= LIMIT:
+        return _p_value(functools.reduce(np.add.outer, null).ravel(), observed, exact=True)
+    rng = np.random.default_rng(0)
+    draws = sum(values[rng.integers(len(values), size=LIMIT)] for values in null)
+    return _p_value(np.asarray(draws), observed, exact=False)
+
+
+def smallest_paired(pairs: int) -> float:
+    """The least p-value that so many pairs can give: all differences of one sign."""
+    return min(1.0, max(2.0 ** (1 - pairs), 1 / (LIMIT + 1)))
+
+
+def smallest_unpaired(sizes: Sequence[tuple[int, int]]) -> float:
+    """The least p-value that strata of two groups of these sizes can give: the groups do not overlap anywhere."""
+    relabellings = math.prod(math.comb(a + b, b) for a, b in sizes)
+    mirrored = 2 if all(a == b for a, b in sizes) else 1  # exchanging equal groups is as extreme
+    return min(1.0, max(mirrored / relabellings, 1 / (LIMIT + 1)))
+
+
+def adjust(p_values: Sequence[float]) -> Floats:
+    """p-values corrected for their number: taking those at most q keeps the expected share of false ones below q."""
+    from scipy.stats import false_discovery_control  # slow to import
+
+    return false_discovery_control(p_values) if len(p_values) else np.empty(0)
+
+
+def _p_value(null: Floats, observed: float, exact: bool) -> float:
+    extreme = int(np.sum(np.abs(null) >= abs(observed) - ROUNDING * np.max(np.abs(null))))
+    return extreme / len(null) if exact else (extreme + 1) / (len(null) + 1)
+
+
+def _differences(a: Floats, b: Floats) -> Floats:
+    """mean(b) - mean(a) for every relabelling of the two groups, the given one first."""
+    both = np.concatenate([b, a])
+    sums = both[_subsets(len(both), len(b))].sum(axis=1)
+    return sums / len(b) - (both.sum() - sums) / len(a)
+
+
+@functools.lru_cache(maxsize=8)
+def _signs(n: int) -> Floats:
+    if 2**n <= LIMIT:
+        return np.array(list(itertools.product((1.0, -1.0), repeat=n)))
+    return np.random.default_rng(0).choice((1.0, -1.0), size=(LIMIT, n))
+
+
+@functools.lru_cache(maxsize=8)
+def _subsets(n: int, size: int) -> np.ndarray:
+    """Indices of subsets, the first being 0 ... size - 1."""
+    if math.comb(n, size) <= LIMIT:
+        return np.array(list(itertools.combinations(range(n), size)))
+    order = np.argsort(np.random.default_rng(0).random((LIMIT, n)), axis=1)[:, :size]
+    return np.concatenate([np.arange(size)[None], order])

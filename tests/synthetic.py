@@ -1,0 +1,60 @@
+"""Made-up records of any size, for what judges records: no training behind them."""
+
+import numpy as np
+
+from bench.records import RunRecord, final_cost
+from bench.reference import Reference
+
+FLOOR, BEST = 20.0, 10.0
+
+
+def reference(task="t", num_steps=10, fingerprint=None, floor=FLOOR, best=BEST):
+    """By default of the fingerprint that `record` gives."""
+    name = fingerprint or f"{task}-{num_steps}"
+    return Reference(task, 1.0, num_steps, name, floor, [0.0], best, "C", 0.0, "", [[0.0]], [best])
+
+
+def references(records):
+    """One for every task and grid among `records`, by fingerprint."""
+    return {r.fingerprint: reference(r.task, r.num_steps, r.fingerprint) for r in records}
+
+
+def record(method="m", seed=0, score: float | None = 0.5, task="t", num_steps=10, suite="s", rate=1.0, points=5):
+    """A run that learns from the floor to `score` in equal strides; failed where the score is None."""
+    curve = [
+        {
+            "env_steps": 100 * i,
+            "train_seconds": 0.1 * i,
+            "cost": FLOOR + (BEST - FLOOR) * score * min(1.0, 2 * i / points),
+            "end_error": 0.0,
+        }
+        for i in range(points + 1 if score is not None else 0)
+    ]
+    status, cost = final_cost(curve[-1:])
+    return RunRecord(
+        suite=suite,
+        task=task,
+        horizon=1.0,
+        num_steps=num_steps,
+        method=method,
+        seed=seed,
+        status=status if score is not None else "failed",
+        cost=cost,
+        curve=curve,
+        usage={"env_steps": 100 * points, "env_grad_steps": 0, "train_seconds": 0.1 * points, "compile_seconds": 1.0},
+        fingerprint=f"{task}-{num_steps}",
+        settings={"task": {}, "method": {"rate": rate}, "budget": {"env_steps": 100 * points, "evals": points}},
+        provenance={"version": "0", "commit": "c", "device": "d", "started": "2026-01-01T00:00:00+00:00"},
+    )
+
+
+def sample(methods, tasks=("t", "u"), seeds=10, spread=0.05, grids=(10,), draw=0, **changes):
+    """Records of `methods` (name -> mean score) with normal noise; `draw` seeds the noise."""
+    rng = np.random.default_rng(draw)
+    return [
+        record(method, seed, float(mean + spread * rng.normal()), task, num_steps, **changes)
+        for method, mean in methods.items()
+        for task in tasks
+        for num_steps in grids
+        for seed in range(seeds)
+    ]

@@ -1,0 +1,348 @@
+"""The regression gate on made-up records: every verdict, every exit status, and how often it is wrong."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic import record, references, sample
+
+from bench import reference, regression
+from bench.calibration import calibrate
+from bench.cells import MixtureError, clipped, group, scores
+from bench.errors import UsageError
+from bench.records import record_path, write
+from bench.regression import Thresholds, check, exactly
+from bench.report import gate
+
+METHODS = {"good": 0.8, "fair": 0.5, "poor": 0.1}
+
+
+def judge(baseline, candidate, **limits):
+    return check(group(baseline), group(candidate), references(baseline), Thresholds(**limits))
+
+
+def verdicts(result):
+    return {(c.cells[0].method, c.test): c.verdict for c in result.comparisons}
+
+
+def test_equal_bits_are_the_same_at_once_whatever_the_place_and_time():
+    baseline = sample(METHODS, seeds=5)
+    candidate = [dataclasses.replace(r, provenance={}) for r in baseline if r.seed < 2]
+    for r in candidate:
+        r.usage["train_seconds"] = 99.0
+    result = judge(baseline, candidate)
+    assert set(verdicts(result).values()) == {"same"}
+    assert {c.test for c in result.comparisons} == {"bit-equal"}
+    assert result.status == 0
+
+
+def test_two_seeds_against_twenty_find_a_method_that_became_worse():
+    baseline = sample(METHODS, seeds=20)
+    candidate = sample({**METHODS, "fair": 0.2}, seeds=2, draw=1)
+    result = judge(baseline, candidate)
+    assert verdicts(result) == {
+        ("good", "unpaired"): "same",
+        ("fair", "unpaired"): "worse",
+        ("poor", "unpaired"): "same",
+    }
+    assert result.status == 1
+    (worse,) = [c for c in result.comparisons if c.verdict == "worse"]
+    assert worse.difference == pytest.approx(-0.3, abs=0.15)  # four standard errors of two seeds on two tasks
+    assert len(worse.cells) == 2
+    assert worse.seeds == (20, 2)
+
+
+def test_with_eight_common_seeds_every_cell_is_a_paired_test():
+    baseline = sample(METHODS, seeds=14)
+    worse = sample({"fair": 0.3}, tasks=["u"], seeds=12, draw=1)
+    better = sample({"poor": 0.4}, tasks=["t"], seeds=12, draw=2)
+    kept = [r for r in sample(METHODS, seeds=12, draw=3) if (r.method, r.task) not in {("fair", "u"), ("poor", "t")}]
+    result = judge(baseline, worse + better + kept)
+    found = {(c.cells[0].method, c.cells[0].task): c.verdict for c in result.comparisons}
+    assert found.pop(("fair", "u")) == "worse"
+    assert found.pop(("poor", "t")) == "better"
+    assert set(found.values()) == {"same"}
+    assert {c.test for c in result.comparisons} == {"paired"}
+
+
+def test_pairs_cancel_what_their_seeds_share():
+    rng = np.random.default_rng(0)
+    luck = rng.normal(0.0, 0.3, size=12)  # of a seed, in both
+    baseline = [record(seed=i, score=float(np.clip(0.3 + luck[i], -1, 1))) for i in range(12)]
+    candidate = [record(seed=i, score=float(np.clip(0.22 + luck[i], -1, 1))) for i in range(12)]
+    assert judge(baseline, candidate).comparisons[0].verdict == "worse"
+
+
+def test_a_failed_run_counts_as_the_lowest_score():
+    baseline = sample({"good": 0.8}, seeds=20)
+    candidate = [record("good", seed, None, task) for task in ("t", "u") for seed in range(2)]
+    (result,) = judge(baseline, candidate).comparisons
+    assert result.verdict == "worse"
+    assert result.difference == pytest.approx(-1.8, abs=0.05)
+
+
+def test_a_difference_that_is_certain_but_small_does_not_matter():
+    baseline = sample({"good": 0.8}, seeds=20, spread=0.0)
+    candidate = sample({"good": 0.79}, seeds=20, spread=0.0)
+    assert set(verdicts(judge(baseline, candidate)).values()) == {"same"}
+    assert set(verdicts(judge(baseline, candidate, effect=0.005)).values()) == {"worse"}
+
+
+def test_too_few_seeds_are_named_with_how_many_would_do():
+    baseline, candidate = sample({"a": 0.5}, seeds=2), sample({"a": 0.45}, seeds=2, draw=1)
+    result = judge(baseline, candidate)
+    (verdict,) = result.comparisons
+    assert verdict.verdict == "unclear"
+    assert result.status == 3
+    assert verdict.enough is not None
+    assert f"{verdict.enough} would do in both" in gate.summary(verdict)
+    # What it asks for is enough, and one less is not.
+    for seeds, expected in ((verdict.enough, {"same"}), (verdict.enough - 1, {"unclear"})):
+        again = judge(sample({"a": 0.5}, seeds=seeds, draw=2), sample({"a": 0.5}, seeds=seeds, draw=3))
+        assert set(verdicts(again).values()) == expected
+
+
+def test_a_wide_spread_needs_more_seeds():
+    tight = judge(sample({"a": 0.0}, seeds=20), sample({"a": 0.0}, seeds=3, draw=1)).comparisons[0]
+    wide = judge(sample({"a": 0.0}, seeds=20, spread=0.4), sample({"a": 0.0}, seeds=3, draw=1, spread=0.4)).comparisons[
+        0
+    ]
+    assert tight.verdict == "same"
+    assert wide.verdict == "unclear"
+    assert wide.detectable > 4 * tight.detectable
+    assert wide.enough is not None
+
+
+def test_the_detectable_drop_is_found_as_often_as_it_says():
+    def judged(draw, drop):
+        old, new = sample({"a": 0.5}, seeds=20, draw=draw), sample({"a": 0.5 - drop}, seeds=4, draw=1000 + draw)
+        return judge(old, new).comparisons[0]
+
+    detectable = float(np.mean([judged(draw, 0.0).detectable for draw in range(50)]))
+    found = sum(judged(draw, detectable).verdict == "worse" for draw in range(200))
+    # Four standard errors of a share of 0.8 in 200 trials are 0.11.
+    assert found / 200 == pytest.approx(regression.POWER, abs=0.11)
+
+
+def test_what_cannot_be_compared_is_named():
+    baseline = sample({"a": 0.5, "b": 0.5}, tasks=("t", "u", "v"), seeds=3)
+    candidate = sample({"a": 0.5, "c": 0.5}, tasks=("t", "u", "v"), seeds=3)
+    candidate = [r for r in candidate if r.task != "t"]
+    changes = {"u": {"fingerprint": "new"}, "v": {"settings": {"task": {}, "method": {"rate": 1.0}, "budget": {}}}}
+    candidate = [dataclasses.replace(r, **changes[r.task]) for r in candidate]
+    result = judge(baseline, candidate)
+    gaps = {(key.method, key.task): why for key, why in result.gaps}
+    assert gaps["a", "t"] == "missing from the candidate"
+    assert "another version of the task" in gaps["a", "u"]
+    assert "budget.env_steps" in gaps["a", "v"]
+    assert gaps["b", "t"] == "missing from the candidate"
+    assert any("New" in note and "c on u" in note for note in result.notes)
+    assert result.status == 3
+
+
+def test_a_method_with_other_settings_is_judged_and_named():
+    result = judge(sample({"a": 0.5}, seeds=20), sample({"a": -0.5}, seeds=2, rate=0.0))
+    assert result.status == 1
+    assert any("method.rate" in note for note in result.notes)
+
+
+def test_a_task_without_headroom_is_the_same_only_bit_by_bit():
+    baseline = sample({"a": 0.5}, tasks=["t"], seeds=3)
+    flat = {"t-10": dataclasses.replace(references(baseline)["t-10"], floor=10.0)}
+    moved = sample({"a": 0.5}, tasks=["t"], seeds=3, draw=1)
+    assert check(group(baseline), group(baseline), flat, Thresholds()).status == 0
+    result = check(group(baseline), group(moved), flat, Thresholds())
+    assert result.status == 3
+    assert "no headroom" in result.gaps[0][1]
+
+
+def test_exactly_names_the_first_difference():
+    baseline = sample({"a": 0.5, "b": 0.2}, seeds=2)
+    candidate = sample({"a": 0.5, "b": 0.2}, seeds=2)
+    assert exactly(group(baseline), group(candidate)).status == 0
+    candidate[1].curve[3]["cost"] = np.nextafter(candidate[1].curve[3]["cost"], 0)  # a, task t, seed 1
+    result = exactly(group(baseline), group(candidate))
+    assert result.status == 1
+    (found,) = [c for c in result.comparisons if c.verdict == "differs"]
+    assert found.cells[0].method == "a"
+    assert found.detail == "seed 1 differs from 300 environment steps on"
+    assert (
+        exactly(group(baseline[:2]), group(baseline[:3])).comparisons
+        == exactly(group(baseline[:2]), group(baseline[:2])).comparisons
+    )
+
+
+def test_the_same_seed_twice_is_refused():
+    with pytest.raises(MixtureError, match="two records of the same seed"):
+        group([record(), record()])
+
+
+def test_thresholds_must_make_sense():
+    for wrong in ({"effect": -0.1}, {"effect": 0.3, "detect": 0.2}, {"alpha": 0.0}):
+        with pytest.raises(UsageError, match="0 <= effect <= detect"):
+            Thresholds(**wrong)
+
+
+def test_machines_can_read_the_verdicts():
+    name = "a\x00<b>&\n::error::"
+    baseline = sample({name: 0.5, "fine": 0.5, "gone": 0.1, "few": 0.5}, seeds=20)
+    candidate = sample({name: 0.1, "fine": 0.5}, seeds=2, draw=1) + sample({"few": 0.4}, tasks=["t"], seeds=1, draw=1)
+    result = judge(baseline, candidate)
+    suite = ElementTree.fromstring(gate.junit(result).encode())
+    count = {kind: len(suite.findall(f"testcase/{kind}")) for kind in ("failure", "skipped", "error")}
+    assert {k: int(suite.attrib[k]) for k in ("failures", "skipped", "errors")} == {
+        "failures": count["failure"],
+        "skipped": count["skipped"],
+        "errors": count["error"],
+    }
+    assert count == {"failure": 1, "skipped": 1, "error": 3}
+    assert int(suite.attrib["tests"]) == len(suite.findall("testcase"))
+    lines = list(gate.annotations(result))
+    assert [line.split(" ")[0] for line in lines] == ["::error", "::warning", *["::warning"] * 3]
+    assert all("\n" not in line and "\r" not in line for line in lines)
+    assert "title=a" in lines[0]
+    assert "::error::" not in lines[0].removeprefix("::error ").partition("::")[0]
+
+
+def scored(records):
+    known = references(records)
+    cells = group(records)
+    return {
+        key: {r.seed: float(s) for r, s in zip(runs, clipped(scores(runs, known[runs[0].fingerprint])), strict=True)}
+        for key, runs in cells.items()
+    }
+
+
+def test_calibration_counts_false_alarms_and_finds_drops():
+    found = calibrate(scored(sample(METHODS, seeds=20)), 2, 60, Thresholds(), np.random.default_rng(0))
+    # At most alpha of the checks alarm; four standard errors of 60 draws at 0.05 are 0.11.
+    assert found.false_alarms / 60 <= 0.05 + 0.11
+    assert found.found[0.5] == 60
+    assert found.found[0.05] < found.found[0.2] <= 60
+    assert found.verdicts == 60 * 3
+
+
+def test_a_gate_that_ignores_the_number_of_tests_would_alarm_more_often(monkeypatch):
+    records = scored(sample({f"m{i}": 0.5 for i in range(12)}, seeds=12))
+    honest = calibrate(records, 3, 40, Thresholds(effect=0.0), np.random.default_rng(0)).false_alarms
+    monkeypatch.setattr(regression.permutation, "adjust", lambda p: np.asarray(p))
+    careless = calibrate(records, 3, 40, Thresholds(effect=0.0), np.random.default_rng(0)).false_alarms
+    assert honest <= 40 * (0.05 + 4 * np.sqrt(0.05 * 0.95 / 40))
+    assert careless > honest
+
+
+def test_calibration_says_how_many_seeds_it_needs():
+    with pytest.raises(UsageError, match=r"at least 16; a on t \(10 steps\) has 10"):
+        calibrate(scored(sample({"a": 0.5})), 8, 1, Thresholds(), np.random.default_rng(0))
+
+
+# The command.
+
+
+def store(folder, records):
+    for r in records:
+        key = {
+            "suite": r.suite,
+            "task": r.task,
+            "method": r.method,
+            "fingerprint": r.fingerprint,
+            "settings": r.settings,
+        }
+        write(record_path(folder, key, r.seed), r)
+    reference.write(folder / "references.toml", references(records))
+    return folder
+
+
+def bench(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *map(str, arguments)],
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, "COLUMNS": "200", "GITHUB_ACTIONS": "", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("gate")
+    baseline = sample(METHODS, seeds=20)
+    return {
+        "baseline": store(root / "baseline", baseline),
+        "again": store(root / "again", [r for r in baseline if r.seed < 2]),
+        "worse": store(root / "worse", sample({**METHODS, "good": 0.1}, seeds=2, draw=1)),
+        "one": store(root / "one", sample(METHODS, seeds=1, draw=1, tasks=["t"])),
+    }
+
+
+@pytest.mark.parametrize(("candidate", "status"), [("again", 0), ("worse", 1), ("one", 3)])
+def test_the_exit_status_is_the_verdict(folders, tmp_path, candidate, status):
+    arguments = ("check", "--baseline", folders["baseline"], "--candidate", folders[candidate])
+    done = bench(*arguments, "--junit", tmp_path / "gate.xml", GITHUB_ACTIONS="true")
+    assert done.returncode == status, done.stderr
+    suite = ElementTree.parse(tmp_path / "gate.xml").getroot()
+    assert (int(suite.attrib["failures"]) > 0) == (status == 1)
+    assert ("::error title=good" in done.stdout) == (status == 1)
+    assert ("not enough seeds to tell" in done.stdout) == (status == 3)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ((), "--candidate DIR, or --run SUITE"),
+        (("--candidate", "nowhere"), "no folder nowhere"),
+        (("--candidate", "again", "--effect", "-1"), "effect=-1.0"),
+        (("--candidate", "again", "--task", "other"), "no records of these tasks"),
+        (("--run", "smokey"), "Did you mean 'smoke'?"),
+        (("--calibrate", "5", "--seeds", "19"), "at least 38"),
+        (("--candidate", "again", "--junit", "/proc/none/x.xml"), "cannot write"),
+    ],
+)
+def test_wrong_usage_is_status_2(folders, extra, message):
+    done = bench("check", "--baseline", folders["baseline"], *(folders.get(text, text) for text in extra))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_calibrate_prints_the_rates(folders):
+    done = bench("check", "--baseline", folders["baseline"], "--calibrate", 20)
+    assert done.returncode == 0, done.stderr
+    assert "20 checks of the baseline against itself, 2 seeds" in done.stdout
+    assert "a drop of 0.5 in one method is found in 100.0%" in done.stdout
+
+
+TINY = """
+description = "one cheap method"
+tasks = ["cancer_treatment"]
+methods = ["simulator_gradient"]
+seeds = 12
+
+[budget]
+env_steps = 4000
+evals = 8
+
+[settings.simulator_gradient]
+learning_rate = {rate}
+"""
+
+
+def test_a_learner_that_does_not_learn_turns_it_red(tmp_path):
+    for name, rate in (("good", 0.01), ("bad", 0.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tiny.toml").write_text(TINY.format(rate=rate))
+    out = tmp_path / "baseline"
+    made = bench("run", tmp_path / "good" / "tiny.toml", "--out", out, "--quiet")
+    assert made.returncode == 0, made.stderr
+    same = bench("check", "--baseline", out, "--run", tmp_path / "good" / "tiny.toml", "--exact")
+    assert same.returncode == 0, same.stdout + same.stderr
+    red = bench("check", "--baseline", out, "--run", tmp_path / "bad" / "tiny.toml", "--seeds", 3)
+    assert red.returncode == 1, red.stdout + red.stderr
+    assert "method.learning_rate" in red.stdout
