@@ -8,7 +8,7 @@ run: install
 	$(BIN)/python -m bench run smoke
 
 test: install lint
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,8 +1,9 @@
 """Records -> leaderboard. No JAX here.
 
 Scores are costs between the floor (0) and the best known control sequence (1) of the task on its grid. A row's score is
-the unclipped mean over the runs that finished. An aggregate clips every run's score to [-1, 1], counts failed and
-diverged runs as -1, and takes the interquartile mean over the tasks with headroom. Intervals are 95 % by bootstrap.
+the unclipped mean over the runs that finished. Everything else clips every run's score to [-1, 1] and counts failed and
+diverged runs as -1: aggregates over the tasks with headroom, ranks, learning curves, profiles. Intervals are 95 % by
+bootstrap.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench import cells as grouping
-from bench import stats
+from bench import standings, stats
+from bench.cells import CellKey
 from bench.records import RunRecord
 from bench.reference import Reference
+from bench.standings import AGGREGATE, PAIRS, PROFILES, SPENT, TARGETS, ScoredCell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,21 +41,36 @@ ROWS = [
     "score",
     "score_low",
     "score_high",
+    "auc",
     "env_steps",
     "train_seconds",
     "compile_seconds",
 ]
-AGGREGATE = ["suite", "method", "tasks", "seeds", "score", "score_low", "score_high"]
+CURVES = ["suite", "task", "horizon", "num_steps", "method", "env_steps", "train_seconds", "score", "low", "high"]
+RUNS = ["suite", "task", "horizon", "num_steps", "method", "seed", "status", "cost", "score", "auc", "env_steps"]
+RUNS += ["train_seconds", "version", "commit", "dirty", "device", "precision", "started", "settings", "error"]
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """`rows`: one per task, grid and method. `aggregate`: one per suite and method, best first. `notes`: what a reader
-    must know: missing cells, missing references, runs that beat their reference, few seeds.
+    """Tables, and what a reader must know.
+
+    `rows`: one per task, grid and method; `score` is the unclipped mean, `auc` the mean area under the learning curve.
+    `aggregate`: one per suite and method, best first; `score` is the interquartile mean over tasks and seeds, and
+    methods share a `rank` where paired permutation tests cannot tell them apart. `pairs`: the chance that a run of
+    `method` scores above one of `other`, and the corrected p-value of their difference. `curves`: mean score at every
+    evaluation. `profiles`: share of runs above a threshold of score. `targets`: share of (run, regret target) pairs
+    reached against what was spent on a run. `runs`: one per record, with its provenance. `notes`: missing cells and
+    references, runs that beat their reference, few seeds.
     """
 
     rows: pd.DataFrame
     aggregate: pd.DataFrame
+    pairs: pd.DataFrame
+    curves: pd.DataFrame
+    profiles: pd.DataFrame
+    targets: pd.DataFrame
+    runs: pd.DataFrame
     notes: tuple[str, ...]
 
 
@@ -64,54 +82,88 @@ def build(records: Iterable[RunRecord], references: Mapping[str, Reference]) -> 
     import pandas as pd
 
     cells = grouping.group(records)
-    notes = _missing(cells)
-    rows, strata = [], defaultdict(dict)
     rng = np.random.default_rng(SEED)
-    for (suite, task, horizon, num_steps, method), runs in cells.items():
+    notes = _missing(cells)
+    rows, all_runs, curves = [], [], []
+    scored: dict[str, dict[str, dict[CellKey, ScoredCell]]] = defaultdict(lambda: defaultdict(dict))
+    for key, runs in cells.items():
         reference = references.get(runs[0].fingerprint)
         if reference is None:
-            notes.append(f"{task} ({num_steps} steps): no reference, so no scores. `python -m bench run` makes it.")
+            notes.append(f"{key.grid}: no reference, so no scores. `python -m bench run` makes it.")
         scores = grouping.scores(runs, reference)
         finished = scores[np.isfinite(scores)]
         if len(finished) and finished.max() > 1 + TOLERANCE:
             notes.append(
-                f"BEATEN REFERENCE: {method} reaches score {finished.max():.4f} on {task} ({num_steps} steps). "
+                f"BEATEN REFERENCE: {key.method} reaches score {finished.max():.4f} on {key.grid}. "
                 "The best known cost is stale: recompute it with `python -m bench reference`."
             )
-        low, high = stats.bootstrap_interval([finished], stats.mean, rng)
-        costs = [r.cost for r in runs if r.cost is not None]
-        rows.append(
-            {
-                "suite": suite,
-                "task": task,
-                "num_steps": num_steps,
-                "method": method,
-                "seeds": len(runs),
-                "failed": sum(r.status != "ok" for r in runs),
-                "cost": np.mean(costs) if costs else np.nan,
-                "score": np.mean(finished) if len(finished) else np.nan,
-                "score_low": low,
-                "score_high": high,
-                **{key: np.mean([r.usage[key] for r in runs]) for key in ROWS[-3:]},
-            }
-        )
+        areas = np.full(len(runs), np.nan)
         if reference is not None and reference.headroom is not None:
-            strata[suite, method][task, horizon, num_steps] = grouping.clipped(scores)
-    aggregate = [_aggregate(suite, method, list(tasks.values()), rng) for (suite, method), tasks in strata.items()]
+            cell = standings.scored(runs, reference)
+            scored[key.suite][key.method][key] = cell
+            areas = cell.areas
+            curves += _curve(key, cell, rng)
+        rows.append(_row(key, runs, finished, areas, rng))
+        all_runs += [_run(*of_run) for of_run in zip(runs, scores, areas, strict=True)]
+    aggregate, pairs, profiles, targets = [], [], [], []
+    for suite, methods in scored.items():
+        p_values = standings.significance(methods)
+        aggregate += standings.aggregates(suite, methods, p_values, rng)
+        pairs += standings.pairs(suite, methods, p_values, rng)
+        profiles += standings.profiles(suite, methods, rng)
+        targets += standings.targets(suite, methods)
     if any(row["seeds"] < INDICATIVE for row in rows):
         notes.append(f"Indicative: some cells have fewer than {INDICATIVE} seeds.")
     table = pd.DataFrame(rows, columns=ROWS).astype({"env_steps": int}) if rows else pd.DataFrame(columns=ROWS)
     return Leaderboard(
         table.sort_values(["suite", "task", "num_steps", "score", "method"], ascending=[True, True, True, False, True]),
-        pd.DataFrame(aggregate, columns=AGGREGATE).sort_values(["suite", "score"], ascending=[True, False]),
+        pd.DataFrame(aggregate, columns=AGGREGATE).sort_values(
+            ["suite", "rank", "score"], ascending=[True, True, False], kind="stable"
+        ),
+        pd.DataFrame(pairs, columns=PAIRS),
+        pd.DataFrame(curves, columns=CURVES),
+        pd.DataFrame(profiles, columns=PROFILES),
+        pd.DataFrame(targets, columns=TARGETS),
+        pd.DataFrame(all_runs, columns=RUNS),
         tuple(dict.fromkeys(notes)),
     )
 
 
-def _aggregate(suite, method, strata, rng):
-    low, high = stats.bootstrap_interval(strata, stats.interquartile_mean, rng)
-    score = float(stats.interquartile_mean(np.concatenate(strata)))
-    return dict(zip(AGGREGATE, (suite, method, len(strata), min(map(len, strata)), score, low, high), strict=True))
+def _row(key, runs, finished, areas, rng):
+    low, high = stats.bootstrap_interval([finished], stats.mean, rng)
+    costs = [r.cost for r in runs if r.cost is not None]
+    return {
+        "suite": key.suite,
+        "task": key.task,
+        "num_steps": key.num_steps,
+        "method": key.method,
+        "seeds": len(runs),
+        "failed": sum(r.status != "ok" for r in runs),
+        "cost": np.mean(costs) if costs else np.nan,
+        "score": np.mean(finished) if len(finished) else np.nan,
+        "score_low": float(low),
+        "score_high": float(high),
+        "auc": np.mean(areas),
+        **{name: np.mean([r.usage[name] for r in runs]) for name in ROWS[-3:]},
+    }
+
+
+def _run(run, score, area):
+    stamp = {
+        name: run.provenance.get(name) for name in ("version", "commit", "dirty", "device", "precision", "started")
+    }
+    own = {name: getattr(run, name) for name in RUNS[:8]}
+    usage = {name: run.usage[name] for name in ("env_steps", "train_seconds")}
+    return {**own, "score": score, "auc": area, **usage, **stamp, "settings": run.settings, "error": run.error}
+
+
+def _curve(key, cell, rng):
+    """One line per evaluation, as long as every run has it."""
+    for i in range(min(map(len, cell.curves))):
+        scores = np.array([curve[i] for curve in cell.curves])
+        low, high = stats.bootstrap_interval([scores], stats.mean, rng)
+        spent = [np.mean([run.curve[i][unit] for run in cell.runs]) for unit in SPENT]
+        yield dict(zip(CURVES, (*key, *spent, scores.mean(), float(low), float(high)), strict=True))
 
 
 def _missing(cells):

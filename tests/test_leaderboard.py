@@ -31,7 +31,7 @@ def record(method="m", seed=0, cost: float | None = 15.0, task="t", fingerprint=
         curve=[],
         usage={"env_steps": 100, "train_seconds": 2.0, "compile_seconds": 1.0},
         fingerprint=fingerprint,
-        settings={"method": {"rate": 1}},
+        settings={"method": {"rate": 1}, "budget": {"env_steps": 100}},
     )
     return dataclasses.replace(made, **changes)
 
@@ -69,7 +69,7 @@ def test_versions_and_settings_are_never_mixed():
     with pytest.raises(MixtureError, match="2 versions of the task"):
         build([record(), record("other", fingerprint="g")], {})
     with pytest.raises(MixtureError, match=r"differ in method\.rate"):
-        build([record(), record(seed=1, settings={"method": {"rate": 2}})], {})
+        build([record(), record(seed=1, settings={"method": {"rate": 2}, "budget": {"env_steps": 100}})], {})
 
 
 def test_gaps_are_named():

@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synthetic import record, references, sample
+from typer.testing import CliRunner
 
 from bench import reference, regression
 from bench.calibration import calibrate
 from bench.cells import MixtureError, clipped, group, scores
+from bench.cli import app
 from bench.errors import UsageError
 from bench.records import record_path, write
 from bench.regression import Thresholds, check, exactly
 from bench.report import gate
+from bench.run import run
+from bench.suite import load
 
 METHODS = {"good": 0.8, "fair": 0.5, "poor": 0.1}
 
@@ -120,7 +124,7 @@ def test_a_wide_spread_needs_more_seeds():
 
 def test_the_detectable_drop_is_found_as_often_as_it_says():
     def judged(draw, drop):
-        old, new = sample({"a": 0.5}, seeds=20, draw=draw), sample({"a": 0.5 - drop}, seeds=4, draw=1000 + draw)
+        old, new = sample({"a": 0.5}, seeds=20, draw=draw), sample({"a": 0.5 - drop}, seeds=3, draw=1000 + draw)
         return judge(old, new).comparisons[0]
 
     detectable = float(np.mean([judged(draw, 0.0).detectable for draw in range(50)]))
@@ -339,10 +343,11 @@ def test_a_learner_that_does_not_learn_turns_it_red(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "tiny.toml").write_text(TINY.format(rate=rate))
     out = tmp_path / "baseline"
-    made = bench("run", tmp_path / "good" / "tiny.toml", "--out", out, "--quiet")
-    assert made.returncode == 0, made.stderr
-    same = bench("check", "--baseline", out, "--run", tmp_path / "good" / "tiny.toml", "--exact")
-    assert same.returncode == 0, same.stdout + same.stderr
-    red = bench("check", "--baseline", out, "--run", tmp_path / "bad" / "tiny.toml", "--seeds", 3)
-    assert red.returncode == 1, red.stdout + red.stderr
-    assert "method.learning_rate" in red.stdout
+    run(load(str(tmp_path / "good" / "tiny.toml")).cells(), out)
+
+    arguments = ["check", "--baseline", out, "--run", tmp_path / "bad" / "tiny.toml", "--seeds", "3"]
+    red = CliRunner().invoke(app, list(map(str, arguments)), env={"GITHUB_ACTIONS": "", "COLUMNS": "200"})
+    assert red.exit_code == 1, red.output
+    assert "simulator_gradient" in red.output
+    assert "WORSE" in red.output
+    assert "method.learning_rate" in red.output

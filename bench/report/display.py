@@ -16,17 +16,20 @@ class Table(NamedTuple):
     rows: list[tuple[str, ...]]
 
 
-LEGEND = "Scores: 0 is the best constant control, 1 the best known control sequence."
-AGGREGATE_HEAD = ("method", "score", "95 % interval", "tasks", "seeds")
-ROWS_HEAD = ("method", "score", "95 % interval", "cost", "failed", "env steps", "train s")
+LEGEND = (
+    "Scores: 0 is the best constant control, 1 the best known control sequence. IQM is the interquartile mean over tasks "
+    "and seeds, of scores clipped to [-1, 1] with -1 for failed runs; so are median, mean and the area under the "
+    "learning curve. Methods share a rank where paired permutation tests cannot tell them apart."
+)
+AGGREGATE_HEAD = ("rank", "method", "IQM", "95 % interval", "median", "mean", "curve area", "failed", "tasks", "seeds")
+ROWS_HEAD = ("method", "score", "95 % interval", "curve area", "cost", "failed", "env steps", "train s")
 
 
 def aggregate_tables(leaderboard: Leaderboard) -> Iterator[Table]:
     """One table per suite: interquartile means over its tasks."""
     rows = leaderboard.aggregate.to_dict("records")
     for suite, group in groupby(rows, lambda row: row["suite"]):
-        cells = [(r["method"], number(r["score"]), interval(r), str(r["tasks"]), str(r["seeds"])) for r in group]
-        yield Table(f"{suite}: interquartile mean over all tasks", AGGREGATE_HEAD, cells)
+        yield Table(f"{suite}: all tasks", AGGREGATE_HEAD, [_aggregate(row) for row in group])
 
 
 def task_tables(leaderboard: Leaderboard) -> Iterator[Table]:
@@ -36,11 +39,17 @@ def task_tables(leaderboard: Leaderboard) -> Iterator[Table]:
         yield Table(f"{suite}: {task}, {steps} steps", ROWS_HEAD, [_row(row) for row in group])
 
 
+def _aggregate(row: Mapping[Any, Any]) -> tuple[str, ...]:
+    shown = (number(row["score"]), interval(row), *(number(row[name]) for name in ("median", "mean", "auc")))
+    return str(row["rank"]), row["method"], *shown, *(str(row[name]) for name in ("failed", "tasks", "seeds"))
+
+
 def _row(row: Mapping[Any, Any]) -> tuple[str, ...]:
     return (
         row["method"],
         number(row["score"]),
         interval(row),
+        number(row["auc"]),
         "" if math.isnan(row["cost"]) else f"{row['cost']:.6g}",
         f"{row['failed']}/{row['seeds']}",
         str(row["env_steps"]),

@@ -1,0 +1,95 @@
+"""Sample efficiency and ranks: cases with known answers, and brute force."""
+
+import numpy as np
+import pytest
+from synthetic import record, reference
+
+from bench import efficiency, ranks, standings
+from bench.cells import group
+from bench.leaderboard import build
+
+
+def test_a_curve_is_the_clipped_score_of_every_evaluation():
+    run = record(score=0.5)
+    run.curve[2]["cost"] = None  # not finite
+    run.curve[3]["cost"] = 1e6
+    assert efficiency.curve(run, reference()) == pytest.approx([0, 0.2, -1, -1, 0.5, 0.5])
+
+
+def test_the_area_is_the_mean_score_over_the_budget():
+    steps = np.array([0.0, 50.0, 100.0])
+    assert efficiency.area(steps, np.array([0.0, 1.0, 1.0]), 100) == pytest.approx(0.75)
+    # Level before the first evaluation and after the last: 20 % at -1, 60 % rising to 1, 20 % at 1.
+    assert efficiency.area(np.array([20.0, 80.0]), np.array([-1.0, 1.0]), 100) == pytest.approx(0)
+    assert efficiency.area(np.array([0.0]), np.array([0.3]), 100) == pytest.approx(0.3)  # a method that learns nothing
+    assert efficiency.area(np.array([]), np.array([]), 100) == -1  # failed before its first evaluation
+
+
+def test_targets_are_first_reached_where_brute_force_says():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        spent, scores = np.arange(12.0) * 10, rng.uniform(0.9, 1.001, size=12) * rng.integers(0, 2, size=12)
+        found = efficiency.first_reached(spent, scores)
+        for target, first in zip(efficiency.TARGETS, found, strict=True):
+            hits = [x for x, s in zip(spent, scores, strict=True) if 1 - s <= target + efficiency.ROUNDING]
+            assert first == (hits[0] if hits else np.inf)
+
+
+def test_the_share_reached_weighs_tasks_alike():
+    strata = [np.array([[10.0, np.inf]]), np.array([[20.0, 30.0], [40.0, np.inf], [10.0, 10.0]])]
+    share = efficiency.share_reached(strata, np.array([5.0, 10.0, 30.0, 1e9]))
+    assert share == pytest.approx([0, (1 / 2 + 2 / 6) / 2, (1 / 2 + 4 / 6) / 2, (1 / 2 + 5 / 6) / 2])
+
+
+def runs_of(means, seeds=10, spread=0.05, tasks=3, draw=0):
+    rng = np.random.default_rng(draw)
+    return [{t: {s: m + spread * rng.normal() for s in range(seeds)} for t in range(tasks)} for m in means]
+
+
+def test_methods_that_cannot_be_told_apart_share_a_rank():
+    methods = runs_of([0.5, 0.9, 0.5, 0.1])
+    assert ranks.ranks(methods, ranks.significance(methods)) == [2, 1, 2, 4]
+    few = runs_of([0.5, 0.9, 0.5, 0.1], seeds=1, tasks=2)  # two pairs can prove nothing
+    assert ranks.ranks(few, ranks.significance(few)) == [1, 1, 1, 1]
+
+
+def test_ranks_are_fair_under_the_null_hypothesis():
+    alone = 0
+    for draw in range(60):
+        methods = runs_of([0.5] * 6, seeds=5, draw=draw)
+        alone += ranks.ranks(methods, ranks.significance(methods)) != [1] * 6
+    # At most 5 % of the tables hold any difference; four standard errors of 60 draws are 11 %.
+    assert alone / 60 <= 0.05 + 0.11
+
+
+def test_only_common_pairs_are_compared():
+    one = {"t": {0: 0.5, 1: 0.6}, "u": {0: 0.1}}
+    other = {"t": {1: 0.4, 2: 0.3}, "v": {0: 0.9}}
+    (difference,) = ranks.differences(one, other)
+    assert difference == pytest.approx([0.2])
+    assert ranks.significance([one, {"w": {0: 1.0}}])[0, 1] == 1
+
+
+def test_the_tables_of_a_suite_have_the_known_answers():
+    runs = [record("a", seed, score, task) for task in ("t", "u") for seed, score in enumerate((0.2, 0.4))]
+    runs += [record("b", seed, score, task) for task in ("t", "u") for seed, score in enumerate((0.4, None))]
+    board = build(runs, {name: reference(fingerprint=name) for name in ("t-10", "u-10")})
+    totals = board.aggregate.set_index("method")
+    assert totals.loc["a", "mean"] == pytest.approx(0.3)
+    assert totals.loc["b", "mean"] == pytest.approx((0.4 - 1) / 2)
+    assert list(totals["failed"]) == [0, 2]
+    assert set(totals["rank"]) == {1}
+    # From the floor in strides of 2/5 to the score: 0, .4, .8, 1, 1, 1 of it, with ends that count half.
+    assert totals.loc["a", "auc"] == pytest.approx(0.3 * (0.4 + 0.8 + 1 + 1 + 0.5) / 5)
+    assert totals.loc["b", "auc"] == pytest.approx((0.4 * 3.7 / 5 - 1) / 2)
+    chance = board.pairs.set_index(["method", "other"])["probability"]
+    assert chance["a", "b"] == pytest.approx((0 + 0.5 + 1 + 1) / 4)
+    assert chance["a", "b"] + chance["b", "a"] == 1
+    profile = board.profiles[board.profiles["method"] == "a"].set_index("threshold")["share"]
+    assert profile[-1.0] == 1
+    assert profile.loc[0.25:0.35].unique() == pytest.approx([0.5])
+    reached = board.targets[(board.targets["method"] == "a") & (board.targets["unit"] == "env_steps")]
+    assert reached["share"].iloc[-1] == pytest.approx(1 / len(efficiency.TARGETS))  # the floor only
+    assert set(board.targets["unit"]) == set(standings.SPENT)
+    assert len(board.curves) == 2 * 6  # b has a failed run, so no evaluation that all its runs have
+    assert len(board.runs) == len(runs) == sum(map(len, group(runs).values()))
