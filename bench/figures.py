@@ -2,13 +2,13 @@
 
 import io
 import math
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.errors import UsageError
+from bench.drawing import figure as new_figure
+from bench.drawing import style
 from bench.simulate import Trajectory
 from bench.stats import Floats
 from tasks.base import AbstractTask, ControlVar, StateVar
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's colours, which the colour-blind can tell apart (Wong, Nature Methods 8 (2011) 441).
 STATE, CONTROL, COST, TARGET, BAND = "#0072B2", "#D55E00", "#000000", "#009E73", "#E8EFF4"
-STYLE: dict[Any, Any] = {
-    "font.size": 9.0,
-    "axes.titlesize": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "lines.linewidth": 1.4,
-    "legend.frameon": False,
-    "legend.fontsize": 8.0,
-}
 
 
 def episode(task: AbstractTask, trajectory: Trajectory, title: str) -> "Figure":
@@ -39,8 +29,8 @@ def episode(task: AbstractTask, trajectory: Trajectory, title: str) -> "Figure":
     columns = 1 if n + m < 3 else 2
     rows = math.ceil((n + m + 1) / columns)
     times = np.linspace(0.0, task.horizon, task.num_steps + 1)
-    with _style():
-        figure = _figure((5.4 if columns == 1 else 8.0, 0.8 + 1.4 * rows), dpi=150, layout="constrained")
+    with style():
+        figure = new_figure((5.4 if columns == 1 else 8.0, 0.8 + 1.4 * rows), dpi=150, layout="constrained")
         grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
         # States on the left and controls on the right if they fit, else one after the other; the cost at the bottom.
         split = columns == 2 and n <= rows and m < rows
@@ -70,8 +60,8 @@ def episode(task: AbstractTask, trajectory: Trajectory, title: str) -> "Figure":
 def write_thumbnail(task: AbstractTask, trajectory: Trajectory, file: Path) -> None:
     """A small .png, 240 by 160 pixels: the states, each in its own scale, above the controls. Raises UsageError."""
     times = np.linspace(0.0, task.horizon, task.num_steps + 1)
-    with _style():
-        figure = _figure((2.4, 1.6), dpi=100)
+    with style():
+        figure = new_figure((2.4, 1.6), dpi=100)
         figure.subplots_adjust(0.02, 0.03, 0.98, 0.97, hspace=0.12)
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
         for i, values in enumerate(np.asarray(trajectory.xs).T):
@@ -130,18 +120,3 @@ def _draw_cost(axis: "Axes", times: Floats, trajectory: Trajectory) -> None:
 def _label(name: str, unit: str) -> str:
     """A name, and its unit unless that is 1."""
     return name if unit == "1" else f"{name} ({unit.replace('mm3', 'mm³')})"
-
-
-def _figure(size: tuple[float, float], **options: Any) -> "Figure":
-    """A figure that belongs to no window, so that none has to be closed."""
-    from matplotlib.figure import Figure
-
-    return Figure(size, **options)
-
-
-def _style() -> AbstractContextManager[None]:
-    try:
-        from matplotlib import rc_context
-    except ImportError as error:
-        raise UsageError("figures need matplotlib: pip install 'myriad-bench[plot]'.") from error
-    return rc_context(STYLE)

@@ -158,11 +158,12 @@ def _run(run, score, area):
 
 
 def _curve(key, cell, rng):
-    """One line per evaluation, as long as every run has it."""
-    for i in range(min(map(len, cell.curves))):
-        scores = np.array([curve[i] for curve in cell.curves])
+    """One line per evaluation; a run that failed before it counts as -1."""
+    longest = max(cell.runs, key=lambda run: len(run.curve)).curve
+    for i, point in enumerate(longest):
+        scores = np.array([curve[i] if i < len(curve) else -1.0 for curve in cell.curves])
         low, high = stats.bootstrap_interval([scores], stats.mean, rng)
-        spent = [np.mean([run.curve[i][unit] for run in cell.runs]) for unit in SPENT]
+        spent = [point[unit] for unit in SPENT]
         yield dict(zip(CURVES, (*key, *spent, scores.mean(), float(low), float(high)), strict=True))
 
 

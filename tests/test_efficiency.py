@@ -91,5 +91,7 @@ def test_the_tables_of_a_suite_have_the_known_answers():
     reached = board.targets[(board.targets["method"] == "a") & (board.targets["unit"] == "env_steps")]
     assert reached["share"].iloc[-1] == pytest.approx(1 / len(efficiency.TARGETS))  # the floor only
     assert set(board.targets["unit"]) == set(standings.SPENT)
-    assert len(board.curves) == 2 * 6  # b has a failed run, so no evaluation that all its runs have
+    last = board.curves[board.curves["env_steps"] == 500].set_index(["method", "task"])["score"]
+    assert last["a", "t"] == pytest.approx(0.3)
+    assert last["b", "t"] == pytest.approx((0.4 - 1) / 2)
     assert len(board.runs) == len(runs) == sum(map(len, group(runs).values()))

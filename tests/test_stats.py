@@ -91,8 +91,8 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(statistic):
     for _ in range(1000):
         low, high = stats.bootstrap_interval([rng.normal(mean, 0.2, size=10) for mean in tasks], statistic, rng)
         hits += low <= truth <= high
-    # Percentile intervals of ten seeds are a little narrow: resamples spread sqrt(9/10) as far as the truth, which makes
-    # 95 % into 93.7 %; four standard errors of 1000 trials are 3 %.
+    # Percentile intervals of ten seeds are a little narrow: resamples spread sqrt(9/10) as far as the truth, which
+    # makes 95 % into 93.7 %; four standard errors of 1000 trials are 3 %.
     assert hits / 1000 == pytest.approx(0.937, abs=0.03)
 
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bench.cli import check, gallery, reference, report, run, show
+from bench.cli import check, gallery, plot, reference, report, run, show
 from bench.cli import list as list_command
 from bench.errors import UsageError
 
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("run")(run.command)
 app.command("list")(list_command.command)
 app.command("report")(report.command)
+app.command("plot")(plot.command)
 app.command("check")(check.command)
 app.command("show")(show.command)
 app.command("reference")(reference.command)

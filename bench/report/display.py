@@ -17,8 +17,8 @@ class Table(NamedTuple):
 
 
 LEGEND = (
-    "Scores: 0 is the best constant control, 1 the best known control sequence. IQM is the interquartile mean over tasks "
-    "and seeds, of scores clipped to [-1, 1] with -1 for failed runs; so are median, mean and the area under the "
+    "Scores: 0 is the best constant control, 1 the best known control sequence. IQM is the interquartile mean over "
+    "tasks and seeds, of scores clipped to [-1, 1] with -1 for failed runs; so are median, mean and the area under the "
     "learning curve. Methods share a rank where paired permutation tests cannot tell them apart."
 )
 AGGREGATE_HEAD = ("rank", "method", "IQM", "95 % interval", "median", "mean", "curve area", "failed", "tasks", "seeds")
