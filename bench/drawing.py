@@ -33,4 +33,5 @@ def style(**more: Any) -> AbstractContextManager[None]:
         from matplotlib import rc_context
     except ImportError as error:
         raise UsageError("figures need matplotlib: pip install 'myriad-bench[plot]'.") from error
-    return rc_context({**STYLE, **more})
+    settings: dict[Any, Any] = {**STYLE, **more}
+    return rc_context(settings)

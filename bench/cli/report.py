@@ -16,6 +16,7 @@ class Format(enum.StrEnum):
     csv = "csv"
     markdown = "markdown"
     json = "json"
+    html = "html"
 
 
 def command(

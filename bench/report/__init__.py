@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from bench.leaderboard import Leaderboard
 from bench.report.csv import aggregate_csv, rows_csv
+from bench.report.html import page
 from bench.report.json import leaderboard_json
 from bench.report.markdown import markdown
 
@@ -13,4 +14,5 @@ FORMATS: Mapping[str, Mapping[str, Reporter]] = {
     "csv": {"leaderboard.csv": rows_csv, "aggregate.csv": aggregate_csv},
     "markdown": {"leaderboard.md": markdown},
     "json": {"leaderboard.json": leaderboard_json},
+    "html": {"leaderboard.html": page},
 }

@@ -1,7 +1,7 @@
 """Leaderboard -> charts: learning curves, performance profiles, regret targets and horizons, as data. No JAX here."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ def targets(board: Leaderboard) -> Iterator[Chart]:
     words = {"env_steps": "environment steps", "train_seconds": "seconds of training"}
     for (suite, unit), lines in _groups(board.targets, "suite", "unit"):
         series = tuple(_series(lines, "spent", "share"))
-        title = f"{suite}: regret targets reached"
+        title = f"{suite}: regret targets by {words[unit]}"
         yield Chart(title, words[unit], "share of (run, target) pairs", series, {"suite": suite}, log_x=True)
 
 
@@ -100,7 +100,7 @@ def _groups(table: "pd.DataFrame", *columns: str) -> Iterator[tuple[tuple, list[
     yield from groups.items()
 
 
-def _series(lines: list[Line], x: str, y: str) -> Iterator[Series]:
+def _series(lines: Sequence[Line], x: str, y: str) -> Iterator[Series]:
     of_method: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         of_method[line["method"]].append(line)

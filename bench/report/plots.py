@@ -4,7 +4,7 @@ import io
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench import drawing
 from bench.report.charts import Chart
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's colours without yellow, which white paper swallows; then again with other strokes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F")
-STROKES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+STROKES = (("-", "solid"), ((0, (4, 1.5)), "dashed"), ((0, (1, 1.2)), "dotted"))  # matplotlib's and CSS's
 INK = "#010203"  # a colour of no curve: becomes the page's text colour
 POINTS = 72  # of an inch: matplotlib's SVG is measured in points
 
@@ -23,6 +23,11 @@ POINTS = 72  # of an inch: matplotlib's SVG is measured in points
 def colour(i: int) -> str:
     """The colour of the i-th method."""
     return COLOURS[i % len(COLOURS)]
+
+
+def stroke(i: int) -> tuple[Any, str]:
+    """How the line of the i-th method is drawn: for matplotlib, and for CSS."""
+    return STROKES[i // len(COLOURS) % len(STROKES)]
 
 
 def panels(charts: Sequence[Chart], methods: Sequence[str]) -> "Figure":
@@ -43,7 +48,7 @@ def panels(charts: Sequence[Chart], methods: Sequence[str]) -> "Figure":
             axis.set_title(chart.title, loc="left", parse_math=False)
         for axis in list(axes)[len(charts) :]:
             axis.remove()
-        handles = [Line2D([], [], color=colour(i), linestyle=_stroke(i)) for i, m in enumerate(methods) if m in shown]
+        handles = [Line2D([], [], color=colour(i), linestyle=stroke(i)[0]) for i, m in enumerate(methods) if m in shown]
         legend = figure.legend(handles, shown, loc="outside lower center", ncols=in_a_row)
         for text in legend.get_texts():
             text.set_parse_math(False)
@@ -56,11 +61,15 @@ def draw(axis: "Axes", chart: Chart, methods: Sequence[str]) -> None:
         axis.set_xscale("log")
     for series in chart.series:
         i = methods.index(series.method)
-        axis.plot(series.x, series.y, color=colour(i), linestyle=_stroke(i), gid=f"line-{i}")
+        axis.plot(series.x, series.y, color=colour(i), linestyle=stroke(i)[0], gid=f"line-{i}")
         if series.low is not None and series.high is not None:
             axis.fill_between(
                 series.x, series.low, series.high, color=colour(i), alpha=0.15, linewidth=0, gid=f"band-{i}"
             )
+    grid = sorted({x for series in chart.series for x in series.x})
+    if chart.log_x and len(grid) <= 8:
+        axis.set_xticks(grid, [f"{x:g}" for x in grid])
+        axis.minorticks_off()
     axis.set_xlabel(chart.x_label)
     axis.set_ylabel(chart.y_label)
     axis.margins(x=0.01)
@@ -96,11 +105,7 @@ def _inline(text: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'<g id="(?:line|band)-(\d+)">', r'<g class="m\1">', text)
     used = set(re.findall(r"#([\w-]+)", text))
-    text = re.sub(r' id="([\w-]+)"', lambda found: found[0] if found[1] in used else "", text)
+    text = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", text)
     text = re.sub(r"(\d+\.\d\d)\d+", r"\1", text)
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
     return re.sub(r"\s*\n\s*", "\n", text.replace(INK, "currentColor"))
-
-
-def _stroke(i: int):
-    return STROKES[i // len(COLOURS) % len(STROKES)]

@@ -1,0 +1,139 @@
+"use strict";
+// Sorting: a click or Enter on a heading; the rows know their values in full.
+for (const table of document.querySelectorAll("table")) {
+  table.tHead.addEventListener("click", (event) => {
+    const head = event.target.closest("th");
+    if (!head || !head.querySelector("button")) return;
+    const up = head.getAttribute("aria-sort") === "descending" || (!head.ariaSort && !isNumber(table, head.cellIndex));
+    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const rows = [...table.tBodies[0].rows].map((row) => [value(row, head.cellIndex), row]);
+    rows.sort(([a], [b]) => compare(a, b, up ? 1 : -1));
+    table.tBodies[0].append(...rows.map(([, row]) => row));
+  });
+}
+
+function value(row, i) {
+  const text = row.cells[i].dataset.v ?? row.cells[i].textContent;
+  return text.trim() === "" ? null : isNaN(text) ? text : Number(text);
+}
+
+function isNumber(table, i) {
+  return [...table.tBodies[0].rows].some((row) => typeof value(row, i) === "number");
+}
+
+function compare(a, b, sign) {
+  if (a === null || b === null) return (a === null) - (b === null); // nothing comes last either way
+  return sign * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+}
+
+// Filters: everything that belongs to another suite, task, method or metric is hidden. They are kept in the address.
+const filters = document.getElementById("filters");
+const chosen = ["suite", "task", "metric"].map((id) => document.getElementById(id));
+const boxes = [...filters.querySelectorAll("input[type=checkbox]")];
+
+function apply() {
+  const [suite, task, metric] = chosen.map((select) => select.value);
+  const off = new Set(boxes.filter((box) => !box.checked).map((box) => box.value));
+  for (const part of document.querySelectorAll("[data-suite], [data-task], [data-method]")) {
+    const d = part.dataset;
+    part.hidden = Boolean((suite && d.suite && d.suite !== suite) || (task && d.task && d.task !== task) || off.has(d.method));
+  }
+  for (const part of document.querySelectorAll("[data-metric]")) {
+    part.hidden = Boolean(metric && part.dataset.metric && part.dataset.metric !== metric);
+  }
+  for (const box of boxes) {
+    for (const line of document.querySelectorAll(`svg .m${box.dataset.i}`)) line.classList.toggle("off", !box.checked);
+  }
+  document.getElementById("count").textContent = off.size ? `${boxes.length - off.size} of ${boxes.length}` : "";
+  const state = new URLSearchParams(chosen.filter((s) => s.value).map((s) => [s.id, s.value]));
+  if (off.size) state.set("without", JSON.stringify([...off]));
+  history.replaceState(null, "", state.size ? `#${state}` : location.pathname + location.search);
+}
+
+function restore() {
+  const state = new URLSearchParams(location.hash.slice(1));
+  for (const select of chosen) {
+    const wanted = state.get(select.id);
+    if ([...select.options].some((option) => option.value === wanted)) select.value = wanted;
+  }
+  try {
+    const off = new Set(JSON.parse(state.get("without") ?? "[]"));
+    for (const box of boxes) box.checked = !off.has(box.value);
+  } catch {
+    // an address that was cut off: all methods are shown
+  }
+  if (state.size && (state.has("without") || chosen.some((select) => select.value))) apply();
+}
+
+function checkAll(on) {
+  for (const box of boxes) box.checked = on;
+  apply();
+}
+
+filters.addEventListener("change", apply);
+filters.addEventListener("submit", (event) => event.preventDefault());
+document.getElementById("everything").addEventListener("click", () => checkAll(true));
+document.getElementById("nothing").addEventListener("click", () => checkAll(false));
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("#methods")) document.getElementById("methods").open = false;
+});
+restore();
+
+// Values: the pointer, a finger or the arrow keys choose an abscissa; the box lists every curve there, the highest first.
+const short = (number) => String(Number(number.toPrecision(4)));
+for (const chart of document.querySelectorAll(".chart")) {
+  const data = JSON.parse(chart.querySelector("script").textContent);
+  const svg = chart.querySelector("svg");
+  const output = chart.querySelector("output");
+  const rule = document.createElementNS("http://www.w3.org/2000/svg", "line");
+  rule.setAttribute("class", "rule");
+  const grid = [...new Set(data.series.flatMap((s) => s.x))].sort((a, b) => a - b);
+  const scale = data.log ? Math.log : (x) => x;
+  const [left, top, right, bottom] = data.box;
+  const place = (x) => left + ((right - left) * (scale(x) - scale(data.x[0]))) / (scale(data.x[1]) - scale(data.x[0]));
+  let at = -1;
+
+  const show = (i) => {
+    at = Math.max(0, Math.min(grid.length - 1, i));
+    const x = place(grid[at]);
+    for (const [name, number] of Object.entries({ x1: x, x2: x, y1: top, y2: bottom })) rule.setAttribute(name, number);
+    svg.append(rule);
+    const lines = data.series.filter((s) => boxes[s.m].checked && grid[at] <= s.x[s.x.length - 1]);
+    const found = lines.map((s) => [s, s.x.findLastIndex((value) => value <= grid[at])]).filter(([, j]) => j >= 0);
+    found.sort(([a, i], [b, j]) => b.y[j] - a.y[i]);
+    output.replaceChildren(line(short(grid[at])), ...found.map(([s, j]) => line(text(s, j), s.m)));
+    output.className = "on";
+    const room = chart.clientWidth - output.offsetWidth;
+    const wanted = (x / svg.viewBox.baseVal.width) * svg.clientWidth;
+    output.style.left = `${Math.max(0, Math.min(room, wanted < room ? wanted + 12 : wanted - output.offsetWidth - 12))}px`;
+    output.style.top = "2rem";
+  };
+  const text = (s, j) => `${boxes[s.m].value} ${short(s.y[j])}` + (s.low ? ` [${short(s.low[j])}, ${short(s.high[j])}]` : "");
+  const line = (words, method) => {
+    const row = document.createElement("div");
+    if (method !== undefined) row.append(Object.assign(document.createElement("i"), { className: `dot m${method}` }));
+    row.append(words);
+    return row;
+  };
+  const hide = () => {
+    output.className = "";
+    rule.remove();
+    at = -1;
+  };
+  svg.addEventListener("pointermove", (event) => {
+    const box = svg.getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
+    const distances = grid.map((value) => Math.abs(place(value) - x));
+    show(distances.indexOf(Math.min(...distances)));
+  });
+  svg.addEventListener("pointerleave", hide);
+  chart.addEventListener("blur", hide);
+  chart.addEventListener("keydown", (event) => {
+    const moves = { ArrowRight: at + 1, ArrowLeft: at < 0 ? grid.length - 1 : at - 1, Home: 0, End: grid.length - 1 };
+    if (event.key === "Escape") hide();
+    if (!(event.key in moves)) return;
+    event.preventDefault();
+    show(moves[event.key]);
+  });
+}

@@ -1,0 +1,233 @@
+"""The HTML page and the figures: what they hold, and how the page behaves in a real browser where there is one."""
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from synthetic import record, references, sample
+
+from bench.cli.plot import Kind
+from bench.leaderboard import build
+from bench.report import charts, plots
+from bench.report.html import page
+
+WICKED = '</script><img src=x onerror="alert(1)">$x$ & \'"'
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def board():
+    runs = sample({"good": 0.8, "fair": 0.5, WICKED: 0.1}, tasks=("t", "u"), seeds=3, grids=(10, 20))
+    runs += sample({"good": 0.2, "other": 0.9}, tasks=("t",), seeds=2, suite="second")
+    runs.append(record("broken", 0, None))
+    return build(runs, references(runs))
+
+
+@pytest.fixture(scope="module")
+def text(board):
+    return page(board)
+
+
+class Tags(html.parser.HTMLParser):
+    """Every tag with its attributes, and the text of scripts with data."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.data, self.inside = [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.inside = dict(attrs).get("type", "") if tag == "script" else ""
+
+    def handle_endtag(self, tag):
+        self.inside = ""
+
+    def handle_data(self, data):
+        if self.inside == "application/json":
+            self.data.append(json.loads(data))
+
+
+def parsed(text):
+    found = Tags()
+    found.feed(text)
+    return found
+
+
+def test_names_are_escaped_everywhere(text):
+    tags = parsed(text).tags
+    assert WICKED not in text
+    assert not [tag for tag, _ in tags if tag == "img"]
+    assert not [attrs for _, attrs in tags if any(name.startswith("on") for name in attrs)]
+    assert any(attrs.get("data-method") == WICKED for _, attrs in tags)
+
+
+def test_the_page_fetches_nothing(text):
+    tags = parsed(text).tags
+    policy = next(a["content"] for t, a in tags if t == "meta" and a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'")
+    assert not [a for t, a in tags if t in ("script", "iframe", "img", "object") and "src" in a]
+    targets = [v for _, a in tags for name, v in a.items() if name in ("href", "xlink:href")]
+    assert all(value.startswith(("#", "data:,")) for value in targets)
+    assert not re.search(r"url\((?!#)", text)
+
+
+def test_every_chart_carries_its_values(text, board):
+    data = parsed(text).data
+    expected = [chart for make in charts.KINDS.values() for chart in make(board)]
+    assert len(data) == len(expected) > 0
+    for values in data:
+        left, top, right, bottom = values["box"]
+        assert 0 < left < right <= 4.6 * 72
+        assert 0 <= top < bottom < 2.7 * 72
+        for series in values["series"]:
+            assert len(series["x"]) == len(series["y"]) > 0
+
+
+def test_every_id_is_there_once_and_every_reference_has_one(text):
+    ids = re.findall(r'<[^>]* id="([^"]+)"', text)
+    assert len(set(ids)) == len(ids)
+    assert set(re.findall(r'(?:href="#|url\(#)([\w-]+)', text)) <= set(ids)
+
+
+def test_the_kinds_offered_are_those_that_exist():
+    assert list(Kind) == list(charts.KINDS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending"), [("curves", "pdf"), ("profiles", "svg"), ("targets", "png"), ("horizon", "svg")]
+)
+def test_figures_for_papers(board, kind, ending, tmp_path):
+    found = list(charts.KINDS[kind](board))
+    figure = plots.panels(found, charts.methods(board))
+    figure.savefig(tmp_path / f"figure.{ending}")
+    starts = {"pdf": b"%PDF", "svg": b"<?xml", "png": b"\x89PNG"}
+    assert (tmp_path / f"figure.{ending}").read_bytes().startswith(starts[ending])
+    lines = [line for axis in figure.axes for line in axis.get_lines()]
+    assert len(lines) == sum(len(chart.series) for chart in found)
+
+
+def test_the_horizon_chart_has_the_mean_score_of_each_grid(board):
+    chart = next(c for c in charts.horizon(board) if c.place["task"] == "u")
+    good = next(s for s in chart.series if s.method == "good")
+    runs = board.runs[(board.runs["task"] == "u") & (board.runs["method"] == "good")]
+    assert list(good.x) == [10, 20]
+    assert list(good.y) == pytest.approx([runs[runs["num_steps"] == n]["score"].clip(-1, 1).mean() for n in (10, 20)])
+
+
+# In a browser. A script at the end of the page does what a reader would do, and leaves what it saw in the document.
+
+VISIT = """
+<script>
+const seen = {};
+const table = (selector) => document.querySelector(selector + " table");
+const shown = (t) => [...t.tBodies[0].rows].filter((r) => !r.hidden).map((r) => r.querySelector("th").dataset.v);
+const heading = (t, text) => [...t.tHead.rows[0].cells].find((h) => h.textContent.trim() === text);
+const set = (id, value) => {
+  document.getElementById(id).value = value;
+  document.getElementById("filters").dispatchEvent(new Event("change"));
+};
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+addEventListener("load", async () => {
+  const totals = table("[data-suite=s]");
+  seen.before = shown(totals);
+  heading(totals, "IQM").querySelector("button").click();
+  seen.highest = shown(totals);
+  heading(totals, "IQM").querySelector("button").click();
+  seen.lowest = shown(totals);
+  seen.sorted = heading(totals, "IQM").getAttribute("aria-sort");
+  heading(totals, "method").querySelector("button").click();
+  seen.names = shown(totals);
+  set("suite", "second");
+  seen.suites = [...document.querySelectorAll("main > section[data-suite]")].filter((s) => !s.hidden).length;
+  set("suite", "");
+  set("task", "u");
+  const tasks = [...document.querySelectorAll("[data-suite=s] > section[data-task]")];
+  seen.tasks = tasks.filter((s) => !s.hidden).map((s) => s.dataset.task);
+  set("task", "");
+  set("metric", "cost");
+  const heads = [...document.querySelectorAll("[data-suite=s] [data-task=t] thead th")];
+  seen.metric = heads.filter((h) => !h.hidden).map((h) => h.textContent.trim());
+  set("metric", "");
+  const box = document.querySelector("#methods input[value=fair]");
+  const curves = [...document.querySelectorAll(`svg .m${box.dataset.i}`)];
+  const drawn = () => curves.filter((g) => getComputedStyle(g).display !== "none").length;
+  seen.drawn = drawn();
+  box.click();
+  seen.without = shown(totals);
+  seen.undrawn = drawn();
+  seen.address = decodeURIComponent(location.hash);
+  box.click();
+  const chart = document.querySelector("[data-suite=s] section[data-task=t] .chart");
+  chart.focus();
+  chart.dispatchEvent(new KeyboardEvent("keydown", { key: "End", bubbles: true }));
+  seen.values = [...chart.querySelectorAll("output div")].map((d) => d.textContent);
+  seen.inside = chart.querySelector("output").getBoundingClientRect().right <= innerWidth;
+  chart.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+  seen.hidden = getComputedStyle(chart.querySelector("output")).display;
+  seen.width = document.documentElement.scrollWidth <= innerWidth;
+  seen.fetched = performance.getEntriesByType("resource").map((entry) => entry.name);
+  seen.errors = errors;
+  const result = document.createElement("pre");
+  result.id = "seen";
+  result.textContent = JSON.stringify(seen);
+  document.body.append(result);
+});
+</script></body>"""
+WATCH = """<head><script>
+const errors = [];
+addEventListener("error", (event) => errors.push(String(event.message)), true);
+addEventListener("securitypolicyviolation", (event) => errors.push(event.violatedDirective + " " + event.blockedURI));
+console.error = console.warn = (...words) => errors.push(words.join(" "));
+</script>"""
+
+
+def browse(text, folder, width):
+    path = folder / "page.html"
+    path.write_text(text.replace("<head>", WATCH, 1).replace("</body>", VISIT, 1), encoding="utf-8")
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    flags += [f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900", "--virtual-time-budget=5000"]
+    done = subprocess.run(
+        [str(BROWSER), *flags, "--enable-logging=stderr", "--dump-dom", path.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stderr[-2000:]
+    assert "CONSOLE" not in done.stderr
+    return json.loads(html.unescape(found[1]))
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@pytest.mark.parametrize("width", [1300, 500])
+def test_the_page_in_a_browser(text, board, tmp_path, width):
+    seen = browse(text, tmp_path, width)
+    totals = board.aggregate[board.aggregate["suite"] == "s"]
+    by_score = list(totals.sort_values("score", ascending=False)["method"])
+    assert seen["before"] == list(totals["method"])
+    assert seen["highest"] == by_score
+    assert seen["lowest"] == by_score[::-1]
+    assert seen["sorted"] == "ascending"
+    assert sorted(seen["names"]) == sorted(by_score)
+    assert [name for name in seen["names"] if name.isalpha()] == ["broken", "fair", "good"]
+    assert seen["suites"] == 1
+    assert set(seen["tasks"]) == {"u"}
+    assert seen["metric"][:2] == ["method", "cost"]
+    assert "score" not in seen["metric"]
+    assert seen["drawn"] > 0
+    assert seen["undrawn"] == 0
+    assert "fair" not in seen["without"]
+    assert len(seen["without"]) == len(by_score) - 1
+    assert 'without=["fair"]' in seen["address"]
+    steps, *values = seen["values"]
+    assert steps == "500"
+    assert [value.split()[0] for value in values if value.split()[0].isalpha()] == ["good", "fair"]
+    assert seen["inside"]
+    assert seen["hidden"] == "none"
+    assert seen["width"]  # nothing sticks out of the window
+    assert seen["fetched"] == []
+    assert seen["errors"] == []
