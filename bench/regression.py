@@ -1,12 +1,14 @@
 """Two sets of records -> a verdict on every cell: the gate of CI. No JAX here.
 
 Cells that are equal bit for bit are the same. The others are tested on their scores, clipped to [-1, 1] and -1 for a
-run that did not finish: with at least PAIRED_FROM seeds in common a cell is a paired test of its own; the cells of a
-method with fewer are pooled, as strata, in one unpaired test, since few seeds on one task can prove nothing. p-values
-are corrected for their number (Benjamini-Hochberg). A difference counts if it is significant and at least `effect`;
-where none is found, the cell is "same" only if a drop of `detect` would have been found with a chance of POWER.
+run that did not finish. With at least PAIRED_FROM seeds in common, and as many as can prove something on one cell among
+so many, a cell is a paired test of its own; the cells of a method with fewer are pooled, as strata, in one unpaired
+test. p-values are corrected for their number (Benjamini-Hochberg). A difference counts if it is significant and at
+least `effect`; where none is found, the cell is "same" only if a drop of `detect` would have been found with a chance
+of POWER.
 """
 
+import itertools
 import math
 from abc import abstractmethod
 from collections import defaultdict
@@ -26,6 +28,7 @@ from bench.stats import Floats
 
 PAIRED_FROM = 8
 POWER = 0.8
+FINEST = 1 / (permutation.LIMIT + 1)  # no p-value is smaller
 MOST_SEEDS = 1000  # more than this is no advice
 
 Verdict = Literal["same", "better", "worse", "unclear", "differs"]
@@ -144,7 +147,7 @@ def first_difference(baseline: Sequence[RunRecord], candidate: Sequence[RunRecor
 
 def compare(baseline: Scores, candidate: Scores, limits: Thresholds) -> list[Comparison]:
     """Verdicts on cells that both have; one for each test, see the top of this file."""
-    tests = list(_tests(baseline, candidate))
+    tests = list(_tests(baseline, candidate, limits.alpha))
     adjusted = permutation.adjust([test.p_value() for test in tests])
     level = limits.alpha / max(len(tests), 1)  # at which one regression alone is found
     return [_judge(test, float(p), level, limits) for test, p in zip(tests, adjusted, strict=True)]
@@ -214,12 +217,12 @@ class Paired(Test):
 
 
 class Unpaired(Test):
-    """All cells of a method that have few seeds in common."""
+    """All cells of a method that have few seeds in common; with `pairs` of them each would be a paired test."""
 
     kind: Literal["paired", "unpaired"] = "unpaired"
 
-    def __init__(self, cells: Sequence[CellKey], strata: Sequence[tuple[Floats, Floats]]):
-        self.cells, self.strata = tuple(cells), strata
+    def __init__(self, cells: Sequence[CellKey], strata: Sequence[tuple[Floats, Floats]], pairs: int):
+        self.cells, self.strata, self.pairs = tuple(cells), strata, pairs
         self.seeds = min(len(a) for a, _ in strata), min(len(b) for _, b in strata)
         self.parts = tuple(float(np.mean(b) - np.mean(a)) for a, b in strata)
 
@@ -227,13 +230,13 @@ class Unpaired(Test):
         return permutation.unpaired(self.strata)
 
     def smallest(self, seeds: int) -> float:
-        if seeds >= PAIRED_FROM:
+        if seeds >= self.pairs:
             return permutation.smallest_paired(seeds)
         return permutation.smallest_unpaired([(max(len(a), seeds), seeds) for a, _ in self.strata])
 
     def standard_error(self, seeds: int) -> float:
         spreads = [_spread(a, b) for a, b in self.strata]
-        if seeds >= PAIRED_FROM:  # then every cell is a paired test of its own
+        if seeds >= self.pairs:
             return max(spreads) * math.sqrt(2 / seeds)
         variances = [
             s**2 * (1 / max(len(a), seeds) + 1 / seeds) for s, (a, _) in zip(spreads, self.strata, strict=True)
@@ -247,17 +250,19 @@ def _spread(a: Floats, b: Floats) -> float:
     return math.sqrt((np.var(a) * len(a) + np.var(b) * len(b)) / freedom) if freedom else math.nan
 
 
-def _tests(baseline: Scores, candidate: Scores) -> Iterator[Test]:
+def _tests(baseline: Scores, candidate: Scores, alpha: float) -> Iterator[Test]:
+    level = alpha / max(len(baseline), 1)
+    pairs = next(n for n in itertools.count(PAIRED_FROM) if permutation.smallest_paired(n) <= max(level, FINEST))
     few = defaultdict(list)
     for key in baseline:
         common = sorted(baseline[key].keys() & candidate[key].keys())
-        if len(common) >= PAIRED_FROM:
+        if len(common) >= pairs:
             yield Paired(key, np.array([candidate[key][seed] - baseline[key][seed] for seed in common]))
         else:
             few[key.suite, key.method].append(key)
     for keys in few.values():
         groups = [[np.array(list(side[key].values())) for side in (baseline, candidate)] for key in keys]
-        yield Unpaired(keys, [(a, b) for a, b in groups])
+        yield Unpaired(keys, [(a, b) for a, b in groups], pairs)
 
 
 def _gaps(baseline: Cells, candidate: Cells) -> Iterator[tuple[CellKey, str]]:

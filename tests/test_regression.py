@@ -74,6 +74,14 @@ def test_with_eight_common_seeds_every_cell_is_a_paired_test():
     assert {c.test for c in result.comparisons} == {"paired"}
 
 
+def test_eight_pairs_among_many_cells_prove_nothing_and_are_pooled():
+    methods = {f"m{i}": 0.5 for i in range(12)}
+    baseline, candidate = sample(methods, seeds=14), sample({**methods, "m3": 0.2}, seeds=8, draw=1)
+    result = judge(baseline, candidate)
+    assert {c.test for c in result.comparisons} == {"unpaired"}  # 2 ** -7 is above 0.05 / 24
+    assert [c.cells[0].method for c in result.comparisons if c.verdict == "worse"] == ["m3"]
+
+
 def test_pairs_cancel_what_their_seeds_share():
     rng = np.random.default_rng(0)
     luck = rng.normal(0.0, 0.3, size=12)  # of a seed, in both

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.cells import Cells
     from bench.regression import Check, Thresholds
 
-HEAD = ("method", "on", "verdict", "difference", "p", "seeds", "sees drops of", "enough seeds")
+HEAD = ("method", "on", "verdict", "change", "p", "seeds", "finds", "needs")
 
 
 def command(
@@ -126,6 +126,7 @@ def calibration(baseline: "Cells", seeds: int, repetitions: int, limits: "Thresh
 def show(check: "Check", limits: "Thresholds") -> None:
     """Print the verdicts, the gaps and what they rest on."""
     from bench.cli.table import show as show_table
+    from bench.regression import POWER
     from bench.report import gate
     from bench.report.display import Table
 
@@ -139,9 +140,9 @@ def show(check: "Check", limits: "Thresholds") -> None:
                 gate.WORDS[c.verdict],
                 f"{c.difference:+.3f}" if tested else "",
                 f"{c.p_value:.2g}" if tested else c.test,
-                f"{c.seeds[1]} against {c.seeds[0]}",
+                f"{c.seeds[1]} : {c.seeds[0]}",
                 f"{c.detectable:.3f}" if tested and c.detectable < 2 else "",
-                gate.advice(c),
+                f"{c.enough or '?'} seeds" if c.verdict == "unclear" else "",
             )
         )
     show_table(Table("Candidate against baseline", HEAD, rows))
@@ -153,6 +154,10 @@ def show(check: "Check", limits: "Thresholds") -> None:
     for key, why in check.gaps:
         typer.echo(f"Not compared: {key.method} on {key.grid} of {key.suite}: {why}.")
     words = {0: "no regression", 1: "REGRESSION", 3: "not everything could be told"}
+    typer.echo(
+        "change: of the mean score; seeds: of candidate and baseline; finds: drops that would have been found with a "
+        f"chance of {POWER:.0%}; needs: seeds that would find one of {limits.detect:g}."
+    )
     typer.echo(
         f"{words[check.status]} (differences below {limits.effect:g} do not matter; a drop of {limits.detect:g} "
         "must not be missed)"

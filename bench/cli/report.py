@@ -26,7 +26,17 @@ def command(
     ] = None,
 ) -> None:
     """Rebuild the leaderboards of a folder from its records, and print them."""
-    write(folder, formats or list(Format))
+    write(folder, formats or everything())
+
+
+def everything() -> list[Format]:
+    """All formats whose packages are installed; says which is left out."""
+    from importlib.util import find_spec
+
+    if find_spec("jinja2") and find_spec("matplotlib"):
+        return list(Format)
+    typer.echo("No leaderboard.html: it needs pip install 'myriad-bench[report]'.", err=True)
+    return [name for name in Format if name is not Format.html]
 
 
 def write(folder: Path, formats: list[Format]) -> None:

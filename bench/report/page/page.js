@@ -107,7 +107,7 @@ for (const chart of document.querySelectorAll(".chart")) {
     const room = chart.clientWidth - output.offsetWidth;
     const wanted = (x / svg.viewBox.baseVal.width) * svg.clientWidth;
     output.style.left = `${Math.max(0, Math.min(room, wanted < room ? wanted + 12 : wanted - output.offsetWidth - 12))}px`;
-    output.style.top = "2rem";
+    output.style.top = "100%"; // below the curves, so that it hides none of them
   };
   const text = (s, j) => `${boxes[s.m].value} ${short(s.y[j])}` + (s.low ? ` [${short(s.low[j])}, ${short(s.high[j])}]` : "");
   const line = (words, method) => {
