@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
@@ -36,13 +37,13 @@ class Improved(NamedTuple):
     residual: float
 
 
-def find(name: str, task: AbstractTask) -> Reference:
-    """Floor and best sequence of `task` on its grid. Deterministic."""
+def find(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) -> Reference:
+    """Floor and best sequence of `task` on its grid from x0, one of its evaluation's starts. Deterministic."""
     low, high = task.bounds
     shape = (task.num_steps, len(low))
-    cost = partial(_cost, task)
+    cost = partial(_cost, task, x0)
     with jax.enable_x64(True):
-        evaluate = _evaluator(task)
+        evaluate = _evaluator(task, x0)
         sequence = _minimiser(evaluate, FIRST)
 
         def held(v):
@@ -74,18 +75,21 @@ def find(name: str, task: AbstractTask) -> Reference:
         found_by="single shooting, L-BFGS-B",
         controls=rounded(low + (high - low) * v.reshape(shape)),
         single_shooting=[*costs, float(best)],
+        start=None if task.starts == "fixed" else x0.tolist(),
     )
 
 
-def improver(task: AbstractTask, unit: float) -> Callable[[Float[np.ndarray, "steps m"]], Improved]:
+def improver(
+    task: AbstractTask, x0: Float[np.ndarray, " n"], unit: float
+) -> Callable[[Float[np.ndarray, "steps m"]], Improved]:
     """A function from controls to the local minimum that they lead to, kept to ten digits; compiled once.
 
     Costs are in units of `unit` in the residual.
     """
     low, high = task.bounds
     with jax.enable_x64(True):
-        minimise = _minimiser(_evaluator(task))
-        replay = jax.jit(lambda us: open_loop(task, us, task.x0).cost)
+        minimise = _minimiser(_evaluator(task, x0))
+        replay = jax.jit(lambda us: open_loop(task, us, jnp.asarray(x0)).cost)
 
     def improve(us):
         with jax.enable_x64(True):
@@ -102,16 +106,16 @@ def rounded(rows: Float[np.ndarray, "rows columns"]) -> list[list[float]]:
     return [[float(f"{value:.10g}") for value in row] for row in rows]
 
 
-def _cost(task, v):
+def _cost(task, x0, v):
     """Unknowns are in [0, 1]: quasi-Newton sees controls in units of their range."""
     low, high = task.bounds
-    return open_loop(task, low + (high - low) * v, task.x0).cost
+    return open_loop(task, low + (high - low) * v, jnp.asarray(x0)).cost
 
 
-def _evaluator(task):
+def _evaluator(task, x0):
     """A function from a flat control sequence to its cost and gradient; compiled once."""
     shape = (task.num_steps, len(task.controls))
-    return jax.jit(jax.value_and_grad(lambda v: _cost(task, v.reshape(shape))))
+    return jax.jit(jax.value_and_grad(lambda v: _cost(task, x0, v.reshape(shape))))
 
 
 def _residual(v, gradient, unit) -> float:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tasks import AbstractTask
 
 
@@ -38,16 +40,15 @@ def command(
     wanted = dict(grids_of(tasks or [], suites or []))
     if not wanted:
         raise UsageError(f"no suite of {suites} has a task of {tasks}: `bench list suites --json` shows what each has.")
-    for i, (key, (name, task)) in enumerate(wanted.items(), 1):
-        say = f"[{i}/{len(wanted)}] {name}  T = {task.horizon:g}, {task.num_steps} steps"
-        stored = reference.read(reference.PACKAGE)
-        before = stored.get(key)
+    for i, (key, (name, task, x0)) in enumerate(wanted.items(), 1):
+        say = f"[{i}/{len(wanted)}] {name}  T = {task.horizon:g}, {task.num_steps} steps, from {x0.round(3).tolist()}"
+        before = reference.read(reference.PACKAGE).get(key)
         if before and before.multiple_shooting is not None and not again:
             typer.echo(f"{say}  stored")
             continue
         typer.echo(f"{say}  ...")
         began = time.monotonic()
-        first = before if before and not again else find(name, task)
+        first = before if before and not again else find(name, task, x0)
         found = confirm(task, first, before if again else None)
         reference.write(reference.PACKAGE, reference.read(reference.PACKAGE) | {key: found})
         typer.echo(f"{say}  {_summary(found)}  {time.monotonic() - began:.0f} s")
@@ -58,11 +59,13 @@ def command(
         typer.echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference.PACKAGE}")
 
 
-def grids_of(tasks: list[str], suites: list[str]) -> "Iterator[tuple[str, tuple[str, AbstractTask]]]":
-    """(fingerprint, (name, task)) for each task on its own grid, unless a suite is given, and on those of suites."""
+def grids_of(tasks: list[str], suites: list[str]) -> "Iterator[tuple[str, tuple[str, AbstractTask, np.ndarray]]]":
+    """(key, (name, task, start)) for each task on its own grid, unless a suite is given, and on those of suites."""
     from bench import names, suite
     from bench.fingerprint import fingerprint
+    from bench.reference import key_of
     from bench.run import task_of
+    from bench.starts import evaluation_starts
 
     chosen = tasks or list(names.TASKS)
     made: dict[str, tuple[str, AbstractTask]] = {} if suites else {name: (name, names.task(name)) for name in chosen}
@@ -70,7 +73,8 @@ def grids_of(tasks: list[str], suites: list[str]) -> "Iterator[tuple[str, tuple[
         if cell.task in chosen:
             made[f"{cell.task} {cell.grid} {cell.task_settings}"] = (cell.task, task_of(cell))
     for name, task in made.values():
-        yield fingerprint(task), (name, task)
+        for x0 in evaluation_starts(task):
+            yield key_of(fingerprint(task), None if task.starts == "fixed" else x0.tolist()), (name, task, x0)
 
 
 def _summary(found) -> str:
