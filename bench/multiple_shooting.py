@@ -56,7 +56,7 @@ class Program:
     def __init__(self, task: AbstractTask, x0: Float[np.ndarray, " n"], unit: float):
         self.task, self.x0, self.unit = task, x0, unit
         self.low, self.high = task.bounds
-        self.sizes = np.array([_size(s) for s in task.states])
+        self.sizes = np.array([s.size for s in task.states])
         self._functions = translate(task)
         self.interval = self._accurate_interval()
         H, n, m = task.num_steps, len(task.states), len(task.controls)
@@ -204,11 +204,6 @@ def _rolled_out(interval, functions, task, x0, us):
         xs.append(x)
     total += functions.terminal_cost.map(batch)(x.T).full().ravel()
     return np.stack(xs, axis=1), np.nan_to_num(total, nan=np.inf)
-
-
-def _size(state) -> float:
-    span = state.high - state.low
-    return span if math.isfinite(span) else max(abs(state.start), 1.0)
 
 
 def _curvature(hessian, jacobian) -> float:

@@ -41,7 +41,8 @@ class Reference:
     one's own settings. `states`, at the knots, is there if the optimum is so unstable that rounding makes `controls`
     alone lose it: then each interval starts from its knot, and the residual is that of the Lagrangian.
 
-    `start` is where the episode begins, for one of the STARTS of a task with random starts; None: at the task's own.
+    `integration_error` (relative) and `lyapunov` (the finite-time exponent times the horizon) are those of
+    `bench.difficulty`. `start` is where the episode begins, for one of the STARTS of a task with random starts; None: at the task's own.
     """
 
     task: str
@@ -60,10 +61,17 @@ class Reference:
     second_order: bool | None = None
     states: list[list[float]] | None = None
     start: list[float] | None = None
+    integration_error: float | None = None
+    lyapunov: float | None = None
 
     @property
     def key(self) -> str:
         return key_of(self.fingerprint, self.start)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether both routes were taken and, for the task's own start, its difficulty was measured."""
+        return self.multiple_shooting is not None and (self.start is not None or self.lyapunov is not None)
 
     @property
     def difference(self) -> float | None:

@@ -15,6 +15,7 @@ from tasks.base import AbstractSolvedTask, AbstractTask
 
 REACHED = 4  # starts that end at the lowest cost before no more are tried,
 FEWEST = 7  # and the fewest that are tried in any case
+FIRST_ORDER = 1e-4  # a residual below this: the cost is known to its square or better
 SAME = 1e-6  # relative: two costs of one minimum, by two integrators
 FLAT = 1e-7  # a Hessian in float64 has eigenvalues of this size, relative to the largest, where it should have zeros
 
@@ -38,14 +39,16 @@ def confirm(task: AbstractTask, first: Reference, earlier: Reference | None = No
         near.append(program.solve(known[-1], np.array(earlier.states), near=True))
     lowest = min((s for s in [*second, *near] if s), key=lambda s: s.cost, default=None)
     found = min(map(improve, [*known, *([lowest.us] if lowest else [])]), key=lambda r: r.cost)
-    held = _in_pieces(task, lowest) if lowest and lowest.cost < found.cost - AGREEMENT * size else None
-    if lowest and held is not None:
+    # Open loop may be unable to hold an optimum, or only with an error that the last digit of a control makes.
+    lost = lowest and (lowest.cost < found.cost - AGREEMENT * size or found.residual > FIRST_ORDER)
+    held = _in_pieces(task, lowest) if lowest and lost else None
+    if lowest and held is not None and held < found.cost:
         changes = {"best": held, "states": lowest.xs.tolist(), "found_by": "multiple shooting, IPOPT"}
         best, us, at = held, lowest.us, lowest
         residual = program.check(lowest)[0]
     else:
         best, us, residual = found
-        changes = {"best": best, "found_by": "both routes, each started from the other; L-BFGS-B at last"}
+        changes = {"best": best, "found_by": "both routes, each started from the other; L-BFGS-B and Newton at last"}
         at = program.solve(us, states(us), near=True)
         at = at if at and abs(at.cost - best) < SAME * size else None
     made = dataclasses.replace(

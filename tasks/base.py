@@ -36,6 +36,12 @@ class StateVar(NamedTuple):
     period: float | None = None
     spread: float | None = None
 
+    @property
+    def size(self) -> float:
+        """Length of the range or, where that is infinite, the size of the start, at least 1."""
+        span = self.high - self.low
+        return span if math.isfinite(span) else max(abs(self.start), 1.0)
+
 
 class ControlVar(NamedTuple):
     """A control component and its bounds, which must be finite: policies are squashed into them."""

@@ -51,6 +51,8 @@ def _tasks() -> list[dict[str, Any]]:
                 "best": found.best if found else None,
                 "grade": found.grade if found else None,
                 "headroom": found.headroom if found else None,
+                "integration_error": found.integration_error if found else None,
+                "lyapunov": found.lyapunov if found else None,
             }
         )
     return entries

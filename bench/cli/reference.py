@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,6 +30,7 @@ def command(
     # Before NumPy is loaded: on matrices of these sizes more threads are up to ten times slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from bench import reference
+    from bench.difficulty import integration_error, lyapunov
     from bench.errors import UsageError
 
     try:
@@ -42,14 +44,19 @@ def command(
         raise UsageError(f"no suite of {suites} has a task of {tasks}: `bench list suites --json` shows what each has.")
     for i, (key, (name, task, x0)) in enumerate(wanted.items(), 1):
         say = f"[{i}/{len(wanted)}] {name}  T = {task.horizon:g}, {task.num_steps} steps, from {x0.round(3).tolist()}"
-        before = reference.read(reference.PACKAGE).get(key)
-        if before and before.multiple_shooting is not None and not again:
+        stored = reference.read(reference.PACKAGE).get(key)
+        if stored and stored.is_complete and not again:
             typer.echo(f"{say}  stored")
             continue
         typer.echo(f"{say}  ...")
         began = time.monotonic()
-        first = before if before and not again else find(name, task, x0)
-        found = confirm(task, first, before if again else None)
+        found = stored
+        if found is None or again:
+            found = confirm(task, find(name, task, x0), earlier=stored)
+        elif found.multiple_shooting is None:
+            found = confirm(task, found)
+        if found.start is None:  # of random starts the task's own stands for all
+            found = replace(found, integration_error=integration_error(task), lyapunov=lyapunov(task))
         reference.write(reference.PACKAGE, reference.read(reference.PACKAGE) | {key: found})
         typer.echo(f"{say}  {_summary(found)}  {time.monotonic() - began:.0f} s")
     if not tasks and not suites:
