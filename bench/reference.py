@@ -41,8 +41,8 @@ class Reference:
     one's own settings. `states`, at the knots, is there if the optimum is so unstable that rounding makes `controls`
     alone lose it: then each interval starts from its knot, and the residual is that of the Lagrangian.
 
-    `integration_error` (relative) and `lyapunov` (the finite-time exponent times the horizon) are those of
-    `bench.difficulty`. `start` is where the episode begins, for one of the STARTS of a task with random starts; None: at the task's own.
+    `start` is where the episode begins, for one of the STARTS of a task with random starts; None: at the task's own.
+    `integration_error` (relative) and `lyapunov` (finite-time exponent times horizon) are those of `bench.difficulty`.
     """
 
     task: str

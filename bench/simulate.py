@@ -83,7 +83,7 @@ def adaptive_transition(
     solution = diffrax.diffeqsolve(
         _with_cost(task, u), diffrax.Dopri8(), *span, start, stepsize_controller=controller, throw=False
     )
-    x, cost = (y[-1] for y in solution.ys)
+    x, cost = jax.tree.map(lambda y: y[-1], solution.ys)
     return _after_reset(task, t, x, u), cost
 
 

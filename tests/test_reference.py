@@ -15,9 +15,11 @@ from problems import DoubleIntegrator, Hilltop, Unstable
 
 from bench import reference, suite
 from bench.cli.reference import command, grids_of
+from bench.difficulty import integration_error, lyapunov
 from bench.errors import UsageError
 from bench.fingerprint import fingerprint
 from bench.multiple_shooting import Program
+from bench.newton import polish
 from bench.shooting import find
 from bench.simulate import from_knots, open_loop
 from bench.starts import evaluation_starts
@@ -246,3 +248,43 @@ def test_formulas_say_where_they_hold():
     assert solved["bioreactor"](K=3.0).optimum() is None
     assert solved["copy"](r=2.0, distraction=1.0).optimum() is None
     assert solved["double_pendulum_launch"](num_steps=200).optimum() is None
+
+
+def test_newton_ends_at_a_minimum_in_the_box():
+    """min ½ v'Av - b'v over the box: the conditions of Karush, Kuhn and Tucker, to rounding."""
+    rng = np.random.default_rng(0)
+    root, b = rng.normal(size=(12, 12)), 8 * rng.normal(size=12)
+    A = root @ root.T + 0.1 * np.eye(12)
+    found = polish(lambda v: (v @ A @ v / 2 - b @ v, A @ v - b), lambda vs: vs @ A - b, np.full(12, 0.5))
+    gradient = A @ found - b
+    inside = (found > 0) & (found < 1)
+    assert 0 < np.sum(inside) < 12
+    np.testing.assert_allclose(gradient[inside], 0, atol=1e-8)  # differences of 1e-5 give the Hessian to 1e-10
+    assert np.all(gradient[found == 0] > 0)
+    assert np.all(gradient[found == 1] < 0)
+
+
+def test_newton_leaves_a_maximum():
+    found = polish(lambda v: (-float(v @ v), -2 * v), lambda vs: -2 * vs, np.array([0.4]))
+    assert found == pytest.approx([1.0])  # the nearest stationary point, at 0, is none for a minimiser
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_stored_difficulty_of_a_task(name):
+    stored = reference.lookup(TASKS[name]())
+    assert stored.integration_error is not None
+    assert stored.integration_error < 1e-5  # what the project promises
+    assert stored.lyapunov is not None
+
+
+def test_chaos_is_graded():
+    grades = [reference.lookup(TASKS[name]()).lyapunov for name in suite.load("chaos").tasks]
+    assert grades[0] < 1 < 5 < max(grades)  # from regular to chaotic
+    assert grades == sorted(grades)
+
+
+def test_difficulty_is_measured():
+    task = Unstable()
+    assert lyapunov(task) == pytest.approx(20 * (task.horizon - task.dt), rel=1e-7)  # the solver's error
+    assert integration_error(task) < 1e-6
+    assert integration_error(Unstable(solver="euler")) > 0.9  # (1 + 20 h)^H is far below e^(20 T)
