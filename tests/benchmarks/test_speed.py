@@ -18,7 +18,7 @@ from bench.simulate import open_loop
 from tasks import TASKS
 
 STORED = json.loads((Path(__file__).parent / "ratios.json").read_text())
-ALLOWED = 1.5  # times the stored ratio: beside four other jobs the largest in eight repetitions was 1.34 times the smallest
+ALLOWED = 1.5  # times the stored ratio; beside four other jobs the largest of four runs was 1.34 times the smallest
 ROUNDS = 150
 
 
