@@ -98,18 +98,17 @@ def profiles(suite: str, methods: Methods, rng: np.random.Generator) -> Iterator
 
 
 def targets(suite: str, methods: Methods) -> Iterator[Line]:
-    """One line per method, unit of what is spent, and point of it."""
+    """One line per method, unit of what is spent, and point of it, from the first to the last evaluation of any run."""
+    cells = {method: list(of.values()) for method, of in methods.items()}
     for unit in SPENT:
-        most = max(
-            (run.usage[unit] for cells in methods.values() for cell in cells.values() for run in cell.runs), default=0
-        )
-        grid = most * np.geomspace(1e-3, 1, POINTS) if most else np.zeros(1)
-        for method, cells in methods.items():
+        times = {m: [[spent(run, unit) for run in cell.runs] for cell in of] for m, of in cells.items()}
+        later = np.concatenate([[0.0], *(t for of in times.values() for runs in of for t in runs)])
+        later = later[later > 0]
+        grid = np.geomspace(later.min(), later.max(), POINTS) if len(later) else np.zeros(1)
+        for method, of in cells.items():
             strata = [
-                np.array(
-                    [efficiency.first_reached(spent(r, unit), c) for r, c in zip(cell.runs, cell.curves, strict=True)]
-                )
-                for cell in cells.values()
+                np.array([efficiency.first_reached(t, c) for t, c in zip(runs, cell.curves, strict=True)])
+                for cell, runs in zip(of, times[method], strict=True)
             ]
             for point, share in zip(grid, efficiency.share_reached(strata, grid), strict=True):
                 yield dict(zip(TARGETS, (suite, method, unit, float(point), float(share)), strict=True))

@@ -250,6 +250,7 @@ def test_a_wheel_carries_suites_and_references_and_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 16
     assert not list((tmp_path / "site").glob("tests*"))
+    assert {p.name for p in (tmp_path / "site/bench/report/page").iterdir()} == {"page.html.j2", "page.css", "page.js"}
 
 
 def test_constraints_pin_exact_versions_and_name_no_index():

@@ -92,6 +92,13 @@ def test_every_id_is_there_once_and_every_reference_has_one(text):
     assert set(re.findall(r'(?:href="#|url\(#)([\w-]+)', text)) <= set(ids)
 
 
+def test_a_page_without_any_score_is_still_a_page():
+    text = page(build([record(), record("failed", 0, None)], {}))
+    assert "no reference, so no scores" in text
+    assert parsed(text).data == []
+    assert text.count("<tr data-method=") == 2 * 2  # in the task's table and in the list of runs
+
+
 def test_the_kinds_offered_are_those_that_exist():
     assert list(Kind) == list(charts.KINDS)
 
@@ -107,6 +114,15 @@ def test_figures_for_papers(board, kind, ending, tmp_path):
     assert (tmp_path / f"figure.{ending}").read_bytes().startswith(starts[ending])
     lines = [line for axis in figure.axes for line in axis.get_lines()]
     assert len(lines) == sum(len(chart.series) for chart in found)
+
+
+def test_a_method_that_spends_nothing_is_a_level_line():
+    still = record("still", 0, 0.0)
+    del still.curve[1:]
+    (chart,) = charts.curves(build([record(), still], references([still])))
+    line = next(s for s in chart.series if s.method == "still")
+    assert list(line.x) == [0, 500]
+    assert list(line.y) == [0, 0]
 
 
 def test_the_horizon_chart_has_the_mean_score_of_each_grid(board):

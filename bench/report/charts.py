@@ -44,7 +44,8 @@ def curves(board: Leaderboard) -> Iterator[Chart]:
     """Mean score at every evaluation, one chart for each task and grid."""
     for (suite, task, steps), lines in _groups(board.curves, "suite", "task", "num_steps"):
         place = {"suite": suite, "task": task, "num_steps": steps}
-        series = tuple(_series(lines, "env_steps", "score"))
+        end = max(line["env_steps"] for line in lines)
+        series = tuple(_level(curve, end) for curve in _series(lines, "env_steps", "score"))
         yield Chart(f"{task}, {steps} steps", "environment steps", "score (mean over seeds)", series, place)
 
 
@@ -98,6 +99,14 @@ def _groups(table: "pd.DataFrame", *columns: str) -> Iterator[tuple[tuple, list[
     for line in table.to_dict("records"):
         groups.setdefault(tuple(line[column] for column in columns), []).append(line)
     yield from groups.items()
+
+
+def _level(curve: Series, end: int | float) -> Series:
+    """A method that spends nothing is evaluated once, and its score holds until `end`."""
+    if len(curve.x) > 1:
+        return curve
+    bands = [None if band is None else np.repeat(band, 2) for band in (curve.low, curve.high)]
+    return Series(curve.method, np.append(curve.x, end), np.repeat(curve.y, 2), *bands)
 
 
 def _series(lines: Sequence[Line], x: str, y: str) -> Iterator[Series]:
