@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bench import drawing
 from bench.report.charts import Chart
 
@@ -57,7 +59,7 @@ def panels(charts: Sequence[Chart], methods: Sequence[str]) -> "Figure":
 
 def draw(axis: "Axes", chart: Chart, methods: Sequence[str]) -> None:
     """Curves with their bands, in the order of `methods`."""
-    if chart.log_x:
+    if chart.log_x and any(np.any(series.x > 0) for series in chart.series):
         axis.set_xscale("log")
     for series in chart.series:
         i = methods.index(series.method)
@@ -95,7 +97,7 @@ def svg(chart: Chart, methods: Sequence[str], number: int) -> tuple[str, dict]:
         right * size[0] * POINTS,
         (1 - bottom) * size[1] * POINTS,
     ]
-    where = {"box": box, "x": list(axis.get_xlim()), "y": list(axis.get_ylim()), "log": chart.log_x}
+    where = {"box": box, "x": list(axis.get_xlim()), "y": list(axis.get_ylim()), "log": axis.get_xscale() == "log"}
     return _inline(file.getvalue()), where
 
 
