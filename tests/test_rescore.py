@@ -64,9 +64,10 @@ def test_coarse_steps_are_suspicious_and_finer_ones_come_closer(x64):
     exact = rescore(dataclasses.replace(task, solver="dopri8"), POLICY, np.array([[0.975]])).cost
     assert again.adaptive == pytest.approx(exact, rel=1e-6)  # order 8 with five steps an interval
     us = rollout(task, POLICY, task.x0).us  # the controls that Euler's states asked for, held
-    held = float(open_loop(dataclasses.replace(task, solver="dopri8"), us, task.x0).cost)
-    # Euler's error falls with its step.
-    assert again.finer - held == pytest.approx((again.cost - held) / FINER, rel=0.2)
+    # Holding a control over four intervals of five steps is one interval of twenty.
+    held = open_loop(dataclasses.replace(task, substeps=FINER * task.solver_steps), us, task.x0).cost
+    assert again.finer == pytest.approx(float(held), rel=1e-12)
+    assert again.finer != pytest.approx(again.cost, rel=1e-3)
 
 
 def test_what_blows_up_is_suspicious_and_precision_stays_as_it_was():
