@@ -51,7 +51,7 @@ def rescore(task: AbstractTask, policy: AbstractPolicy, starts: Float[np.ndarray
     with jax.enable_x64(True):
         arrays, rest = eqx.partition(policy, eqx.is_inexact_array)
         precise = eqx.combine(jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), arrays), rest)
-        # As many solver steps in an interval as before, also where these are more than `substeps` for its length.
+        # No fewer solver steps an interval than before, also where a long interval had more than `substeps`.
         fine_task = dataclasses.replace(task, num_steps=FINER * task.num_steps, substeps=task.solver_steps)
 
         @eqx.filter_jit
