@@ -23,7 +23,7 @@ def provenance() -> dict[str, Any]:
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "device": _cpu_model() if device.platform == "cpu" else device.device_kind,
+        "device": cpu_model() if device.platform == "cpu" else device.device_kind,
         "threads": _threads(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "precision": "float64" if jax.config.read("jax_enable_x64") else "float32",
@@ -51,7 +51,8 @@ def _threads() -> int | None:
         return os.cpu_count()
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """The name of the processor, as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

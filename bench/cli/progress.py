@@ -1,39 +1,29 @@
 """Live progress of a sweep: bars in a terminal, plain lines elsewhere, nothing if quiet."""
 
-import abc
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bench.records import RunRecord
 from bench.run import Job
+from bench.sweep import AbstractObserver, Silent
 from bench.train import Evaluation
 
 
-class AbstractDisplay(abc.ABC):
-    """Told of each job's beginning, evaluations and end."""
-
-    @abc.abstractmethod
-    def begin(self, job: Job) -> None: ...
-
-    @abc.abstractmethod
-    def update(self, job: Job, evaluation: Evaluation) -> None: ...
-
-    @abc.abstractmethod
-    def end(self, job: Job, records: Sequence[RunRecord]) -> None: ...
-
-
 @contextmanager
-def display(jobs: Sequence[Job], quiet: bool) -> Iterator[AbstractDisplay]:
+def display(jobs: Sequence[Job], quiet: bool) -> Iterator[AbstractObserver]:
     """The display that suits where the output goes."""
     console = Console()
     if quiet:
-        yield Quiet()
+        yield Silent()
     elif not console.is_terminal:
         yield Lines(len(jobs))
     else:
@@ -50,69 +40,76 @@ def display(jobs: Sequence[Job], quiet: bool) -> Iterator[AbstractDisplay]:
             yield Bars(bars, len(jobs))
 
 
-class Quiet(AbstractDisplay):
-    """Says nothing."""
-
-    def begin(self, job):
-        pass
-
-    def update(self, job, evaluation):
-        pass
-
-    def end(self, job, records):
-        pass
-
-
-class Lines(AbstractDisplay):
+class Lines(AbstractObserver):
     """A line when a cell begins, at most one every ten seconds while it trains, and one when it ends."""
 
     def __init__(self, total: int):
-        self.total, self.begun = total, 0
-        self.cell_began = self.compiled = self.spoke = time.monotonic()
+        self.total = total
+        self.clocks: dict[Path, Clock] = {}
 
     def begin(self, job):
-        self.begun += 1
-        self.cell_began = self.spoke = time.monotonic()
+        self.clocks[job.lock] = Clock(len(self.clocks) + 1)
         self._say(job, "compiling")
 
     def update(self, job, evaluation):
+        clock = self.clocks[job.lock]
         now = time.monotonic()
-        if evaluation.share == 0:
-            self.compiled = now
-        elif now - self.spoke > 10:
-            self.spoke = now
-            rest = (now - self.compiled) * (1 - evaluation.share) / evaluation.share
+        if clock.compiled is None:
+            clock.compiled, clock.share = now, evaluation.share
+        elif now - clock.spoke > 10 and evaluation.share > clock.share:
+            clock.spoke = now
+            rest = (now - clock.compiled) * (1 - evaluation.share) / (evaluation.share - clock.share)
             self._say(job, f"{evaluation.share:.0%}  {_cost(evaluation)}  eta {rest:.0f} s")
 
     def end(self, job, records):
-        self._say(job, f"{_outcome(records)}  {time.monotonic() - self.cell_began:.0f} s")
+        self._say(job, f"{_outcome(records)}  {time.monotonic() - self.clocks[job.lock].began:.0f} s")
+
+    def say(self, text):
+        print(text, file=sys.stderr, flush=True)
 
     def _say(self, job: Job, text: str) -> None:
-        print(f"[{self.begun}/{self.total}] {_with_seeds(job)}  {text}", flush=True)
+        print(f"[{self.clocks[job.lock].number}/{self.total}] {_with_seeds(job)}  {text}", flush=True)
 
 
-class Bars(AbstractDisplay):
-    """A bar for the sweep and one for the cell in hand; finished cells scroll up as lines."""
+@dataclass
+class Clock:
+    """The times of a cell: when it began and last spoke, and when its training was first seen, at which share."""
+
+    number: int
+    began: float = field(default_factory=time.monotonic)
+    spoke: float = field(default_factory=time.monotonic)
+    compiled: float | None = None
+    share: float = 0.0
+
+
+class Bars(AbstractObserver):
+    """A bar for the sweep and one for each cell in hand; finished cells scroll up as lines."""
 
     def __init__(self, bars: Progress, total: int):
         self.bars = bars
         self.overall = bars.add_task("all cells", total=total, cost="")
-        self.cell = bars.add_task("", total=1.0, cost="", visible=False)
-        self.finished = 0
+        self.cells: dict[Path, TaskID] = {}
+        self.shares: dict[Path, float] = {}
 
     def begin(self, job):
-        self.bars.reset(self.cell, description=escape(_with_seeds(job)), total=1.0, cost="compiling", visible=True)
+        self.cells[job.lock] = self.bars.add_task(escape(_with_seeds(job)), total=1.0, cost="compiling")
 
     def update(self, job, evaluation):
-        self.bars.update(self.cell, completed=evaluation.share, cost=_cost(evaluation))
-        self.bars.update(self.overall, completed=self.finished + evaluation.share)
+        self.bars.update(self.cells[job.lock], completed=evaluation.share, cost=_cost(evaluation))
+        self._advance(job, evaluation.share)
 
     def end(self, job, records):
-        self.finished += 1
-        self.bars.update(self.overall, completed=self.finished)
-        self.bars.update(self.cell, visible=False)
-        seconds = self.bars.tasks[self.cell].elapsed or 0.0
-        self.bars.console.print(f"{escape(_with_seeds(job))}  {_outcome(records)}  {seconds:.0f} s", highlight=False)
+        self._advance(job, 1.0)
+        seconds = self.bars.tasks[self.bars.task_ids.index(self.cells[job.lock])].elapsed or 0.0
+        self.bars.remove_task(self.cells.pop(job.lock))
+        self.say(f"{_with_seeds(job)}  {_outcome(records)}  {seconds:.0f} s")
+
+    def say(self, text):
+        self.bars.console.print(escape(text), highlight=False)
+
+    def _advance(self, job: Job, share: float) -> None:
+        self.shares[job.lock] = share
+        self.bars.update(self.overall, completed=sum(self.shares.values()))
 
 
 def name(job: Job) -> str:

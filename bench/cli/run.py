@@ -1,12 +1,17 @@
 """`bench run`: train and judge."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.sweep import AbstractObserver, Backend, Sweep
 
 
 def command(
@@ -25,11 +30,21 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Output folder; results/SUITE by default.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print the cells, run nothing.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Run finished cells once more.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Cells at once, each in a process with its share of the cores.")
+    ] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds of wall time for a cell, which then fails. Hard with --workers."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Run a suite: every method on every task under one budget, then print and write the leaderboards.
 
-    Finished cells are skipped. Exit status: 0 all runs ok, 1 some failed, 2 wrong usage.
+    Finished cells are skipped, and one that was interrupted goes on from its last checkpoint. Ctrl-C once saves the
+    cells in hand and stops, twice stops at once.
+
+    Exit status: 0 all runs ok, 1 some failed, 2 wrong usage, 130 interrupted.
     """
     from bench.suite import load
 
@@ -37,10 +52,12 @@ def command(
     cells = loaded.cells(tasks or (), methods or (), seeds, parse(settings or []))
 
     # Everything from here on needs JAX.
-    from bench import names
+    from bench import cache, names
     from bench.cli import progress, report
-    from bench.run import execute, prepare
+    from bench.run import prepare
+    from bench.sweep import Sweep
 
+    cache.enable()
     extra = parse(settings or [])
     names.check_known(extra, [c.task for c in cells], [c.method for c in cells])
     folder = out or Path("results") / loaded.name
@@ -50,17 +67,44 @@ def command(
             done = len(job.cell.seeds) - len(job.todo)
             typer.echo(f"{progress.name(job)}  {len(job.todo)} seeds to run, {done} done")
         return
-    failed = 0
-    with progress.display([job for job in jobs if job.todo], quiet) as shown:
-        for job in jobs:
-            if job.todo:
-                shown.begin(job)
-                records = execute(job, shown.update)
-                shown.end(job, records)
-                failed += sum(record.status == "failed" for record in records)
+    todo = [job for job in jobs if job.todo]
+    with progress.display(todo, quiet) as shown, _backend(folder, shown, workers, limit) as backend:
+        sweep = Sweep(backend, shown)
+        sweep.run(todo)
+    if sweep.interrupted:
+        typer.echo("bench: interrupted. The same command goes on from here.", err=True)
+        sys.exit(130)
     report.write(folder, [report.Format.csv, report.Format.markdown])
-    if failed:
-        typer.echo(f"bench: {failed} runs failed; the end of each traceback is in its record.", err=True)
+    _summarise(sweep)
+
+
+@contextmanager
+def _backend(folder: Path, shown: "AbstractObserver", workers: int | None, limit: float | None) -> "Iterator[Backend]":
+    from bench.cli import interrupt
+    from bench.executors import SPAWN, Workers
+    from bench.run import execute_in_worker
+    from bench.sweep import Backend, in_process
+
+    stop = SPAWN.Event()
+    with interrupt.handled(stop, shown.say):
+        if workers is None:
+            yield in_process(shown, stop.is_set, limit)
+        else:
+            with Workers(workers, stop, limit, folder / "logs") as executor:
+                yield Backend(executor, execute_in_worker, workers, stop.is_set)
+
+
+def _summarise(sweep: "Sweep") -> None:
+    """Name every failure, and exit with 1 if there is one."""
+    for job, record in sweep.failed:
+        reason = record.error.strip().splitlines()[-1]
+        what = f"{record.task}  {record.method}  seed {record.seed}"
+        typer.echo(f"bench: failed: {what}: {reason} (log: {job.log})", err=True)
+    for path, reason in sweep.unstored.items():
+        typer.echo(f"bench: not stored: {path}: {reason}. Make room and run the same command again.", err=True)
+    if sweep.failed:
+        typer.echo(f"bench: {len(sweep.failed)} runs failed; the end of each traceback is in its record.", err=True)
+    if sweep.failed or sweep.unstored:
         sys.exit(1)
 
 
