@@ -5,13 +5,19 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from distributed.cfexecutor import ClientExecutor
 
 SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with XLA's threads hangs
 
@@ -67,6 +73,26 @@ class Workers(Executor):
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
         for worker in self._workers:
             worker.close()
+
+
+@contextmanager
+def cluster(address: str) -> "Iterator[ClientExecutor]":
+    """An executor on the Dask cluster whose scheduler is at `address`, e.g. tcp://10.0.0.1:8786.
+
+    Workers may come and go: a call whose worker is lost is made again on another. Raises UsageError.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise UsageError(f"--cluster needs an extra: pip install 'myriad-bench[cluster]' ({error}).") from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:  # a time-out is an OSError
+        raise UsageError(
+            f"no Dask scheduler answers at {address} ({error}). Start one with `dask scheduler`."
+        ) from error
+    with client:
+        yield client.get_executor(pure=False)
 
 
 class Worker:

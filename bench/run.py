@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import names, reference
+from bench import cache, names, reference
 from bench.budget import Budget, BudgetError
 from bench.checkpoint import Checkpoint
 from bench.errors import UsageError
@@ -244,10 +244,20 @@ def run(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[RunRec
 
     jobs = prepare(cells, folder, again)
     observer = Silent()
-    Sweep(in_process(observer), observer).run(jobs)
+    sweep = Sweep(in_process(observer), observer)
+    sweep.run(jobs)
+    for path, reason in sweep.unstored.items():
+        raise OSError(f"{path} could not be written: {reason}")
     return [read(job.path(seed)) for job in jobs for seed in job.cell.seeds]
 
 
 def execute_in_worker(job: Job) -> Outcome:
     """`execute` in a worker process of `bench.executors.Workers`, which has the limit."""
+    cache.enable()
     return execute(job, stop=should_stop)
+
+
+def execute_remotely(job: Job, limit: float | None) -> Outcome:
+    """`execute` on another machine, whose disk may not be ours; a limit is looked at between chunks."""
+    cache.enable()
+    return execute(job, limit=limit, keep=False)

@@ -23,6 +23,10 @@ class AbstractObserver(abc.ABC):
     """Told what happens in a sweep."""
 
     @abc.abstractmethod
+    def skip(self, job: Job) -> None:
+        """Another run on the same folder has done it."""
+
+    @abc.abstractmethod
     def begin(self, job: Job) -> None: ...
 
     @abc.abstractmethod
@@ -38,6 +42,9 @@ class AbstractObserver(abc.ABC):
 
 class Silent(AbstractObserver):
     """Says nothing."""
+
+    def skip(self, job):
+        pass
 
     def begin(self, job):
         pass
@@ -121,17 +128,19 @@ class Sweep:
                 f"no lock in {job.lock.parent} ({error.strerror}): do not run twice at once on this folder"
             )
             claim = None
-        self.observer.begin(job)
         left = job.refreshed()
+        if not left.todo:
+            self.observer.skip(job)
+            if claim:
+                claim.release()
+            return True
+        self.observer.begin(left)
         try:
-            if left.todo:
-                job = replace(left, known=_reference(left))
-                future = self.backend.executor.submit(self.backend.call, job)
-            else:  # another run has finished it since we looked
-                future = InProcess().submit(lambda: Outcome([read(job.path(seed)) for seed in job.todo]))
+            left = replace(left, known=_reference(left))
+            future = self.backend.executor.submit(self.backend.call, left)
         except Exception:
             future = InProcess().submit(failure, left, traceback.format_exc(), "error")
-        self._running[future] = job, claim
+        self._running[future] = left, claim
         return True
 
     def _collect(self) -> None:

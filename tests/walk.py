@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +32,7 @@ class Walk(AbstractMethod[WalkState]):
     """A random walk of a constant control. `work` makes a step slow; `fault` strikes in every step."""
 
     work: int = 1
-    fault: Literal["none", "raises", "nan", "shape", "endless", "memory", "crash"] = "none"
+    fault: Literal["none", "raises", "nan", "shape", "endless", "sleeps", "memory", "crash"] = "none"
     after: int = 0  # steps without the fault, for those that strike while the program runs
 
     def usage(self, task):
@@ -45,10 +47,13 @@ class Walk(AbstractMethod[WalkState]):
     def step(self, task, state, key):
         if self.fault == "raises":
             raise RuntimeError("no luck")
-        if self.fault == "memory":
-            jnp.zeros((1 << 46,)).sum()
+        if self.fault == "sleeps":
+            time.sleep(1e6)
         if self.fault == "crash":
             os.kill(os.getpid(), 9)
+        if self.fault == "memory":  # 2⁴⁸ bytes, more than there are addresses
+            numbers = jax.lax.broadcasted_iota(jnp.float32, (1 << 46,), 0) * state.memory[0]
+            state = eqx.tree_at(lambda s: s.memory, state, state.memory + jnp.sort(jnp.sin(numbers))[state.count])
         strikes = (self.fault == "endless") & (state.count >= self.after)
         turns = jnp.where(strikes, jnp.iinfo(jnp.int32).max, self.work)
         own, memory = jr.split(state.key)[0], state.memory + jr.normal(key, (8,))
@@ -64,6 +69,10 @@ class Walk(AbstractMethod[WalkState]):
     def policy(self, task, state):
         return ConstantPolicy(state.u)
 
+
+Raises, Diverges, Misshapen, Endless, Sleeps, Hungry, Crashes = (
+    partial(Walk, fault=fault) for fault in ("raises", "nan", "shape", "endless", "sleeps", "memory", "crash")
+)
 
 SUITE = """
 description = "walks"

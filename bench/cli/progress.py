@@ -47,6 +47,10 @@ class Lines(AbstractObserver):
         self.total = total
         self.clocks: dict[Path, Clock] = {}
 
+    def skip(self, job):
+        self.clocks[job.lock] = Clock(len(self.clocks) + 1)
+        self._say(job, "done by another run")
+
     def begin(self, job):
         self.clocks[job.lock] = Clock(len(self.clocks) + 1)
         self._say(job, "compiling")
@@ -90,6 +94,9 @@ class Bars(AbstractObserver):
         self.overall = bars.add_task("all cells", total=total, cost="")
         self.cells: dict[Path, TaskID] = {}
         self.shares: dict[Path, float] = {}
+
+    def skip(self, job):
+        self._advance(job, 1.0)
 
     def begin(self, job):
         self.cells[job.lock] = self.bars.add_task(escape(_with_seeds(job)), total=1.0, cost="compiling")

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,10 @@ def command(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Cells at once, each in a process with its share of the cores.")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Run cells on a Dask cluster; ADDRESS of its scheduler, e.g. tcp://10.0.0.1:8786."),
+    ] = None,
     limit: Annotated[
         float | None,
         typer.Option(min=0, help="Seconds of wall time for a cell, which then fails. Hard with --workers."),
@@ -48,6 +53,8 @@ def command(
     """
     from bench.suite import load
 
+    if workers and cluster:
+        raise UsageError("--workers and --cluster are two places to run cells: give one of them.")
     loaded = load(suite)
     cells = loaded.cells(tasks or (), methods or (), seeds, parse(settings or []))
 
@@ -68,34 +75,50 @@ def command(
             typer.echo(f"{progress.name(job)}  {len(job.todo)} seeds to run, {done} done")
         return
     todo = [job for job in jobs if job.todo]
-    with progress.display(todo, quiet) as shown, _backend(folder, shown, workers, limit) as backend:
+    with progress.display(todo, quiet) as shown, _backend(folder, shown, workers, cluster, limit) as backend:
         sweep = Sweep(backend, shown)
         sweep.run(todo)
     if sweep.interrupted:
         typer.echo("bench: interrupted. The same command goes on from here.", err=True)
         sys.exit(130)
-    report.write(folder, [report.Format.csv, report.Format.markdown])
-    _summarise(sweep)
+    unwritten = ""
+    try:
+        report.write(folder, [report.Format.csv, report.Format.markdown])
+    except OSError as error:
+        unwritten = error.strerror or str(error)
+    except UsageError:
+        if not sweep.unstored:  # then it is no wonder that there are no records
+            raise
+    _summarise(sweep, unwritten)
 
 
 @contextmanager
-def _backend(folder: Path, shown: "AbstractObserver", workers: int | None, limit: float | None) -> "Iterator[Backend]":
+def _backend(
+    folder: Path, shown: "AbstractObserver", workers: int | None, cluster: str | None, limit: float | None
+) -> "Iterator[Backend]":
+    from bench import executors
     from bench.cli import interrupt
-    from bench.executors import SPAWN, Workers
-    from bench.run import execute_in_worker
+    from bench.executors import SPAWN
+    from bench.run import execute_in_worker, execute_remotely
     from bench.sweep import Backend, in_process
 
     stop = SPAWN.Event()
     with interrupt.handled(stop, shown.say):
-        if workers is None:
-            yield in_process(shown, stop.is_set, limit)
-        else:
-            with Workers(workers, stop, limit, folder / "logs") as executor:
+        if cluster:
+            with executors.cluster(cluster) as executor:
+                from distributed.scheduler import KilledWorker
+
+                call = partial(execute_remotely, limit=limit)
+                yield Backend(executor, call, sys.maxsize, stop.is_set, distant=True, losses=(KilledWorker,))
+        elif workers:
+            with executors.Workers(workers, stop, limit, folder / "logs") as executor:
                 yield Backend(executor, execute_in_worker, workers, stop.is_set)
+        else:
+            yield in_process(shown, stop.is_set, limit)
 
 
-def _summarise(sweep: "Sweep") -> None:
-    """Name every failure, and exit with 1 if there is one."""
+def _summarise(sweep: "Sweep", unwritten: str) -> None:
+    """Name every failure, and exit with 1 if there is one; `unwritten` is why there are no leaderboards."""
     for job, record in sweep.failed:
         reason = record.error.strip().splitlines()[-1]
         what = f"{record.task}  {record.method}  seed {record.seed}"
@@ -104,7 +127,9 @@ def _summarise(sweep: "Sweep") -> None:
         typer.echo(f"bench: not stored: {path}: {reason}. Make room and run the same command again.", err=True)
     if sweep.failed:
         typer.echo(f"bench: {len(sweep.failed)} runs failed; the end of each traceback is in its record.", err=True)
-    if sweep.failed or sweep.unstored:
+    if unwritten:
+        typer.echo(f"bench: the leaderboards could not be written: {unwritten}.", err=True)
+    if sweep.failed or sweep.unstored or unwritten:
         sys.exit(1)
 
 
