@@ -5,24 +5,29 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bench.method import AbstractMethod, Usage
-from bench.reference import lookup
+from bench.reference import each
 from bench.simulate import AbstractPolicy
 
 
 class ConstantState(eqx.Module):
-    u: Float[Array, " m"]
+    """The best constant for each of the evaluation's starts: one, where the start is fixed."""
+
+    x0: Float[Array, "starts n"]
+    us: Float[Array, "starts m"]
 
 
 class ConstantPolicy(AbstractPolicy):
-    """u(t, x) = u."""
+    """u(t, x) = the constant of the nearest start to the one at t = 0."""
 
-    u: Float[Array, " m"]
+    best: ConstantState
 
     def initial(self):
-        return ()
+        return jnp.full(self.best.us.shape[1:], jnp.nan)
 
-    def __call__(self, t, x, carry):
-        return self.u, carry
+    def __call__(self, t, x, held):
+        nearest = jnp.argmin(jnp.sum((self.best.x0 - x) ** 2, axis=1))
+        u = jnp.where(jnp.isnan(held), self.best.us[nearest], held)
+        return u, u
 
 
 class Constant(AbstractMethod[ConstantState]):
@@ -32,10 +37,12 @@ class Constant(AbstractMethod[ConstantState]):
         return Usage(0)
 
     def init(self, task, key):
-        return ConstantState(jnp.array(lookup(task).floor_control))
+        references = each(task)
+        x0 = [task.x0 if r.start is None else jnp.array(r.start) for r in references]
+        return ConstantState(jnp.stack(x0), jnp.array([r.floor_control for r in references]))
 
     def step(self, task, state, key):
         return state
 
     def policy(self, task, state):
-        return ConstantPolicy(state.u)
+        return ConstantPolicy(state)

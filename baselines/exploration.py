@@ -39,6 +39,6 @@ def ou_noise(task: AbstractTask, key: Key[Array, ""], correlation: float = 0.9) 
 
 def warmup_episode(task: AbstractTask, key: Key[Array, ""]) -> Trajectory:
     """An episode of a random constant control plus Ornstein-Uhlenbeck noise of half the size of the range's half."""
-    level_key, noise_key = jr.split(key)
+    level_key, noise_key, start_key = jr.split(key, 3)
     level = jr.uniform(level_key, (len(task.controls),), minval=-1.0, maxval=1.0)
-    return open_loop(task, from_unit(task, level + 0.5 * ou_noise(task, noise_key)), task.x0)
+    return open_loop(task, from_unit(task, level + 0.5 * ou_noise(task, noise_key)), task.start(start_key))

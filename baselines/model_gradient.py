@@ -104,7 +104,8 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
         amplitudes = self.noise * jnp.arange(1, self.episodes + 1) / self.episodes
 
         def episode(key, amplitude):
-            return rollout(task, Perturbed(policy, amplitude * ou_noise(task, key)), task.x0)
+            noise_key, start_key = jr.split(key)
+            return rollout(task, Perturbed(policy, amplitude * ou_noise(task, noise_key)), task.start(start_key))
 
         return jax.vmap(episode)(jr.split(key, self.episodes), amplitudes)
 

@@ -96,8 +96,9 @@ class SAC(AbstractMethod[SACState]):
             )[0]
             return (state, x_next), None
 
-        inputs = (jnp.arange(task.num_steps), jr.split(key, task.num_steps))
-        return jax.lax.scan(interval, (state, task.x0), inputs)[0][0]
+        keys = jr.split(key, task.num_steps + 1)
+        inputs = (jnp.arange(task.num_steps), keys[1:])
+        return jax.lax.scan(interval, (state, task.start(keys[0])), inputs)[0][0]
 
     def policy(self, task, state):
         return FeedbackPolicy(task, state.scales, state.networks.actor, jnp.tanh)

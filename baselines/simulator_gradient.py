@@ -38,7 +38,7 @@ class WithoutFeedbackGradient(AbstractPolicy):
 
 
 class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
-    """One gradient step on one episode, from the task's start."""
+    """One gradient step on one episode."""
 
     cut_feedback: bool = True
     warmup: int = 4  # episodes, from which the scales of the states are read
@@ -58,9 +58,11 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
         return SimulatorGradientState(net, scales, self._optimiser().init(eqx.filter(net, eqx.is_array)))
 
     def step(self, task, state, key):
+        x0 = task.start(key)
+
         def loss(net):
             policy = FeedbackPolicy(task, state.scales, net)
-            return rollout(task, WithoutFeedbackGradient(policy) if self.cut_feedback else policy, task.x0).cost
+            return rollout(task, WithoutFeedbackGradient(policy) if self.cut_feedback else policy, x0).cost
 
         updates, optimiser = self._optimiser().update(jax.grad(loss)(state.net), state.optimiser)
         return SimulatorGradientState(eqx.apply_updates(state.net, updates), state.scales, optimiser)

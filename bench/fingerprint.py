@@ -8,15 +8,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bench.starts import evaluation_starts
 from tasks.base import AbstractHybridTask, AbstractTask
 
 
 def fingerprint(task: AbstractTask) -> str:
-    """Twelve hex digits of a hash over the field values, the variables, and f, g, Φ and the reset at 8 fixed points.
+    """Twelve hex digits of a hash over the field values, the variables, f, g, Φ and the reset at 8 fixed points, and
+    the starts where they are random.
 
     Evaluated in float64 whatever the precision in use, to 10 digits. A field that is no plain value counts by its repr.
     """
     fields = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
+    if fields["starts"] == "fixed":  # that start is one of the variables
+        del fields["starts"]
+    else:
+        fields["starts"] = [f"{value:.9e}" for value in evaluation_starts(task).flat]
     # None is what a variable leaves unsaid: a new optional attribute does not make every other task another one.
     variables = [[[part for part in v if part is not None] for v in (*task.states, *task.controls)]]
     with jax.enable_x64(True), jax.ensure_compile_time_eval():

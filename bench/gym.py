@@ -35,8 +35,8 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """One episode at a time of the task called `task`, or of a "module:attr", with `settings` in place of its defaults.
 
     Observations are "n + 1", actions "m". `reset(options={"start": "random"})` draws the start by the task's own law;
-    "fixed" is the default. Raises SettingError for unknown names and settings, UsageError for an unknown start, and
-    gymnasium.error.ResetNeeded for a step beyond the horizon.
+    the default is the setting `starts`, "fixed" unless given. Raises SettingError for unknown names and settings,
+    UsageError for an unknown start, and gymnasium.error.ResetNeeded for a step beyond the horizon.
     """
 
     # Gymnasium reads this off the class but types it as an instance's: the ClassVar that RUF012 wants is a type error.
@@ -51,7 +51,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
-        self._x = self._draw(_key(self.np_random)) if _start(options) == "random" else self.task.x0
+        self._x = self._draw(_key(self.np_random)) if _start(self.task, options) == "random" else self.task.x0
         self._k = 0
         return np.append(self._x, self._x.dtype.type(0)), {}
 
@@ -83,11 +83,11 @@ class TaskVectorEnv(VectorEnv):
         one = jax.vmap(lambda x, k, action: _interval(self.task, physical_units, x, k, action), in_axes=(0, None, 0))
         self._step = jax.jit(one)
         self._draw = jax.jit(lambda key: jax.vmap(self.task.sample_start)(jr.split(key, num_envs)))
-        self._k, self._start = self.task.num_steps, "fixed"
+        self._k, self._start = self.task.num_steps, self.task.starts
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
-        self._start = _start(options)
+        self._start = _start(self.task, options)
         return self._begin(), {}
 
     def step(self, actions: np.ndarray):
@@ -123,8 +123,8 @@ def _interval(
     return x, jnp.append(x, (k + 1) / jnp.asarray(task.num_steps, x.dtype)), -cost
 
 
-def _start(options: Mapping[str, Any] | None) -> str:
-    start = (options or {}).get("start", "fixed")
+def _start(task: AbstractTask, options: Mapping[str, Any] | None) -> str:
+    start = (options or {}).get("start", task.starts)
     if start not in STARTS:
         raise UsageError(did_you_mean("start", str(start), STARTS))
     return start

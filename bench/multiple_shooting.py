@@ -51,13 +51,12 @@ class Solution:
 
 
 class Program:
-    """The nonlinear program of a task, with costs in units of `unit`, to be solved from several starts."""
+    """The nonlinear program of a task from x0, with costs in units of `unit`, to be solved from several guesses."""
 
-    def __init__(self, task: AbstractTask, unit: float):
-        self.task, self.unit = task, unit
+    def __init__(self, task: AbstractTask, x0: Float[np.ndarray, " n"], unit: float):
+        self.task, self.x0, self.unit = task, x0, unit
         self.low, self.high = task.bounds
-        self.x0 = np.array([s.start for s in task.states])
-        self.sizes = np.array([_size(s) for s in task.states])
+        self.sizes = np.array([s.size for s in task.states])
         self._functions = translate(task)
         self.interval = self._accurate_interval()
         H, n, m = task.num_steps, len(task.states), len(task.controls)
@@ -147,7 +146,7 @@ class Program:
         self, us: Float[np.ndarray, "batch steps m"]
     ) -> tuple[Float[np.ndarray, "batch knots n"], Float[np.ndarray, " batch"]]:
         """States at the knots and costs; from where a state is not finite it stays at its last, at an infinite cost."""
-        return _rolled_out(self.interval, self._functions, self.task, us)
+        return _rolled_out(self.interval, self._functions, self.task, self.x0, us)
 
     def _unknowns(self, us, xs) -> Float[np.ndarray, " unknowns"]:
         return np.concatenate([((us - self.low) / (self.high - self.low)).ravel(), (xs[1:] / self.sizes).ravel()])
@@ -169,7 +168,7 @@ class Program:
         ts = np.arange(H)[None] * self.task.dt
         for level in (0.02, 0.5, 0.98):
             us = np.tile(self.low + level * (self.high - self.low), (1, H, 1))
-            xs = _rolled_out(fine, self._functions, self.task, us)[0][0, :-1]
+            xs = _rolled_out(fine, self._functions, self.task, self.x0, us)[0][0, :-1]
             (a, p), (b, q) = (interval.map(H)(ts, xs.T, us[0].T) for interval in (coarse, fine))
             errors += [np.abs((a - b).full().T / self.sizes).max(axis=1), np.abs((p - q).full()[0]) / self.unit]
         return float(np.quantile(np.nan_to_num(np.concatenate(errors), nan=0.0, posinf=0.0), 0.95))
@@ -192,10 +191,10 @@ def _interval(task: AbstractTask, functions: Functions, substeps: int) -> casadi
     return casadi.Function("interval", [t, x, u], [y, cost])
 
 
-def _rolled_out(interval, functions, task, us):
+def _rolled_out(interval, functions, task, x0, us):
     batch, H, _ = us.shape
     many = interval.map(batch)
-    x = np.tile([s.start for s in task.states], (batch, 1))
+    x = np.tile(x0, (batch, 1))
     xs, total = [x], np.zeros(batch)
     for k in range(H):
         ends, costs = (part.full().T for part in many(k * task.dt, x.T, us[:, k].T))
@@ -205,11 +204,6 @@ def _rolled_out(interval, functions, task, us):
         xs.append(x)
     total += functions.terminal_cost.map(batch)(x.T).full().ravel()
     return np.stack(xs, axis=1), np.nan_to_num(total, nan=np.inf)
-
-
-def _size(state) -> float:
-    span = state.high - state.low
-    return span if math.isfinite(span) else max(abs(state.start), 1.0)
 
 
 def _curvature(hessian, jacobian) -> float:

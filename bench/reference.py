@@ -8,7 +8,7 @@ import json
 import statistics
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent.parent / "tasks" / "references.toml"
 _sources: list[Path] = [PACKAGE]
+STARTS = 16  # of an evaluation, where starts are random
 AGREEMENT = 1e-4  # relative; the routes differ by solver tolerances and by the errors of two integrators, at most 1e-6
 SEQUENCES = ("controls", "states")  # kept as JSON within a string, which is read 50 times as fast as arrays of TOML
 
@@ -39,6 +40,9 @@ class Reference:
     own (the last one of single shooting continues its best); None where the second was not tried, as for tasks with
     one's own settings. `states`, at the knots, is there if the optimum is so unstable that rounding makes `controls`
     alone lose it: then each interval starts from its knot, and the residual is that of the Lagrangian.
+
+    `start` is where the episode begins, for one of the STARTS of a task with random starts; None: at the task's own.
+    `integration_error` (relative) and `lyapunov` (finite-time exponent times horizon) are those of `bench.difficulty`.
     """
 
     task: str
@@ -56,6 +60,18 @@ class Reference:
     multiple_shooting: list[float] | None = None
     second_order: bool | None = None
     states: list[list[float]] | None = None
+    start: list[float] | None = None
+    integration_error: float | None = None
+    lyapunov: float | None = None
+
+    @property
+    def key(self) -> str:
+        return key_of(self.fingerprint, self.start)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether both routes were taken and, for the task's own start, its difficulty was measured."""
+        return self.multiple_shooting is not None and (self.start is not None or self.lyapunov is not None)
 
     @property
     def difference(self) -> float | None:
@@ -79,6 +95,11 @@ class Reference:
         return gap if gap > max(1e-3 * abs(self.best), 1e-9) else None
 
 
+def key_of(fingerprint: str, start: list[float] | None) -> str:
+    """What tells a reference from all others: the task's fingerprint, and the start if it is one of several."""
+    return fingerprint if start is None else f"{fingerprint} {json.dumps(start)}"
+
+
 def cost_unit(floor: float, best: float) -> float:
     """The headroom, as the unit of cost in which a gradient is small or not; the cost's size where there is none."""
     return floor - best if floor - best > 1e-9 else max(abs(best), 1e-9)
@@ -90,18 +111,18 @@ def cost_size(floor: float, best: float) -> float:
 
 
 def read(path: Path) -> dict[str, Reference]:
-    """References of a file by fingerprint; none if there is no file."""
+    """References of a file by key; none if there is no file."""
     if not path.exists():
         return {}
     entries = tomllib.loads(path.read_text(encoding="utf-8")).get("reference", [])
     for entry in entries:
         entry |= {key: json.loads(entry[key]) for key in SEQUENCES if key in entry}
-    return {entry["fingerprint"]: Reference(**entry) for entry in entries}
+    return {reference.key: reference for reference in (Reference(**entry) for entry in entries)}
 
 
 def write(path: Path, references: dict[str, Reference]) -> None:
     """Write references atomically, sorted by task and grid."""
-    entries = sorted(references.values(), key=lambda r: (r.task, r.horizon, r.num_steps))
+    entries = sorted(references.values(), key=lambda r: (r.task, r.horizon, r.num_steps, r.key))
     blocks = ["\n".join(_lines(entry)) for entry in entries]
     head = "# Made by `python -m bench reference`; do not edit.\n"
     write_atomically(path, head + "".join(f"\n[[reference]]\n{block}\n" for block in blocks))
@@ -122,31 +143,60 @@ def add_source(path: Path) -> None:
 
 
 def known() -> dict[str, Reference]:
-    """All references of the package and of the added sources, by fingerprint."""
-    return {fingerprint: ref for path in _sources for fingerprint, ref in read(path).items()}
+    """All references of the package and of the added sources, by fingerprint; of several starts, their mean."""
+    found: dict[str, dict[str, Reference]] = {}
+    for path in _sources:
+        for key, reference in read(path).items():
+            found.setdefault(reference.fingerprint, {})[key] = reference
+    groups = {fingerprint: list(group.values()) for fingerprint, group in found.items()}
+    return {f: over_starts(group) for f, group in groups.items() if len(group) in (1, STARTS)}
+
+
+def over_starts(group: list[Reference]) -> Reference:
+    """What scores of mean costs over these starts refer to: the mean floor, one best constant for each start, and the
+    mean best cost; the worst grade and residual."""
+    if len(group) == 1:
+        return group[0]
+    return replace(
+        group[0],
+        floor=statistics.fmean(r.floor for r in group),
+        best=statistics.fmean(r.best for r in group),
+        grade=max(r.grade for r in group),
+        residual=max(r.residual for r in group),
+        start=None,
+    )
+
+
+def each(task: "AbstractTask") -> list[Reference]:
+    """The stored references of a task, one per start of its evaluation. Raises LookupError if any is missing."""
+    from bench.fingerprint import fingerprint
+
+    wanted = fingerprint(task)
+    found = {key: r for path in _sources for key, r in read(path).items() if r.fingerprint == wanted}
+    if len(found) < (1 if task.starts == "fixed" else STARTS):
+        raise LookupError(
+            f"no reference for {type(task).__name__} with horizon {task.horizon}, {task.num_steps} steps and "
+            f"{task.starts} starts. `bench run` computes it before the first run; in a script call "
+            "`bench.reference.ensure(name, task, path)`."
+        )
+    return list(found.values())
 
 
 def lookup(task: "AbstractTask") -> Reference:
-    """The stored reference of a task. Raises LookupError if there is none."""
-    from bench.fingerprint import fingerprint
-
-    found = known().get(fingerprint(task))
-    if found is None:
-        raise LookupError(
-            f"no reference for {type(task).__name__} with horizon {task.horizon} and {task.num_steps} steps. "
-            "`bench run` computes it before the first run; in a script call `bench.reference.ensure(name, task, path)`."
-        )
-    return found
+    """The stored reference of a task; of random starts, their mean. Raises LookupError if there is none."""
+    return over_starts(each(task))
 
 
 def ensure(name: str, task: "AbstractTask", path: Path) -> Reference:
-    """The stored reference of a task, or, computed now and kept in `path`, a new one (seconds to minutes)."""
+    """The stored reference of a task, or, computed now and kept in `path`, a new one (seconds to minutes a start)."""
     add_source(path)
     try:
         return lookup(task)
     except LookupError:
         from bench.shooting import find
+        from bench.starts import evaluation_starts
 
-        found = find(name, task)
-        write(path, read(path) | {found.fingerprint: found})
-        return found
+        for x0 in evaluation_starts(task):
+            found = find(name, task, x0)
+            write(path, read(path) | {found.key: found})
+        return lookup(task)

@@ -2,10 +2,10 @@
 
     min over u in [low, high]^H   J(u) = cost of open_loop(task, u, x0)
 
-Float64, gradients by reverse mode, L-BFGS-B (Byrd, Lu, Nocedal & Zhu, 1995; SciPy), from several starts: the best
-constant, constants at the middle and near both bounds, switches between the bounds at several times, smooth random
-sequences, and the best of those that a floor draws. Every value is the cost of a feasible control sequence, so an upper
-bound of the true minimum.
+Float64, gradients by reverse mode, L-BFGS-B (Byrd, Lu, Nocedal & Zhu, 1995; SciPy), from several starts, and Newton's
+method for the last digits of what is stored. The starts are the best constant, constants at the middle and near both
+bounds, switches between the bounds at several times, smooth random sequences, and the best of those that a floor draws.
+Every value is the cost of a feasible control sequence, so an upper bound of the true minimum.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,13 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 
 from bench.fingerprint import fingerprint
+from bench.newton import polish
 from bench.reference import Reference, cost_unit
 from bench.simulate import open_loop
 from tasks.base import AbstractTask
@@ -25,6 +27,7 @@ from tasks.base import AbstractTask
 RANDOM_STARTS = 6
 RANDOM_SEQUENCES = 1000  # for tasks whose floor they are
 FIRST, LAST = 300, 3000  # iterations from every start, and then from the lowest point that they reached
+TOGETHER = 32  # gradients
 OPTIONS = {"maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "maxcor": 40}
 
 
@@ -36,13 +39,13 @@ class Improved(NamedTuple):
     residual: float
 
 
-def find(name: str, task: AbstractTask) -> Reference:
-    """Floor and best sequence of `task` on its grid. Deterministic."""
+def find(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) -> Reference:
+    """Floor and best sequence of `task` on its grid from x0, one of its evaluation's starts. Deterministic."""
     low, high = task.bounds
     shape = (task.num_steps, len(low))
-    cost = partial(_cost, task)
+    cost = partial(_cost, task, x0)
     with jax.enable_x64(True):
-        evaluate = _evaluator(task)
+        evaluate = _evaluator(task, x0)
         sequence = _minimiser(evaluate, FIRST)
 
         def held(v):
@@ -74,24 +77,28 @@ def find(name: str, task: AbstractTask) -> Reference:
         found_by="single shooting, L-BFGS-B",
         controls=rounded(low + (high - low) * v.reshape(shape)),
         single_shooting=[*costs, float(best)],
+        start=None if task.starts == "fixed" else x0.tolist(),
     )
 
 
-def improver(task: AbstractTask, unit: float) -> Callable[[Float[np.ndarray, "steps m"]], Improved]:
-    """A function from controls to the local minimum that they lead to, kept to ten digits; compiled once.
+def improver(
+    task: AbstractTask, x0: Float[np.ndarray, " n"], unit: float
+) -> Callable[[Float[np.ndarray, "steps m"]], Improved]:
+    """A function from controls to the local minimum that they lead to, to Newton's precision, kept to ten digits.
 
     Costs are in units of `unit` in the residual.
     """
     low, high = task.bounds
     with jax.enable_x64(True):
-        minimise = _minimiser(_evaluator(task))
-        replay = jax.jit(lambda us: open_loop(task, us, task.x0).cost)
+        evaluate, gradients = _evaluator(task, x0), _gradients(task, x0)
+        minimise = _minimiser(evaluate)
 
     def improve(us):
         with jax.enable_x64(True):
-            _, v, gradient = minimise(((us - low) / (high - low)).ravel())
+            v = polish(evaluate, gradients, minimise(((us - low) / (high - low)).ravel())[1])
             kept = np.array(rounded(low + (high - low) * v.reshape(us.shape)))
-            cost = float(replay(kept))
+            v = np.clip((kept - low) / (high - low), 0, 1).ravel()
+            cost, gradient = evaluate(v)
         return Improved(cost if np.isfinite(cost) else np.inf, kept, _residual(v, gradient, unit))
 
     return improve
@@ -102,16 +109,34 @@ def rounded(rows: Float[np.ndarray, "rows columns"]) -> list[list[float]]:
     return [[float(f"{value:.10g}") for value in row] for row in rows]
 
 
-def _cost(task, v):
+def _cost(task, x0, v):
     """Unknowns are in [0, 1]: quasi-Newton sees controls in units of their range."""
     low, high = task.bounds
-    return open_loop(task, low + (high - low) * v, task.x0).cost
+    return open_loop(task, low + (high - low) * v, jnp.asarray(x0)).cost
 
 
-def _evaluator(task):
+def _evaluator(task, x0):
     """A function from a flat control sequence to its cost and gradient; compiled once."""
     shape = (task.num_steps, len(task.controls))
-    return jax.jit(jax.value_and_grad(lambda v: _cost(task, v.reshape(shape))))
+    compiled = jax.jit(jax.value_and_grad(lambda v: _cost(task, x0, v.reshape(shape))))
+
+    def evaluate(v):
+        cost, gradient = compiled(v)
+        return float(cost), np.asarray(gradient)
+
+    return evaluate
+
+
+def _gradients(task, x0):
+    """A function from any number of flat sequences to their gradients; compiled once, for TOGETHER at a time."""
+    shape = (task.num_steps, len(task.controls))
+    compiled = jax.jit(jax.vmap(jax.grad(lambda v: _cost(task, x0, v.reshape(shape)))))
+
+    def evaluate(vs):
+        padded = np.pad(vs, ((0, -len(vs) % TOGETHER), (0, 0)))
+        return np.concatenate([compiled(rows) for rows in padded.reshape(-1, TOGETHER, vs.shape[1])])[: len(vs)]
+
+    return evaluate
 
 
 def _residual(v, gradient, unit) -> float:
@@ -125,12 +150,8 @@ def _lowest(results):
     return min(finite, key=lambda found: found[0])
 
 
-def _minimiser(value_and_grad, iterations=LAST):
+def _minimiser(evaluate, iterations=LAST):
     """A function v -> (cost, v, gradient) at a local minimum over the unit box."""
-
-    def evaluate(v):
-        cost, gradient = value_and_grad(v)
-        return float(cost), np.asarray(gradient)
 
     def run(v):
         # Scaled by the first gradient, so that the stopping rules mean the same for costs of 1 and of 1e4.

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench.budget import Allowance
 from bench.errors import UsageError, did_you_mean
@@ -70,8 +70,8 @@ def _label(name: str, extra: Mapping[str, str]) -> str:
 class Suite:
     """The contents of a suite's TOML file.
 
-    `num_steps` (refine) or `stretch` (extend) ask for several grids of every task. `settings` maps a task's or method's
-    name to fields and values.
+    `num_steps` (refine) or `stretch` (extend) ask for several grids of every task, and `starts` how its episodes start.
+    `settings` maps a task's or method's name to fields and values.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Suite:
     budget: Allowance
     num_steps: tuple[int, ...] = ()
     stretch: tuple[int | float, ...] = ()
+    starts: Literal["fixed", "random"] | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -107,7 +108,7 @@ class Suite:
                 tuple(range(self.seeds if seeds is None else seeds)),
                 self.budget,
                 grid,
-                self.settings.get(task, {}),
+                ({"starts": self.starts} if self.starts else {}) | dict(self.settings.get(task, {})),
                 self.settings.get(method, {}),
                 extra.get(task, {}),
                 extra.get(method, {}),

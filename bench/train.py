@@ -21,12 +21,13 @@ from bench.budget import Budget
 from bench.checkpoint import Checkpoint, Progress, program_digest, state_digests
 from bench.method import AbstractMethod
 from bench.simulate import rollout
+from bench.starts import evaluation_starts
 from tasks.base import AbstractTask
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One point of the learning curves of a block of seeds, scored on the true simulator from the task's start."""
+    """One point of the learning curves of a block of seeds, scored on the true simulator: means over the starts."""
 
     share: float  # of the budget's steps that are done, 0 to 1
     env_steps: int  # spent so far, by each seed
@@ -61,6 +62,7 @@ def train(
     """
     usage = method.usage(task)
     points = budget.evaluation_points(usage)
+    starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
 
     def init(keys):
         return jax.vmap(lambda key: method.init(task, key))(keys)
@@ -72,8 +74,12 @@ def train(
         return jax.lax.fori_loop(start, stop, one, state)  # bounds are data: one program serves chunks of any length
 
     def evaluate(state):
-        trajectory = jax.vmap(lambda s: rollout(task, method.policy(task, s), task.x0))(state)
-        return trajectory.cost, trajectory.end_error
+        def mean_over_starts(state):
+            policy = method.policy(task, state)
+            trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
+            return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error)
+
+        return jax.vmap(mean_over_starts)(state)
 
     init_keys, step_keys = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
     zero = jnp.zeros((), jnp.int32)

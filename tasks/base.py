@@ -36,6 +36,12 @@ class StateVar(NamedTuple):
     period: float | None = None
     spread: float | None = None
 
+    @property
+    def size(self) -> float:
+        """Length of the range or, where that is infinite, the size of the start, at least 1."""
+        span = self.high - self.low
+        return span if math.isfinite(span) else max(abs(self.start), 1.0)
+
 
 class ControlVar(NamedTuple):
     """A control component and its bounds, which must be finite: policies are squashed into them."""
@@ -60,6 +66,7 @@ class AbstractTask(eqx.Module):
     num_steps: eqx.AbstractVar[int]  # H: each control is held for horizon / num_steps
     solver: eqx.AbstractVar[str]  # a name in bench.simulate.SOLVERS
     substeps: eqx.AbstractVar[int]  # solver steps per held control on the default grid
+    starts: Literal["fixed", "random"] = eqx.field(default="fixed", kw_only=True)  # of episodes: x0, or drawn near it
     # Score 0 is the best constant control or, where only the first control matters, the mean of 1000 random sequences.
     floor: ClassVar[Literal["constant", "random"]] = "constant"
     time_unit: ClassVar[str] = "1"  # of the horizon; "1" where time is scaled
@@ -90,6 +97,8 @@ class AbstractTask(eqx.Module):
                     f"{name}: state '{state.name}' has a target, so it needs a finite range, got [{state.low}, "
                     f"{state.high}]. The miss is measured in units of the range."
                 )
+        if self.starts not in ("fixed", "random"):
+            raise ValueError(f"{name}: starts must be 'fixed' or 'random', got {self.starts!r}.")
         if not (math.isfinite(self.horizon) and self.horizon > 0):
             raise ValueError(f"{name}: horizon must be a positive number, got {self.horizon}.")
         for field in ("num_steps", "substeps"):
@@ -113,6 +122,10 @@ class AbstractTask(eqx.Module):
     def x0(self) -> Float[Array, " n"]:
         """The start state, in physical units."""
         return jnp.array([s.start for s in self.states])
+
+    def start(self, key: Key[Array, ""]) -> Float[Array, " n"]:
+        """The start of a training episode: x0, or with random starts a draw."""
+        return self.sample_start(key) if self.starts == "random" else self.x0
 
     @property
     def bounds(self) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:

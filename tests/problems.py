@@ -27,8 +27,8 @@ class DoubleIntegrator(AbstractTask):
     def terminal_cost(self, x):
         return 2 * (x[0] ** 2 + x[1] ** 2)
 
-    def optimum(self) -> float:
-        """Minimum cost over held controls, by the discrete Riccati recursion (Bertsekas, vol. 1, sec. 3.1).
+    def optimum(self, x0=(1.0, 0.0)) -> float:
+        """Minimum cost from x0 over held controls, by the discrete Riccati recursion (Bertsekas, vol. 1, sec. 3.1).
 
         The cost of an interval is a quadratic form in (x₀, x₁, u), integrated along the exact motion.
         """
@@ -39,8 +39,7 @@ class DoubleIntegrator(AbstractTask):
             return np.array([[1, s, s**2 / 2], [0, 1, s]])
 
         M = interval_cost(rows, h, np.eye(2), self.w)
-        start = np.array([1.0, 0.0])
-        return float(start @ riccati(F, G, M, 2 * np.eye(2), self.num_steps) @ start)
+        return float(np.array(x0) @ riccati(F, G, M, 2 * np.eye(2), self.num_steps) @ np.array(x0))
 
 
 def interval_cost(rows, h, Q, w):

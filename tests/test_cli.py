@@ -217,7 +217,7 @@ def test_a_malformed_suite_is_one_line_with_its_file(tmp_path, change, message):
 def test_lists_are_complete():
     tasks = json.loads(bench("list", "tasks", "--json").stdout)
     fields = ["name", "states", "controls", "horizon", "num_steps", "floor", "best", "grade", "headroom"]
-    assert list(tasks[0]) == fields
+    assert list(tasks[0]) == [*fields, "integration_error", "lyapunov"]
     assert all(entry["best"] <= entry["floor"] for entry in tasks)
     suites = {entry["name"]: entry for entry in json.loads(bench("list", "suites", "--json").stdout)}
     assert set(suites) == set(suite.names())

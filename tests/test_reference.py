@@ -15,11 +15,14 @@ from problems import DoubleIntegrator, Hilltop, Unstable
 
 from bench import reference, suite
 from bench.cli.reference import command, grids_of
+from bench.difficulty import integration_error, lyapunov
 from bench.errors import UsageError
 from bench.fingerprint import fingerprint
 from bench.multiple_shooting import Program
+from bench.newton import polish
 from bench.shooting import find
 from bench.simulate import from_knots, open_loop
+from bench.starts import evaluation_starts
 from bench.two_routes import confirm
 from tasks import TASKS, AbstractSolvedTask
 
@@ -30,7 +33,7 @@ INDEPENDENT = json.loads((Path(__file__).parent / "data" / "independent_optima.j
 @pytest.fixture(scope="module")
 def single():
     """What single shooting finds for a linear-quadratic task."""
-    return find("lq", DoubleIntegrator())
+    return find("lq", DoubleIntegrator(), *evaluation_starts(DoubleIntegrator()))
 
 
 @pytest.mark.parametrize("name", INDEPENDENT["num_steps_100"])
@@ -41,7 +44,8 @@ def test_stored_optima_meet_the_independent_ones(name):
 
 @pytest.mark.parametrize("name", INDEPENDENT["num_steps_200"])
 def test_multiple_shooting_meets_the_independent_optima_on_a_finer_grid(name):
-    program = Program(TASKS[name](num_steps=200), 1.0)
+    task = TASKS[name](num_steps=200)
+    program = Program(task, *evaluation_starts(task), 1.0)
     found = program.solve(*next(program.guesses()))
     assert found is not None
     assert found.cost == pytest.approx(INDEPENDENT["num_steps_200"][name], rel=1e-6)  # both print eight digits
@@ -110,7 +114,7 @@ def test_the_paper_is_judged_by_confirmed_optima():
 
 def test_the_search_reaches_the_riccati_optimum_on_another_grid():
     task = DoubleIntegrator(num_steps=20)
-    found = find("lq", task)
+    found = find("lq", task, *evaluation_starts(task))
     assert found.best == pytest.approx(task.optimum(), rel=1e-9)  # quadratic, float64
     assert found.residual < 1e-6
     assert found.floor > found.best
@@ -119,7 +123,7 @@ def test_the_search_reaches_the_riccati_optimum_on_another_grid():
 
 def test_a_recomputed_reference_is_the_stored_one():
     task = TASKS["simple_case"]()
-    stored, found = reference.lookup(task), confirm(task, find("simple_case", task))
+    stored, found = reference.lookup(task), confirm(task, find("simple_case", task, *evaluation_starts(task)))
     assert found.best == pytest.approx(stored.best, rel=1e-9)  # float64, on another machine perhaps
     assert (found.grade, found.second_order) == (stored.grade, stored.second_order)
 
@@ -128,7 +132,7 @@ def test_a_recomputed_reference_is_the_stored_one():
 def test_multiple_shooting_alone_reaches_the_stored_optimum(name):
     task = TASKS[name]()
     stored = reference.lookup(task)
-    program = Program(task, reference.cost_unit(stored.floor, stored.best))
+    program = Program(task, *evaluation_starts(task), reference.cost_unit(stored.floor, stored.best))
     costs = [found.cost for guess in islice(program.guesses(), 3) if (found := program.solve(*guess))]
     assert min(costs) == pytest.approx(stored.best, rel=reference.AGREEMENT)
 
@@ -145,7 +149,7 @@ def test_both_routes_meet_at_the_riccati_optimum(single):
 
 def test_an_unstable_optimum_is_kept_with_its_states(tmp_path):
     task = Unstable()
-    found = confirm(task, find("unstable", task))
+    found = confirm(task, find("unstable", task, *evaluation_starts(task)))
     assert found.states is not None
     assert found.grade == "C"
     assert found.difference > reference.AGREEMENT
@@ -156,7 +160,7 @@ def test_an_unstable_optimum_is_kept_with_its_states(tmp_path):
 
 
 def test_a_stationary_maximum_is_no_minimum():
-    program = Program(Hilltop(), 1.0)
+    program = Program(Hilltop(), np.zeros(1), 1.0)
     stationary = program.solve(np.zeros((5, 1)), np.zeros((6, 1)))
     assert stationary is not None
     residual, curvature = program.check(stationary)
@@ -214,7 +218,7 @@ def test_the_command_skips_what_is_stored_and_drops_nothing_of_others(single, tm
 
 
 def test_the_command_covers_every_grid_of_a_suite_and_says_what_it_cannot_do(monkeypatch):
-    grids = [task.num_steps for _, (name, task) in grids_of(["harvest"], ["horizon-refine"]) if name == "harvest"]
+    grids = [task.num_steps for _, (name, task, _) in grids_of(["harvest"], ["horizon-refine"]) if name == "harvest"]
     assert grids == list(suite.load("horizon-refine").num_steps)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     with pytest.raises(UsageError, match=r"no suite of .*chaos.* has a task of .*harvest"):
@@ -244,3 +248,43 @@ def test_formulas_say_where_they_hold():
     assert solved["bioreactor"](K=3.0).optimum() is None
     assert solved["copy"](r=2.0, distraction=1.0).optimum() is None
     assert solved["double_pendulum_launch"](num_steps=200).optimum() is None
+
+
+def test_newton_ends_at_a_minimum_in_the_box():
+    """min ½ v'Av - b'v over the box: the conditions of Karush, Kuhn and Tucker, to rounding."""
+    rng = np.random.default_rng(0)
+    root, b = rng.normal(size=(12, 12)), 8 * rng.normal(size=12)
+    A = root @ root.T + 0.1 * np.eye(12)
+    found = polish(lambda v: (v @ A @ v / 2 - b @ v, A @ v - b), lambda vs: vs @ A - b, np.full(12, 0.5))
+    gradient = A @ found - b
+    inside = (found > 0) & (found < 1)
+    assert 0 < np.sum(inside) < 12
+    np.testing.assert_allclose(gradient[inside], 0, atol=1e-8)  # differences of 1e-5 give the Hessian to 1e-10
+    assert np.all(gradient[found == 0] > 0)
+    assert np.all(gradient[found == 1] < 0)
+
+
+def test_newton_leaves_a_maximum():
+    found = polish(lambda v: (-float(v @ v), -2 * v), lambda vs: -2 * vs, np.array([0.4]))
+    assert found == pytest.approx([1.0])  # the nearest stationary point, at 0, is none for a minimiser
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_stored_difficulty_of_a_task(name):
+    stored = reference.lookup(TASKS[name]())
+    assert stored.integration_error is not None
+    assert stored.integration_error < 1e-5  # what the project promises
+    assert stored.lyapunov is not None
+
+
+def test_chaos_is_graded():
+    grades = [reference.lookup(TASKS[name]()).lyapunov for name in suite.load("chaos").tasks]
+    assert grades[0] < 1 < 5 < max(grades)  # from regular to chaotic
+    assert grades == sorted(grades)
+
+
+def test_difficulty_is_measured():
+    task = Unstable()
+    assert lyapunov(task) == pytest.approx(20 * (task.horizon - task.dt), rel=1e-7)  # the solver's error
+    assert integration_error(task) < 1e-6
+    assert integration_error(Unstable(solver="euler")) > 0.9  # (1 + 20 h)^H is far below e^(20 T)

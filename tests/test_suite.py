@@ -1,11 +1,19 @@
 """Suites: every shipped one is well formed, and grids and budgets mean what they say."""
 
+import jax.random as jr
+import numpy as np
 import pytest
+from problems import DoubleIntegrator
 
-from bench import suite
-from bench.budget import Allowance, BudgetError
+from baselines.constant import Constant
+from bench import names, reference, suite
+from bench.budget import Allowance, Budget, BudgetError
+from bench.fingerprint import fingerprint
+from bench.names import SettingError
 from bench.run import prepare
+from bench.starts import evaluation_starts
 from bench.suite import Grid, SuiteError
+from bench.train import train
 
 
 @pytest.mark.parametrize("name", suite.names())
@@ -36,3 +44,29 @@ def test_a_budget_in_episodes_grants_as_many_on_every_grid():
 def test_a_stretch_that_cuts_an_interval_is_refused():
     with pytest.raises(SuiteError, match="choose one that divides"):
         Grid(stretch=0.333).settings(1.0, 100)
+
+
+def test_random_starts_are_drawn_in_training_and_judged_from_a_fixed_set(tmp_path):
+    (job,) = prepare(suite.load("random-starts").cells(["harvest"], ["awm_gru"]), tmp_path)
+    starts = evaluation_starts(job.task)
+    assert starts.shape == (16, 1)
+    assert np.unique(starts).size == 16
+    assert np.array_equal(starts, evaluation_starts(job.task))
+    assert fingerprint(job.task) != fingerprint(names.task("harvest"))
+    state = job.method.init(job.task, jr.key(0))
+    warmup = state.replay.xs[: job.method.warmup, 0, 0]
+    assert np.unique(warmup).size == job.method.warmup
+    assert not np.isin(np.asarray(warmup), starts.astype(np.float32)).any()
+    with pytest.raises(SettingError, match=r"harvest\.starts must be one of 'fixed', 'random', got 'any'"):
+        names.task("harvest", {"starts": "any"})
+
+
+def test_over_several_starts_a_cost_is_a_mean(tmp_path):
+    task = DoubleIntegrator(starts="random")
+    reference.ensure("lq", task, tmp_path / "references.toml")
+    found = reference.lookup(task)
+    (only,) = train(task, Constant(), Budget(100), (0,))
+    # 1e-5: float32 against float64. Each start has its own best constant, which the floor method plays.
+    assert only.cost[0] == pytest.approx(found.floor, rel=1e-5)
+    assert len({tuple(r.floor_control) for r in reference.each(task)}) == 16
+    assert found.best == pytest.approx(np.mean([task.optimum(r.start) for r in reference.each(task)]), rel=1e-9)

@@ -20,7 +20,10 @@ def command(
     what: Annotated[What, typer.Argument(help="What to list.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every field.")] = False,
 ) -> None:
-    """List tasks with their references, methods with their settings, or suites."""
+    """List tasks with their references, methods with their settings, or suites.
+
+    Of tasks: n states, m controls, horizon T, H intervals, integration error, Lyapunov exponent λ times T.
+    """
     entries = LISTS[what]()
     if as_json:
         typer.echo(json.dumps(entries, indent=1))
@@ -28,7 +31,8 @@ def command(
     from bench.cli.table import show
     from bench.report.display import Table
 
-    show(Table(what, tuple(entries[0]), [tuple(map(_cell, entry.values())) for entry in entries]))
+    head = tuple(SYMBOLS.get(key, key) for key in entries[0])
+    show(Table(what, head, [tuple(map(_cell, entry.values())) for entry in entries]))
 
 
 def _tasks() -> list[dict[str, Any]]:
@@ -51,6 +55,8 @@ def _tasks() -> list[dict[str, Any]]:
                 "best": found.best if found else None,
                 "grade": found.grade if found else None,
                 "headroom": found.headroom if found else None,
+                "integration_error": found.integration_error if found else None,
+                "lyapunov": found.lyapunov if found else None,
             }
         )
     return entries
@@ -81,6 +87,14 @@ def _suites() -> list[dict[str, Any]]:
     ]
 
 
+SYMBOLS = {  # names in full are in the JSON
+    "states": "n",
+    "controls": "m",
+    "horizon": "T",
+    "num_steps": "H",
+    "integration_error": "error",
+    "lyapunov": "λT",
+}
 LISTS: dict[What, Callable[[], list[dict[str, Any]]]] = {
     What.tasks: _tasks,
     What.methods: _methods,
@@ -93,4 +107,4 @@ def _cell(value: Any) -> str:
         return " ".join(f"{k}={v}" for k, v in value.items())
     if isinstance(value, list):  # names in full are in the JSON
         return str(len(value) or "")
-    return "" if value is None else f"{value:.7g}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)

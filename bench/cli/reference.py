@@ -3,11 +3,14 @@
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tasks import AbstractTask
 
 
@@ -27,6 +30,7 @@ def command(
     # Before NumPy is loaded: on matrices of these sizes more threads are up to ten times slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from bench import reference
+    from bench.difficulty import integration_error, lyapunov
     from bench.errors import UsageError
 
     try:
@@ -38,17 +42,21 @@ def command(
     wanted = dict(grids_of(tasks or [], suites or []))
     if not wanted:
         raise UsageError(f"no suite of {suites} has a task of {tasks}: `bench list suites --json` shows what each has.")
-    for i, (key, (name, task)) in enumerate(wanted.items(), 1):
-        say = f"[{i}/{len(wanted)}] {name}  T = {task.horizon:g}, {task.num_steps} steps"
-        stored = reference.read(reference.PACKAGE)
-        before = stored.get(key)
-        if before and before.multiple_shooting is not None and not again:
+    for i, (key, (name, task, x0)) in enumerate(wanted.items(), 1):
+        say = f"[{i}/{len(wanted)}] {name}  T = {task.horizon:g}, {task.num_steps} steps, from {x0.round(3).tolist()}"
+        stored = reference.read(reference.PACKAGE).get(key)
+        if stored and stored.is_complete and not again:
             typer.echo(f"{say}  stored")
             continue
         typer.echo(f"{say}  ...")
         began = time.monotonic()
-        first = before if before and not again else find(name, task)
-        found = confirm(task, first, before if again else None)
+        found = stored
+        if found is None or again:
+            found = confirm(task, find(name, task, x0), earlier=stored)
+        elif found.multiple_shooting is None:
+            found = confirm(task, found)
+        if found.start is None:  # of random starts the task's own stands for all
+            found = replace(found, integration_error=integration_error(task), lyapunov=lyapunov(task))
         reference.write(reference.PACKAGE, reference.read(reference.PACKAGE) | {key: found})
         typer.echo(f"{say}  {_summary(found)}  {time.monotonic() - began:.0f} s")
     if not tasks and not suites:
@@ -58,11 +66,13 @@ def command(
         typer.echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference.PACKAGE}")
 
 
-def grids_of(tasks: list[str], suites: list[str]) -> "Iterator[tuple[str, tuple[str, AbstractTask]]]":
-    """(fingerprint, (name, task)) for each task on its own grid, unless a suite is given, and on those of suites."""
+def grids_of(tasks: list[str], suites: list[str]) -> "Iterator[tuple[str, tuple[str, AbstractTask, np.ndarray]]]":
+    """(key, (name, task, start)) for each task on its own grid, unless a suite is given, and on those of suites."""
     from bench import names, suite
     from bench.fingerprint import fingerprint
+    from bench.reference import key_of
     from bench.run import task_of
+    from bench.starts import evaluation_starts
 
     chosen = tasks or list(names.TASKS)
     made: dict[str, tuple[str, AbstractTask]] = {} if suites else {name: (name, names.task(name)) for name in chosen}
@@ -70,7 +80,8 @@ def grids_of(tasks: list[str], suites: list[str]) -> "Iterator[tuple[str, tuple[
         if cell.task in chosen:
             made[f"{cell.task} {cell.grid} {cell.task_settings}"] = (cell.task, task_of(cell))
     for name, task in made.values():
-        yield fingerprint(task), (name, task)
+        for x0 in evaluation_starts(task):
+            yield key_of(fingerprint(task), None if task.starts == "fixed" else x0.tolist()), (name, task, x0)
 
 
 def _summary(found) -> str:

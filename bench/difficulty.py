@@ -1,0 +1,49 @@
+"""How hard a task is to simulate and to differentiate, measured on random control sequences, in float64."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from bench.simulate import adaptive_transition, open_loop, transition
+from tasks.base import AbstractTask
+
+SEQUENCES = 16
+TRUTH = 1e-10  # relative tolerance of the adaptive solver
+
+
+def integration_error(task: AbstractTask) -> float:
+    """Largest relative difference of a cost to an adaptive solution's."""
+    with jax.enable_x64(True):
+        us = _sequences(task)
+        cost = jax.jit(lambda us: jax.vmap(lambda u: open_loop(task, u, task.x0).cost)(us))(us)
+
+        def adaptive(*at):
+            return adaptive_transition(*at, rtol=TRUTH)
+
+        # One after another: under vmap the slowest interval of all would set the pace.
+        truth = jax.jit(lambda us: jax.lax.map(lambda u: open_loop(task, u, task.x0, adaptive).cost, us))(us)
+    return float(np.max(np.abs(cost - truth) / np.abs(truth)))
+
+
+def lyapunov(task: AbstractTask) -> float:
+    """Finite-time Lyapunov exponent times the horizon: the mean of ln σ_max(∂x(T) / ∂x(Δt)), states in units of their
+    sizes (Haller, Annu. Rev. Fluid Mech. 47, 2015). From the end of the first interval: some resets forget the start.
+    """
+    with jax.enable_x64(True):
+        sizes = jnp.array([s.size for s in task.states])
+        ts = task.dt * jnp.arange(1, task.num_steps)
+
+        def exponent(us):
+            xs = open_loop(task, us, task.x0).xs[1:-1]
+            jacobians = jax.vmap(lambda t, x, u: jax.jacrev(lambda x: transition(task, t, x, u)[0])(x))(ts, xs, us[1:])
+            scaled = jacobians * sizes / sizes[:, None]
+            product = jax.lax.scan(lambda p, j: (j @ p, None), jnp.eye(len(sizes)), scaled)[0]
+            return jnp.log(jnp.linalg.norm(product, 2))
+
+        return float(np.mean(jax.jit(lambda us: jax.lax.map(exponent, us))(_sequences(task))))
+
+
+def _sequences(task):
+    low, high = task.bounds
+    return low + (high - low) * jr.uniform(jr.key(1), (SEQUENCES, task.num_steps, len(low)))
