@@ -24,9 +24,10 @@ class RunRecord:
     """One run. `cost` is the mean of the last five evaluations, None unless the status is "ok".
 
     `curve` holds one entry per evaluation: env_steps, train_seconds, cost, end_error (None where not finite). `usage`
-    is what the run spent: env_steps, env_grad_steps, train_seconds and compile_seconds; seconds are the wall time of
-    the block of seeds divided by their number. `settings` holds every field of the task, the method and the budget.
-    `ended_by` is "budget" or, for a failed run, "error", "time limit" or "lost worker".
+    is what the run spent: env_steps, env_grad_steps, updates, train_seconds and compile_seconds; seconds are the wall
+    time of the block of seeds divided by their number. `settings` holds every field of the task, the method and the
+    budget. `ended_by` is "budget" or the cap of the budget that came first, "updates" or "seconds"; for a failed run it
+    is "error", "time limit" or "lost worker".
     """
 
     suite: str

@@ -7,7 +7,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Job:
     todo: tuple[int, ...]
     folder: Path
     again: bool = False
-    known: Reference | None = None  # the task's, for processes that do not see our files
+    known: tuple[Reference, ...] = ()  # the task's references, for processes that do not see our files
 
     @property
     def key(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
         settings = {
             "task": names.settings_of(task),
             "method": names.settings_of(method),
-            "budget": asdict(budget),
+            "budget": budget.plain(),
         }
         jobs.append(Job(cell, task, method, fingerprint(task), settings, budget, cell.seeds, folder, again).refreshed())
     return jobs
@@ -156,7 +156,7 @@ def execute(
     began, started = time.monotonic(), datetime.now(UTC)
     checkpoint = job.checkpoint() if keep else None
     evaluations: list[Evaluation] = []
-    error, ended_by = "", "budget"
+    error, ended_by = "", job.budget.ended_by(job.method.usage(job.task))
     try:
         _provide(job.known)
         for evaluation in train(job.task, job.method, job.budget, job.todo, checkpoint):
@@ -167,6 +167,8 @@ def execute(
                     return Outcome([], checkpoint.notes if checkpoint else [])
                 if limit is not None and time.monotonic() - began > limit:
                     raise TimeLimitError(f"took more than {limit:g} s")
+        if evaluations[-1].share < 1:
+            ended_by = "seconds"
     except Exception as problem:  # whatever a method raises, the sweep goes on; the traceback is in the record
         error, ended_by = traceback.format_exc(), "time limit" if isinstance(problem, TimeLimitError) else "error"
     notes = checkpoint.notes if checkpoint else []
@@ -178,11 +180,11 @@ def failure(job: Job, error: str, ended_by: str) -> Outcome:
     return Outcome(_records(job, [], datetime.now(UTC), error, ended_by), [], error)
 
 
-def _provide(known: Reference | None) -> None:
-    """Let methods look up a reference that this process cannot find in a file."""
-    if known and known.fingerprint not in reference.known():
+def _provide(known: tuple[Reference, ...]) -> None:
+    """Let methods look up references that this process cannot find in a file."""
+    if known and known[0].fingerprint not in reference.known():
         path = Path(tempfile.mkdtemp(prefix="bench-")) / "references.toml"
-        reference.write(path, {known.fingerprint: known})
+        reference.write(path, {r.key: r for r in known})
         reference.add_source(path)
 
 
@@ -225,6 +227,7 @@ def _record(
             "env_grad_steps": last.env_grad_steps if last else 0,
             "train_seconds": last.train_seconds / block if last else 0.0,
             "compile_seconds": last.compile_seconds / block if last else 0.0,
+            "updates": last.updates if last else 0,
         },
         fingerprint=job.fingerprint,
         settings=job.settings,

@@ -13,6 +13,7 @@ from pathlib import Path
 from bench import lock, reference, status
 from bench.executors import InProcess, LostWorkerError, TimeLimitError
 from bench.records import RecordError, RunRecord, read, set_aside, write, write_atomically
+from bench.reference import Reference
 from bench.run import Job, Outcome, execute, failure
 from bench.train import Evaluation
 
@@ -136,7 +137,7 @@ class Sweep:
             return True
         self.observer.begin(left)
         try:
-            left = replace(left, known=_reference(left))
+            left = replace(left, known=_references(left))
             future = self.backend.executor.submit(self.backend.call, left)
         except Exception:
             future = InProcess().submit(failure, left, traceback.format_exc(), "error")
@@ -216,12 +217,13 @@ class Sweep:
         self._running.clear()
 
 
-def _reference(job: Job) -> reference.Reference:
-    """Of the job's task, computed now if it is the first time; another run on this folder does not compute it too."""
+def _references(job: Job) -> tuple[Reference, ...]:
+    """Of the job's task, computed now if it is the first time; another run on this folder does not compute them too."""
     source = job.folder / "references.toml"
     reference.add_source(source)
     try:
-        return reference.lookup(job.task)
+        return tuple(reference.each(job.task))
     except LookupError:
         with lock.held(job.folder / "locks" / "references.lock"):
-            return reference.ensure(job.cell.task_label, job.task, source)
+            reference.ensure(job.cell.task_label, job.task, source)
+        return tuple(reference.each(job.task))

@@ -32,11 +32,12 @@ class Evaluation:
     share: float  # of the budget's steps that are done, 0 to 1
     env_steps: int  # spent so far, by each seed
     env_grad_steps: int
+    updates: int
     train_seconds: float  # wall time of the block so far, without compilation and evaluation
     compile_seconds: float
     cost: Float[np.ndarray, " seeds"]
     end_error: Float[np.ndarray, " seeds"]
-    state: tuple[str, ...] = ()  # with the last evaluation, a hash of each seed's final state
+    state: tuple[str, ...] = ()  # with a run's last evaluation, a hash of each seed's final state
 
     def plain(self) -> dict[str, Any]:
         """As values of JSON, from which `of` makes an equal one."""
@@ -55,7 +56,8 @@ def train(
     seeds: tuple[int, ...],
     checkpoint: Checkpoint | None = None,
 ) -> Iterator[Evaluation]:
-    """Train `method` on `task` once per seed; yields an evaluation at each of the budget's evaluation points.
+    """Train `method` on `task` once per seed; yields an evaluation at each of the budget's evaluation points, until its
+    cap on seconds is reached.
 
     With a checkpoint, what an interrupted run has done is not done again: its evaluations are yielded first, and the
     curve and the final state are, to the bit, those of a run without interruption.
@@ -92,6 +94,9 @@ def train(
     program = program_digest(starting, advancing, scoring) if checkpoint else ""
     compile_seconds = time.perf_counter() - began
 
+    def out_of_time():
+        return budget.seconds is not None and train_seconds > budget.seconds
+
     curve: list[Evaluation] = []
     saved = checkpoint.load(program, shapes) if checkpoint else None
     if saved:
@@ -105,6 +110,8 @@ def train(
         state, knots = jax.block_until_ready(start(init_keys)), [0, *points]
         train_seconds = time.perf_counter() - began
     for done, point in itertools.pairwise(knots):
+        if curve and out_of_time():
+            return
         if point > done:
             began = time.perf_counter()
             state = jax.block_until_ready(advance(state, step_keys, jnp.int32(done), jnp.int32(point)))
@@ -114,11 +121,12 @@ def train(
             share=point / points[-1] if points[-1] else 1.0,
             env_steps=usage.init_env_steps + point * usage.env_steps,
             env_grad_steps=point * usage.env_grad_steps,
+            updates=point * usage.updates,
             train_seconds=train_seconds,
             compile_seconds=compile_seconds,
             cost=np.asarray(cost, np.float64),
             end_error=np.asarray(end_error, np.float64),
-            state=state_digests(state, len(seeds)) if point == points[-1] else (),
+            state=state_digests(state, len(seeds)) if point == points[-1] or out_of_time() else (),
         )
         curve.append(evaluation)
         if checkpoint:

@@ -70,6 +70,14 @@ def test_after_a_damaged_checkpoint_the_run_starts_afresh(checkpoint, whole):
     assert checkpoint.path.with_name("c.checkpoint.unusable-1").read_bytes() == whole[2][1][:-7]
 
 
+def test_a_cap_on_seconds_ends_a_run_and_goes_on_ending_it(checkpoint):
+    budget = Budget(800, evals=4, seconds=1e-9)
+    (first,) = train(DoubleIntegrator(), Walk(work=50), budget, (0, 1), checkpoint)
+    (again,) = train(DoubleIntegrator(), Walk(work=50), budget, (0, 1), checkpoint)
+    assert first.share == 0
+    assert first.state == again.state != ()
+
+
 def load(checkpoint, data, program=None, shapes=None):
     checkpoint.path.write_bytes(data)
     return checkpoint.load(

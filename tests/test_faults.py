@@ -15,7 +15,7 @@ from walk import ROOT, bench, command, environment, start, suite_file
 
 from bench import lock, suite
 from bench.records import read, read_all
-from bench.run import prepare
+from bench.run import prepare, run
 from bench.sweep import Silent, Sweep, in_process
 
 SLOW = ("--set", "walk:Walk.work=1000000")  # a chunk takes a tenth of a second
@@ -75,6 +75,18 @@ def test_in_process_the_sweep_goes_on_and_the_limit_is_looked_at_between_chunks(
         assert found["Raises"].status == found["Misshapen"].status == "failed"
         assert (found["Walk"].status, found["Walk"].ended_by) == walk
         assert {r.method for _, r in sweep.failed} == {f"walk:{m}" for m, r in found.items() if r.status == "failed"}
+
+
+def test_the_cap_that_ended_a_run_is_in_its_record(tmp_path):
+    file = suite_file(tmp_path, 600, 3)
+    for cap, ended_by, steps in (
+        ("seconds = 1e-9", "seconds", 0),
+        ("updates = 20", "updates", 400),
+        ("", "budget", 600),
+    ):
+        file.write_text(file.read_text().partition("evals")[0] + f"evals = 3\n{cap}\n")
+        (record,) = run(suite.load(str(file)).cells(seeds=1), tmp_path / ended_by)
+        assert (record.ended_by, record.usage["env_steps"], record.usage["updates"]) == (ended_by, steps, steps // 20)
 
 
 @pytest.mark.parametrize("workers", [(), ("--workers", 2)])

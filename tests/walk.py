@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from baselines.constant import ConstantPolicy
 from bench.method import AbstractMethod, Usage
+from bench.simulate import AbstractPolicy
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,6 +28,16 @@ class WalkState(eqx.Module):
     count: Int[Array, ""]
 
 
+class Hold(AbstractPolicy):
+    u: Float[Array, " m"]
+
+    def initial(self):
+        return ()
+
+    def __call__(self, t, x, carry):
+        return self.u, carry
+
+
 class Walk(AbstractMethod[WalkState]):
     """A random walk of a constant control. `work` makes a step slow; `fault` strikes in every step."""
 
@@ -36,7 +46,7 @@ class Walk(AbstractMethod[WalkState]):
     after: int = 0  # steps without the fault, for those that strike while the program runs
 
     def usage(self, task):
-        return Usage(100)
+        return Usage(100, updates=5)
 
     def init(self, task, key):
         zeros = jnp.zeros(8)
@@ -67,7 +77,7 @@ class Walk(AbstractMethod[WalkState]):
         return WalkState(u, memory, chaos.astype(jnp.bfloat16), own, state.count + 1)
 
     def policy(self, task, state):
-        return ConstantPolicy(state.u)
+        return Hold(state.u)
 
 
 Raises, Diverges, Misshapen, Endless, Sleeps, Hungry, Crashes = (
