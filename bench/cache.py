@@ -19,6 +19,12 @@ def enable() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # a sweep compiles many small programs
 
 
+def folder_in_use() -> Path | None:
+    """Where compiled programs are kept; None if that was switched off by an empty JAX_COMPILATION_CACHE_DIR."""
+    chosen = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    return folder() if chosen is None else Path(chosen) if chosen else None
+
+
 def folder() -> Path:
     """By the platform's convention; one for each model of CPU, as programs for one may crash on another."""
     home = Path.home()

@@ -24,6 +24,7 @@ from bench.method import AbstractMethod
 from bench.provenance import provenance
 from bench.records import RecordError, RunRecord, final_cost, read, record_path, run_name
 from bench.reference import Reference
+from bench.status import Planned
 from bench.suite import Cell
 from bench.train import Evaluation, train
 from tasks.base import AbstractTask
@@ -71,6 +72,19 @@ class Job:
         seeds = "_".join(map(str, self.todo)) if len(self.todo) < 5 else f"{self.todo[0]}_to_{self.todo[-1]}"
         path = self.folder / "checkpoints" / f"{run_name(self.key)}-seeds{seeds}.checkpoint"
         return Checkpoint(path, self.key | {"seeds": list(self.todo)})
+
+    def planned(self) -> Planned:
+        """The cell, as `bench status` reads it."""
+        name = run_name(self.key)
+        return Planned(
+            self.cell.task_label,
+            self.task.num_steps,
+            self.cell.method_label,
+            list(self.cell.seeds),
+            [self.path(seed).relative_to(self.folder).as_posix() for seed in self.cell.seeds],
+            self.lock.relative_to(self.folder).as_posix(),
+            f"checkpoints/{name}-*.checkpoint",
+        )
 
     def refreshed(self) -> "Job":
         """The same with the seeds that are now still to be run: others may have finished some."""

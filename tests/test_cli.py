@@ -246,7 +246,7 @@ def test_a_wheel_carries_suites_and_references_and_runs(tmp_path):
     assert all(entry["best"] is not None for entry in json.loads(done.stdout)), done.stderr
     done = bench("run", "smoke", "--dry-run", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 16
+    assert len(done.stdout.splitlines()) == 17  # 16 cells and their sum
     assert not list((tmp_path / "site").glob("tests*"))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from walk import ROOT, bench, command, environment, start, suite_file
 
-from bench import lock, suite
+from bench import lock, status, suite
 from bench.records import read, read_all
 from bench.run import prepare, run
 from bench.sweep import Silent, Sweep, in_process
@@ -94,6 +94,8 @@ def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
     arguments = ("run", suite_file(tmp_path, 4000, 40), *SLOW, "--out", tmp_path / "out", *workers)
     process = start(*arguments)
     wait_for(tmp_path, "out/checkpoints/*.checkpoint", process)
+    (running,) = status.states(tmp_path / "out")
+    assert running.words.startswith("running at ")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group
     _, error = process.communicate()
     assert process.returncode == 130, error
@@ -104,11 +106,14 @@ def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
     begun = json.loads(checkpoint.read_bytes().split(b"\n")[1])
     assert 0 <= begun["done"] < 40
     assert not records(tmp_path / "out")
+    (interrupted,) = status.states(tmp_path / "out")
+    assert interrupted.words == f"interrupted at {begun['done'] / 40:.0%}"
     done = bench(*arguments)
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path / "out").values()
     first = begun["curve"][-1]
     assert record.curve[len(begun["curve"]) - 1]["train_seconds"] == first["train_seconds"] / 2  # of two seeds
+    assert [s.words for s in status.states(tmp_path / "out")] == ["2 ok"]
 
 
 def test_ctrl_c_twice_stops_a_chunk_that_never_ends(tmp_path):

@@ -12,20 +12,51 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from bench.estimate import Estimator, words
 from bench.records import RunRecord
 from bench.run import Job
 from bench.sweep import AbstractObserver, Silent
 from bench.train import Evaluation
 
 
+class Forecast:
+    """How long a sweep will still take: learnt from stored records, and from every cell that ends."""
+
+    def __init__(self, jobs: Sequence[Job], known: Sequence[RunRecord], width: int):
+        self.jobs, self.width = jobs, width
+        self.estimator = Estimator.of(known)
+        self.shares: dict[Path, float] = {}
+
+    def cell(self, job: Job) -> float | None:
+        """Seconds for what is left of a cell."""
+        whole = self.estimator.cell(job.cell.task_label, job.cell.method_label, len(job.todo))
+        return None if whole is None else whole * (1 - self.shares.get(job.lock, 0.0))
+
+    def left(self) -> float | None:
+        """Seconds for what is left of the sweep; None as long as nothing is known."""
+        cells = [self.cell(job) for job in self.jobs if job.todo]
+        return None if any(c is None for c in cells) else sum(c for c in cells if c is not None) / self.width
+
+    def end(self, job: Job, records: Sequence[RunRecord]) -> None:
+        """Learn from a cell that has ended."""
+        self.shares[job.lock] = 1.0
+        for record in records:
+            self.estimator.add(record)
+
+    @property
+    def words(self) -> str:
+        """How long it will still take."""
+        return f"about {words(self.left())} left"
+
+
 @contextmanager
-def display(jobs: Sequence[Job], quiet: bool) -> Iterator[AbstractObserver]:
+def display(forecast: Forecast, quiet: bool) -> Iterator[AbstractObserver]:
     """The display that suits where the output goes."""
     console = Console()
     if quiet:
         yield Silent()
     elif not console.is_terminal:
-        yield Lines(len(jobs))
+        yield Lines(forecast)
     else:
         columns = (
             TextColumn("{task.description}"),
@@ -37,17 +68,18 @@ def display(jobs: Sequence[Job], quiet: bool) -> Iterator[AbstractObserver]:
             TextColumn("{task.fields[cost]}"),
         )
         with Progress(*columns, console=console) as bars:
-            yield Bars(bars, len(jobs))
+            yield Bars(bars, forecast)
 
 
 class Lines(AbstractObserver):
     """A line when a cell begins, at most one every ten seconds while it trains, and one when it ends."""
 
-    def __init__(self, total: int):
-        self.total = total
+    def __init__(self, forecast: Forecast):
+        self.forecast, self.total = forecast, len(forecast.jobs)
         self.clocks: dict[Path, Clock] = {}
 
     def skip(self, job):
+        self.forecast.shares[job.lock] = 1.0
         self.clocks[job.lock] = Clock(len(self.clocks) + 1)
         self._say(job, "done by another run")
 
@@ -66,7 +98,9 @@ class Lines(AbstractObserver):
             self._say(job, f"{evaluation.share:.0%}  {_cost(evaluation)}  eta {rest:.0f} s")
 
     def end(self, job, records):
-        self._say(job, f"{_outcome(records)}  {time.monotonic() - self.clocks[job.lock].began:.0f} s")
+        self.forecast.end(job, records)
+        seconds = time.monotonic() - self.clocks[job.lock].began
+        self._say(job, f"{_outcome(records)}  {seconds:.0f} s, {self.forecast.words}")
 
     def say(self, text):
         print(text, file=sys.stderr, flush=True)
@@ -89,11 +123,10 @@ class Clock:
 class Bars(AbstractObserver):
     """A bar for the sweep and one for each cell in hand; finished cells scroll up as lines."""
 
-    def __init__(self, bars: Progress, total: int):
-        self.bars = bars
-        self.overall = bars.add_task("all cells", total=total, cost="")
+    def __init__(self, bars: Progress, forecast: Forecast):
+        self.bars, self.forecast = bars, forecast
+        self.overall = bars.add_task("all cells", total=len(forecast.jobs), cost=forecast.words)
         self.cells: dict[Path, TaskID] = {}
-        self.shares: dict[Path, float] = {}
 
     def skip(self, job):
         self._advance(job, 1.0)
@@ -106,6 +139,7 @@ class Bars(AbstractObserver):
         self._advance(job, evaluation.share)
 
     def end(self, job, records):
+        self.forecast.end(job, records)
         self._advance(job, 1.0)
         seconds = self.bars.tasks[self.bars.task_ids.index(self.cells[job.lock])].elapsed or 0.0
         self.bars.remove_task(self.cells.pop(job.lock))
@@ -115,8 +149,9 @@ class Bars(AbstractObserver):
         self.bars.console.print(escape(text), highlight=False)
 
     def _advance(self, job: Job, share: float) -> None:
-        self.shares[job.lock] = share
-        self.bars.update(self.overall, completed=sum(self.shares.values()))
+        self.forecast.shares[job.lock] = share
+        done = sum(self.forecast.shares.values())
+        self.bars.update(self.overall, completed=done, cost=self.forecast.words)
 
 
 def name(job: Job) -> str:

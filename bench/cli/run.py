@@ -1,7 +1,7 @@
 """`bench run`: train and judge."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,8 @@ import typer
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from bench.records import RunRecord
+    from bench.run import Job
     from bench.sweep import AbstractObserver, Backend, Sweep
 
 
@@ -59,23 +61,29 @@ def command(
     cells = loaded.cells(tasks or (), methods or (), seeds, parse(settings or []))
 
     # Everything from here on needs JAX.
-    from bench import cache, names
+    from bench import cache, names, status
     from bench.cli import progress, report
+    from bench.cli.progress import Forecast
+    from bench.records import RunRecord, read_all
     from bench.run import prepare
     from bench.sweep import Sweep
 
-    cache.enable()
     extra = parse(settings or [])
     names.check_known(extra, [c.task for c in cells], [c.method for c in cells])
     folder = out or Path("results") / loaded.name
     jobs = prepare(cells, folder, again)
+    known = [record for record in read_all(folder) if isinstance(record, RunRecord)]
     if dry_run:
-        for job in jobs:
-            done = len(job.cell.seeds) - len(job.todo)
-            typer.echo(f"{progress.name(job)}  {len(job.todo)} seeds to run, {done} done")
+        _print_plan(jobs, known, workers or 1)
         return
+    try:
+        status.plan(folder, [job.planned() for job in jobs])
+    except OSError as error:
+        typer.echo(f"warning: `bench status` will not know of this run ({error.strerror}).", err=True)
+    cache.enable()
     todo = [job for job in jobs if job.todo]
-    with progress.display(todo, quiet) as shown, _backend(folder, shown, workers, cluster, limit) as backend:
+    forecast = Forecast(todo, known, workers or 1)
+    with progress.display(forecast, quiet) as shown, _backend(folder, shown, workers, cluster, limit) as backend:
         sweep = Sweep(backend, shown)
         sweep.run(todo)
     if sweep.interrupted:
@@ -90,6 +98,24 @@ def command(
         if not sweep.unstored:  # then it is no wonder that there are no records
             raise
     _summarise(sweep, unwritten)
+
+
+def _print_plan(jobs: "Sequence[Job]", known: "Sequence[RunRecord]", width: int) -> None:
+    """A line for each cell: what is to run, what is done, and how long it may take, by the records there are."""
+    from bench.cli import progress
+    from bench.estimate import words
+    from bench.status import last_point
+
+    forecast = progress.Forecast(jobs, known, width)
+    for job in jobs:
+        done = len(job.cell.seeds) - len(job.todo)
+        line = f"{progress.name(job)}  {len(job.todo)} seeds to run, {done} done"
+        point = last_point(job.checkpoint().path) if job.todo else None
+        if point:
+            forecast.shares[job.lock] = point["share"]
+            line += f", goes on at {point['share']:.0%}"
+        typer.echo(line + (f"  about {words(forecast.cell(job))}" if job.todo else ""))
+    typer.echo(f"{sum(len(job.todo) for job in jobs)} runs to do, about {words(forecast.left())}")
 
 
 @contextmanager
