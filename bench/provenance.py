@@ -39,7 +39,7 @@ def warnings(stamp: dict[str, Any]) -> list[str]:
         found.append(f"the precision is {stamp['precision']}; shipped suites and published results are in float32.")
     if stamp["xla_flags"]:
         found.append(f"XLA_FLAGS is set ({stamp['xla_flags']}): bits and speed are those of these flags.")
-    if matmul := jax.config.jax_default_matmul_precision:
+    if matmul := jax.config.values["jax_default_matmul_precision"]:
         found.append(f"the default precision of matrix products is {matmul}, not JAX's own.")
     if jax.devices()[0].platform != "cpu":
         found.append("runs are the same to the bit on CPUs only; a GPU may add in another order each time.")

@@ -172,6 +172,7 @@ WRONG = {
     "a module": (["run", "smoke", "--method", "nowhere:Method"], "cannot be loaded"),
     "a folder of records": (["report", "nowhere"], "no folder nowhere"),
     "an output folder": (["run", "smoke", "--out", "/proc/nothing"], "cannot write to the output folder"),
+    "two places to run": (["run", "smoke", "--workers", "2", "--cluster", "tcp://x:1"], "give one of them"),
     "a class": (["run", "smoke", "--method", "tasks.harvest:Harvest"], "which is no AbstractMethod"),
 }
 

@@ -36,6 +36,7 @@ def worker(dask, address):
     return dask("worker", address, "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1")
 
 
+@pytest.mark.slow
 def test_cells_survive_their_worker_and_equal_those_of_one_process(tmp_path, dask):
     file = tmp_path / "scheduler.json"
     dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))

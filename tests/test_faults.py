@@ -33,6 +33,7 @@ def wait_for(folder, pattern, process):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_under_workers_nothing_that_a_method_does_stops_the_sweep(tmp_path):
     methods = ["Sleeps", "Crashes", "Raises", "Misshapen", "Hungry", "Diverges", "Walk"]
     arguments = [word for name in methods for word in ("--method", f"walk:{name}")]
@@ -89,7 +90,7 @@ def test_the_cap_that_ended_a_run_is_in_its_record(tmp_path):
         assert (record.ended_by, record.usage["env_steps"], record.usage["updates"]) == (ended_by, steps, steps // 20)
 
 
-@pytest.mark.parametrize("workers", [(), ("--workers", 2)])
+@pytest.mark.parametrize("workers", [(), pytest.param(("--workers", 2), marks=pytest.mark.slow)])
 def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
     arguments = ("run", suite_file(tmp_path, 4000, 40), *SLOW, "--out", tmp_path / "out", *workers)
     process = start(*arguments)
@@ -129,6 +130,7 @@ def test_ctrl_c_twice_stops_a_chunk_that_never_ends(tmp_path):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_two_runs_on_one_folder_do_every_cell_once(tmp_path):
     tasks = [word for name in ("harvest", "simple_case", "bacteria") for word in ("--task", name)]
     arguments = ("run", suite_file(tmp_path, 1000, 10), *tasks, *SLOW, "--out", tmp_path / "out")
@@ -229,6 +231,7 @@ def test_records_survive_their_folder(tmp_path):
     assert {task for _, task in records(folder)} == {"harvest", "simple_case"}
 
 
+@pytest.mark.slow
 def test_a_report_of_ten_thousand_records_takes_seconds(tmp_path):
     (record,) = [*bench_records(tmp_path)]
     text = record.read_text()

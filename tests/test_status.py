@@ -11,6 +11,7 @@ from walk import suite_file
 from bench import run as bench_run
 from bench import status, suite
 from bench.cli import app
+from bench.errors import UsageError
 from bench.estimate import Estimator, words
 from bench.provenance import provenance, warnings
 from bench.records import read, write
@@ -66,6 +67,12 @@ def test_a_dry_run_prints_what_is_left_and_how_long_it_may_take(folder):
     assert harvest == f"harvest  walk:Walk  1 seeds to run, 2 done  about {words(seconds / 2)}"
     assert bacteria == f"bacteria  walk:Walk  3 seeds to run, 0 done  about {words(seconds / 2 * 3)}"
     assert total == f"4 runs to do, about {words(seconds / 2 * 4)}"
+
+
+@pytest.mark.skipif(jax.default_backend() == "gpu", reason="this machine has one")
+def test_a_gpu_that_is_not_there_is_said():
+    with pytest.raises(UsageError, match="--device gpu, but JAX finds only"):
+        bench("run", "smoke", "--device", "gpu", "--dry-run")
 
 
 def test_an_estimate_is_of_the_likest_cell():

@@ -1,5 +1,7 @@
 """`bench run`: train and judge."""
 
+import enum
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,13 @@ if TYPE_CHECKING:
     from bench.records import RunRecord
     from bench.run import Job
     from bench.sweep import AbstractObserver, Backend, Sweep
+
+
+class Device(enum.StrEnum):
+    """Kinds of device."""
+
+    cpu = "cpu"
+    gpu = "gpu"
 
 
 def command(
@@ -40,6 +49,7 @@ def command(
         str | None,
         typer.Option(help="Run cells on a Dask cluster; ADDRESS of its scheduler, e.g. tcp://10.0.0.1:8786."),
     ] = None,
+    device: Annotated[Device | None, typer.Option(help="Where to compute; a GPU if there is one, by default.")] = None,
     limit: Annotated[
         float | None,
         typer.Option(min=0, help="Seconds of wall time for a cell, which then fails. Hard with --workers."),
@@ -60,6 +70,8 @@ def command(
     loaded = load(suite)
     cells = loaded.cells(tasks or (), methods or (), seeds, parse(settings or []))
 
+    if device is Device.cpu:
+        os.environ["JAX_PLATFORMS"] = "cpu"  # here, and in the processes that we start
     # Everything from here on needs JAX.
     from bench import cache, names, status
     from bench.cli import progress, report
@@ -68,6 +80,8 @@ def command(
     from bench.run import prepare
     from bench.sweep import Sweep
 
+    if device is Device.gpu:
+        _require_gpu()
     extra = parse(settings or [])
     names.check_known(extra, [c.task for c in cells], [c.method for c in cells])
     folder = out or Path("results") / loaded.name
@@ -98,6 +112,13 @@ def command(
         if not sweep.unstored:  # then it is no wonder that there are no records
             raise
     _summarise(sweep, unwritten)
+
+
+def _require_gpu() -> None:
+    import jax
+
+    if jax.default_backend() != "gpu":
+        raise UsageError(f"--device gpu, but JAX finds only: {', '.join(map(str, jax.devices()))}.")
 
 
 def _print_plan(jobs: "Sequence[Job]", known: "Sequence[RunRecord]", width: int) -> None:
