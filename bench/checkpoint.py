@@ -80,10 +80,6 @@ class Checkpoint:
             self.notes.append(f"checkpoint refused: {error}. {set_aside(self.path)}; started afresh")
             return None
 
-    def remove(self) -> None:
-        """Delete the file, if there is one: the records are written."""
-        self.path.unlink(missing_ok=True)
-
     def _must_match(self, program: str, state: Any) -> dict[str, Any]:
         return {
             "schema": SCHEMA,

@@ -94,11 +94,12 @@ class Job:
 @dataclass(frozen=True)
 class Outcome:
     """What became of a job: its records, none if it was interrupted; what a reader should be told; the full traceback
-    of a failure."""
+    of a failure; and the checkpoints that are of no more use when the records are stored."""
 
     records: list[RunRecord]
     notes: list[str] = field(default_factory=list)
     log: str = ""
+    checkpoints: list[Path] = field(default_factory=list)
 
 
 Observer = Callable[[Job, Evaluation], None]
@@ -164,8 +165,8 @@ def execute(
 ) -> Outcome:
     """Train the seeds that are still to be run; nothing but checkpoints is written, and those only to `keep` them.
 
-    An exception makes the records "failed". Between chunks it is asked whether to `stop`, and whether the job has
-    taken more than `limit` seconds.
+    An exception makes the records "failed"; but a block of seeds that does not fit in memory is split. Between chunks
+    it is asked whether to `stop`, and whether the job has taken more than `limit` seconds.
     """
     began, started = time.monotonic(), datetime.now(UTC)
     checkpoint = job.checkpoint() if keep else None
@@ -184,9 +185,29 @@ def execute(
         if evaluations[-1].share < 1:
             ended_by = "seconds"
     except Exception as problem:  # whatever a method raises, the sweep goes on; the traceback is in the record
+        if "RESOURCE_EXHAUSTED" in str(problem) and len(job.todo) > 1:  # XLA's word for it
+            return _halves(job, lambda half: execute(half, observe, stop, limit, keep))
         error, ended_by = traceback.format_exc(), "time limit" if isinstance(problem, TimeLimitError) else "error"
-    notes = checkpoint.notes if checkpoint else []
-    return Outcome(_records(job, evaluations, started, error, ended_by), notes, error)
+    notes, checkpoints = (checkpoint.notes, [checkpoint.path]) if checkpoint else ([], [])
+    return Outcome(_records(job, evaluations, started, error, ended_by), notes, error, checkpoints)
+
+
+def _halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:
+    """The outcome of a job whose seeds are trained in two blocks, one after the other."""
+    middle = len(job.todo) // 2
+    first = call(replace(job, todo=job.todo[:middle]))
+    if not first.records:
+        return first
+    second = call(replace(job, todo=job.todo[middle:]))
+    note = f"{len(job.todo)} seeds at once do not fit in memory; trained in two blocks"
+    if not second.records:
+        return Outcome([], [*first.notes, *second.notes])
+    return Outcome(
+        first.records + second.records,
+        [note, *first.notes, *second.notes],
+        first.log + second.log,
+        first.checkpoints + second.checkpoints,
+    )
 
 
 def failure(job: Job, error: str, ended_by: str) -> Outcome:

@@ -184,8 +184,9 @@ class Sweep:
             with suppress(OSError):
                 write_atomically(job.log, outcome.log)
         elif outcome.records and not any(job.path(record.seed) in self.unstored for record in outcome.records):
-            with suppress(OSError):
-                job.checkpoint().remove()
+            for checkpoint in outcome.checkpoints:
+                with suppress(OSError):
+                    checkpoint.unlink()
         if outcome.records:
             self.observer.end(job, outcome.records)
         else:

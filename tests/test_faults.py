@@ -78,6 +78,29 @@ def test_in_process_the_sweep_goes_on_and_the_limit_is_looked_at_between_chunks(
         assert {r.method for _, r in sweep.failed} == {f"walk:{m}" for m, r in found.items() if r.status == "failed"}
 
 
+def test_a_block_of_seeds_that_does_not_fit_is_split(tmp_path, monkeypatch):
+    """Memory for two seeds; the records are those of the blocks that fit."""
+    from bench.train import train
+
+    blocks = []
+
+    def small_machine(task, method, budget, seeds, checkpoint):
+        blocks.append(seeds)
+        if len(seeds) > 2:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.")
+        return train(task, method, budget, seeds, checkpoint)
+
+    monkeypatch.setattr("bench.run.train", small_machine)
+    found = run(suite.load(str(suite_file(tmp_path, 200, 2))).cells(seeds=3), tmp_path / "out")
+    assert blocks == [(0, 1, 2), (0,), (1, 2)]
+    assert [(r.seed, r.status, r.provenance["seeds_in_block"]) for r in found] == [
+        (0, "ok", 1),
+        (1, "ok", 2),
+        (2, "ok", 2),
+    ]
+    assert not list(tmp_path.glob("out/checkpoints/*"))
+
+
 def test_the_cap_that_ended_a_run_is_in_its_record(tmp_path):
     file = suite_file(tmp_path, 600, 3)
     for cap, ended_by, steps in (
