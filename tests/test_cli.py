@@ -125,15 +125,15 @@ class Broken(AbstractMethod[ConstantState]):
         return Usage(task.num_steps)
 
     def init(self, task, key):
-        return ConstantState(jnp.zeros(len(task.controls)))
+        return ConstantState(task.x0[None], jnp.zeros((1, len(task.controls))))
 
     def step(self, task, state, key):
         if self.raises:
             raise RuntimeError("no luck")
-        return ConstantState(state.u * jnp.nan)
+        return ConstantState(state.x0, state.us * jnp.nan)
 
     def policy(self, task, state):
-        return ConstantPolicy(state.u)
+        return ConstantPolicy(state)
 '''
 
 
