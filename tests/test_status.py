@@ -6,10 +6,11 @@ import json
 import jax
 import pytest
 from typer.testing import CliRunner
+from walk import bench as new_process
 from walk import suite_file
 
+from bench import cache, status, suite
 from bench import run as bench_run
-from bench import status, suite
 from bench.cli import app
 from bench.errors import UsageError
 from bench.estimate import Estimator, words
@@ -97,3 +98,18 @@ def test_the_doctor_prints_what_records_carry_and_warns():
     found = " ".join(warnings(ill))
     for sign in ("not committed", "float64", "XLA_FLAGS is set (--x)", f"jax is 0.1, tested is {jax.__version__}"):
         assert sign in found
+
+
+def test_compiled_programs_are_kept_for_the_next_process(tmp_path, monkeypatch):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    arguments = ("run", suite_file(tmp_path, 200, 2), "--again", "--out", tmp_path / "out")
+    kept = []
+    for _ in range(2):
+        done = new_process(*arguments)
+        assert done.returncode == 0, done.stderr
+        kept.append({path.name for path in cache.folder().glob("jit_chunk-*-cache")})
+    assert len(kept[0]) == 1
+    assert kept[0] == kept[1]  # found, not compiled anew under another key
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    assert cache.folder_in_use() is None
