@@ -2,12 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test install lint
+.PHONY: run test test-all install lint
 
 run: install
 	$(BIN)/python -m bench run smoke
 
 test: install lint
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not slow"
+
+test-all: install lint
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: install

@@ -64,7 +64,10 @@ def test_imports_respect_the_layers(path):
             forbid("bench.cli", "typer", "rich", why="only the command line talks to people")
 
 
-WITHOUT_JAX = ("suite", "budget", "records", "stats", "leaderboard", "reference", "report", "errors", "cli")
+WITHOUT_JAX = (
+    *("suite", "budget", "records", "stats", "leaderboard", "reference", "report", "errors", "cli"),
+    *("status", "lock", "estimate", "executors"),
+)
 
 
 def test_views_start_without_jax():

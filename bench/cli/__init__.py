@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bench.cli import gallery, reference, report, run, show
+from bench.cli import doctor, gallery, reference, report, run, show, status, validate
 from bench.cli import list as list_command
 from bench.errors import UsageError
 
@@ -18,6 +18,9 @@ app.command("run")(run.command)
 app.command("list")(list_command.command)
 app.command("report")(report.command)
 app.command("show")(show.command)
+app.command("status")(status.command)
+app.command("validate")(validate.command)
+app.command("doctor")(doctor.command)
 app.command("reference")(reference.command)
 app.command("gallery")(gallery.command)
 
