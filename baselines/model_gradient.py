@@ -71,7 +71,9 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
     capacity: int = 1000  # episodes kept
 
     def usage(self, task):
-        return Usage(self.episodes * task.num_steps, init_env_steps=self.warmup * task.num_steps)
+        updates = self.model_updates + self.policy_updates
+        spent = self.episodes * task.num_steps
+        return Usage(spent, init_env_steps=self.warmup * task.num_steps, updates=updates)
 
     def init(self, task, key):
         warmup_key, net_key, model_key = jr.split(key, 3)

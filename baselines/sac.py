@@ -55,7 +55,8 @@ class SAC(AbstractMethod[SACState]):
     capacity: int = 1000  # episodes kept
 
     def usage(self, task):
-        return Usage(task.num_steps, init_env_steps=self.warmup * task.num_steps)
+        updates = self.updates * task.num_steps
+        return Usage(task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
 
     def init(self, task, key):
         n, m = len(task.states), len(task.controls)

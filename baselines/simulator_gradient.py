@@ -48,7 +48,7 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
     width: int = 64
 
     def usage(self, task):
-        return Usage(task.num_steps, env_grad_steps=task.num_steps, init_env_steps=self.warmup * task.num_steps)
+        return Usage(task.num_steps, task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=1)
 
     def init(self, task, key):
         warmup_key, net_key = jr.split(key)

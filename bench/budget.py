@@ -17,13 +17,28 @@ class BudgetError(UsageError):
 
 @dataclass(frozen=True)
 class Budget:
-    """At most `env_steps` environment steps, with about `evals` evaluations spread evenly over them."""
+    """At most `env_steps` environment steps, with about `evals` evaluations spread evenly over them.
+
+    Caps that may end a run before: gradient `updates`, for methods that declare them, and `seconds` of training for the
+    block of seeds, looked at after every evaluation. Where seconds end a run it cannot be repeated to the bit.
+    """
 
     env_steps: int
     evals: int = 20
+    updates: int | None = None
+    seconds: int | float | None = None
 
     def __post_init__(self):
-        _check_whole(env_steps=self.env_steps, evals=self.evals)
+        _check(self.env_steps, self.evals, self.updates, self.seconds)
+
+    def plain(self) -> dict[str, int | float]:
+        """What is set, as values of JSON."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def ended_by(self, usage: Usage) -> str:
+        """What ends a run that no cap on seconds ends: "budget" or "updates"."""
+        uncapped = Budget(self.env_steps)
+        return "updates" if self.steps(usage) < uncapped.steps(usage) else "budget"
 
     def steps(self, usage: Usage) -> int:
         """Method steps that the budget pays for, rounded down; 0 for a method that spends nothing.
@@ -32,6 +47,8 @@ class Budget:
         """
         if usage.env_steps == 0:
             return 0
+        if self.updates is not None and self.updates < usage.updates:
+            raise BudgetError(f"a step makes {usage.updates} gradient updates; a cap of {self.updates} allows no step.")
         steps = (self.env_steps - usage.init_env_steps) // usage.env_steps
         if steps < 1:
             raise BudgetError(
@@ -39,7 +56,7 @@ class Budget:
                 f"{usage.init_env_steps} and a step {usage.env_steps}. Give at least "
                 f"{usage.init_env_steps + usage.env_steps}."
             )
-        return steps
+        return min(steps, self.updates // usage.updates) if self.updates is not None and usage.updates else steps
 
     def evaluation_points(self, usage: Usage) -> list[int]:
         """Method steps after which the policy is evaluated: 0, the last, and `evals - 1` between, evenly."""
@@ -49,11 +66,13 @@ class Budget:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a suite grants: environment steps or, so that every grid gets as many, whole episodes."""
+    """What a suite grants: environment steps or, so that every grid gets as many, whole episodes; caps as in Budget."""
 
     env_steps: int | None = None
     episodes: int | None = None
     evals: int = 20
+    updates: int | None = None
+    seconds: int | float | None = None
 
     def __post_init__(self):
         if (self.env_steps is None) == (self.episodes is None):
@@ -61,12 +80,20 @@ class Allowance:
                 f"budget: give env_steps or episodes, one of them, got env_steps={self.env_steps} and "
                 f"episodes={self.episodes}."
             )
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        _check_whole(**given)
+        _check(self.env_steps, self.evals, self.updates, self.seconds)
+        if self.episodes is not None:
+            _check_whole(episodes=self.episodes)
 
     def on(self, num_steps: int) -> Budget:
         """The budget for a task with episodes of `num_steps` intervals."""
-        return Budget(self.env_steps or (self.episodes or 0) * num_steps, self.evals)
+        return Budget(self.env_steps or (self.episodes or 0) * num_steps, self.evals, self.updates, self.seconds)
+
+
+def _check(env_steps: int | None, evals: int, updates: int | None, seconds: int | float | None) -> None:
+    given = {"env_steps": env_steps, "evals": evals, "updates": updates}
+    _check_whole(**{name: value for name, value in given.items() if value is not None})
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0):
+        raise BudgetError(f"budget: seconds must be a positive number, got {seconds!r}.")
 
 
 def _check_whole(**values: int) -> None:

@@ -21,12 +21,14 @@ State = TypeVar("State", bound=eqx.Module)
 class Usage:
     """Environment steps (control intervals, whatever their substeps) that one `step`, and `init`, spend.
 
-    `env_grad_steps` says how many of the same steps were also differentiated; it is not added to them.
+    `env_grad_steps` says how many of the same steps were also differentiated; it is not added to them. `updates` are
+    the optimiser's steps in one `step`, for budgets that cap them.
     """
 
     env_steps: int
     env_grad_steps: int = 0
     init_env_steps: int = 0
+    updates: int = 0
 
 
 class AbstractMethod(eqx.Module, Generic[State]):

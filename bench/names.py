@@ -33,6 +33,22 @@ def method(name: str, settings: Mapping[str, Any] | None = None) -> AbstractMeth
     return _build("method", name, METHODS, AbstractMethod, settings or {})
 
 
+def method_or_task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractMethod | AbstractTask:
+    """The method or the task of that name, whichever there is. Raises SettingError."""
+    if ":" in name:
+        made = _load("method or task", name)
+        try:
+            is_task = isinstance(made(), AbstractTask)
+        except (TypeError, ValueError) as error:
+            raise SettingError(f"'{name}' cannot be made without arguments: {error}") from error
+        return task(name, settings) if is_task else method(name, settings)
+    if name in TASKS:
+        return task(name, settings)
+    if name in METHODS:
+        return method(name, settings)
+    raise SettingError(did_you_mean("method or task", name, [*METHODS, *TASKS]) + " One of your own is 'module:attr'.")
+
+
 def settings_of(built: AbstractTask | AbstractMethod) -> dict[str, Any]:
     """Every field as a value of JSON; a field that is a class or a partial becomes its name and its own arguments."""
     flat: dict[str, Any] = {}

@@ -23,11 +23,40 @@ def provenance() -> dict[str, Any]:
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "device": _cpu_model() if device.platform == "cpu" else device.device_kind,
+        "device": cpu_model() if device.platform == "cpu" else device.device_kind,
         "threads": _threads(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "precision": "float64" if jax.config.read("jax_enable_x64") else "float32",
     }
+
+
+def warnings(stamp: dict[str, Any]) -> list[str]:
+    """What would make results of this machine, as `provenance` describes it, hard to compare or to repeat."""
+    found = []
+    if stamp["dirty"]:
+        found.append("the working tree has changes that are not committed: a record's commit does not say what ran.")
+    if stamp["precision"] != "float32":
+        found.append(f"the precision is {stamp['precision']}; shipped suites and published results are in float32.")
+    if stamp["xla_flags"]:
+        found.append(f"XLA_FLAGS is set ({stamp['xla_flags']}): bits and speed are those of these flags.")
+    if matmul := jax.config.values["jax_default_matmul_precision"]:
+        found.append(f"the default precision of matrix products is {matmul}, not JAX's own.")
+    if jax.devices()[0].platform != "cpu":
+        found.append("runs are the same to the bit on CPUs only; a GPU may add in another order each time.")
+    for name, tested in _tested().items():
+        if stamp["packages"].get(name, tested) != tested:
+            found.append(f"{name} is {stamp['packages'][name]}, tested is {tested} (constraints.txt).")
+    busy, cores = os.getloadavg()[0], stamp["threads"] or 1
+    if busy > 0.5 * cores:
+        found.append(f"the machine is busy (load {busy:.1f} on {cores} cores): seconds would not be comparable.")
+    return found
+
+
+def _tested() -> dict[str, str]:
+    """The versions in constraints.txt, where this is a checkout."""
+    file = Path(__file__).parent.parent / "constraints.txt"
+    lines = file.read_text(encoding="utf-8").split() if file.exists() else []
+    return {line.partition("==")[0]: line.partition("==")[2] for line in lines}
 
 
 def _git() -> dict[str, Any]:
@@ -51,7 +80,8 @@ def _threads() -> int | None:
         return os.cpu_count()
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """The name of the processor, as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

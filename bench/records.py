@@ -1,6 +1,7 @@
 """Run records: one JSON file per run (a seed of a method on a task), the facts that every view is made of. No JAX."""
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -23,8 +24,10 @@ class RunRecord:
     """One run. `cost` is the mean of the last five evaluations, None unless the status is "ok".
 
     `curve` holds one entry per evaluation: env_steps, train_seconds, cost, end_error (None where not finite). `usage`
-    is what the run spent: env_steps, env_grad_steps, train_seconds and compile_seconds; seconds are the wall time of
-    the block of seeds divided by their number. `settings` holds every field of the task, the method and the budget.
+    is what the run spent: env_steps, env_grad_steps, updates, train_seconds and compile_seconds; seconds are the wall
+    time of the block of seeds divided by their number. `settings` holds every field of the task, the method and the
+    budget. `ended_by` is "budget" or the cap of the budget that came first, "updates" or "seconds"; for a failed run it
+    is "error", "time limit" or "lost worker".
     """
 
     suite: str
@@ -41,6 +44,7 @@ class RunRecord:
     settings: dict[str, Any]
     provenance: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    ended_by: str = "budget"
     schema: int = SCHEMA
 
 
@@ -54,15 +58,19 @@ def final_cost(curve: list[dict[str, int | float | None]]) -> tuple[Status, floa
     return "ok", math.fsum(last) / len(last)
 
 
-def record_path(folder: Path, record_key: dict[str, Any], seed: int) -> Path:
-    """Where the record of a run lives. The name carries a hash of all that defines the run, so that another setting
-    never overwrites it.
+def run_name(record_key: dict[str, Any]) -> str:
+    """What the files of a cell are called. The name carries a hash of all that defines the cell, so that another
+    setting never overwrites it.
 
     `record_key` has suite, task, method, fingerprint and settings.
     """
     digest = hashlib.sha256(json.dumps(record_key, sort_keys=True).encode()).hexdigest()[:8]
-    stem = "-".join(_plain(str(record_key[part])) for part in ("task", "method"))
-    return folder / "records" / f"{stem}-{digest}-seed{seed}.json"
+    return "-".join([*(_plain(str(record_key[part])) for part in ("task", "method")), digest])
+
+
+def record_path(folder: Path, record_key: dict[str, Any], seed: int) -> Path:
+    """Where the record of a run lives."""
+    return folder / "records" / f"{run_name(record_key)}-seed{seed}.json"
 
 
 def _plain(name: str) -> str:
@@ -74,13 +82,13 @@ def write(path: Path, record: RunRecord) -> None:
     write_atomically(path, json.dumps(asdict(record), allow_nan=False, indent=1) + "\n")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Temporary file in the same folder, fsync, rename."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Temporary file in the same folder, fsync, rename. Text is written as UTF-8. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -88,6 +96,17 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def set_aside(path: Path) -> str:
+    """Move a file that cannot be used out of the way, to a new name beside it; says where it went."""
+    names = (path.with_name(f"{path.name}.unusable-{n}") for n in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    try:
+        path.rename(aside)
+    except OSError as error:
+        return f"It could not be moved ({error.strerror})"
+    return f"It is kept as {aside.name}"
 
 
 def read(path: Path) -> RunRecord:

@@ -1,25 +1,30 @@
-"""Cells to records: check everything, then build, train, catch, stamp and store.
+"""Cells to records: check everything, then build, train, catch, stamp.
 
 records = run(load("smoke").cells(), Path("results/smoke"))
 """
 
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench import names, reference
+from bench import cache, names, reference
 from bench.budget import Budget, BudgetError
+from bench.checkpoint import Checkpoint
 from bench.errors import UsageError
+from bench.executors import TimeLimitError, should_stop
 from bench.fingerprint import fingerprint
 from bench.method import AbstractMethod
 from bench.provenance import provenance
-from bench.records import RecordError, RunRecord, final_cost, read, record_path, write
+from bench.records import RecordError, RunRecord, final_cost, read, record_path, run_name
+from bench.reference import Reference
+from bench.status import Planned
 from bench.suite import Cell
 from bench.train import Evaluation, train
 from tasks.base import AbstractTask
@@ -37,16 +42,64 @@ class Job:
     budget: Budget
     todo: tuple[int, ...]
     folder: Path
+    again: bool = False
+    known: tuple[Reference, ...] = ()  # the task's references, for processes that do not see our files
 
-    def path(self, seed: int) -> Path:
-        key = {
+    @property
+    def key(self) -> dict[str, Any]:
+        """All that defines the cell, but for its seeds."""
+        return {
             "suite": self.cell.suite,
             "task": self.cell.task_label,
             "method": self.cell.method_label,
             "fingerprint": self.fingerprint,
             "settings": self.settings,
         }
-        return record_path(self.folder, key, seed)
+
+    def path(self, seed: int) -> Path:
+        return record_path(self.folder, self.key, seed)
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "locks" / f"{run_name(self.key)}.lock"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "logs" / f"{run_name(self.key)}.log"
+
+    def checkpoint(self) -> Checkpoint:
+        """Of the seeds that are still to be run: another block is another program."""
+        seeds = "_".join(map(str, self.todo)) if len(self.todo) < 5 else f"{self.todo[0]}_to_{self.todo[-1]}"
+        path = self.folder / "checkpoints" / f"{run_name(self.key)}-seeds{seeds}.checkpoint"
+        return Checkpoint(path, self.key | {"seeds": list(self.todo)})
+
+    def planned(self) -> Planned:
+        """The cell, as `bench status` reads it."""
+        name = run_name(self.key)
+        return Planned(
+            self.cell.task_label,
+            self.task.num_steps,
+            self.cell.method_label,
+            list(self.cell.seeds),
+            [self.path(seed).relative_to(self.folder).as_posix() for seed in self.cell.seeds],
+            self.lock.relative_to(self.folder).as_posix(),
+            f"checkpoints/{name}-*.checkpoint",
+        )
+
+    def refreshed(self) -> "Job":
+        """The same with the seeds that are now still to be run: others may have finished some."""
+        return self if self.again else replace(self, todo=tuple(s for s in self.todo if not _finished(self.path(s))))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: its records, none if it was interrupted; what a reader should be told; the full traceback
+    of a failure; and the checkpoints that are of no more use when the records are stored."""
+
+    records: list[RunRecord]
+    notes: list[str] = field(default_factory=list)
+    log: str = ""
+    checkpoints: list[Path] = field(default_factory=list)
 
 
 Observer = Callable[[Job, Evaluation], None]
@@ -70,11 +123,9 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
         settings = {
             "task": names.settings_of(task),
             "method": names.settings_of(method),
-            "budget": asdict(budget),
+            "budget": budget.plain(),
         }
-        job = Job(cell, task, method, fingerprint(task), settings, budget, cell.seeds, folder)
-        todo = tuple(s for s in cell.seeds if again or not _finished(job.path(s)))
-        jobs.append(replace(job, todo=todo))
+        jobs.append(Job(cell, task, method, fingerprint(task), settings, budget, cell.seeds, folder, again).refreshed())
     return jobs
 
 
@@ -105,30 +156,85 @@ def _finished(path: Path) -> bool:
         return False
 
 
-def execute(job: Job, observe: Observer = lambda job, evaluation: None) -> list[RunRecord]:
-    """Run the seeds that are still to be run; their records, stored. An exception makes them "failed" records."""
-    started = datetime.now(UTC)
+def execute(
+    job: Job,
+    observe: Observer = lambda job, evaluation: None,
+    stop: Callable[[], bool] = lambda: False,
+    limit: float | None = None,
+    keep: bool = True,
+) -> Outcome:
+    """Train the seeds that are still to be run; nothing but checkpoints is written, and those only to `keep` them.
+
+    An exception makes the records "failed"; but a block of seeds that does not fit in memory is split. Between chunks
+    it is asked whether to `stop`, and whether the job has taken more than `limit` seconds.
+    """
+    began, started = time.monotonic(), datetime.now(UTC)
+    checkpoint = job.checkpoint() if keep else None
     evaluations: list[Evaluation] = []
-    error = ""
+    error, ended_by = "", job.budget.ended_by(job.method.usage(job.task))
     try:
-        reference.ensure(job.cell.task_label, job.task, job.folder / "references.toml")
-        for evaluation in train(job.task, job.method, job.budget, job.todo):
+        _provide(job.known)
+        for evaluation in train(job.task, job.method, job.budget, job.todo, checkpoint):
             evaluations.append(evaluation)
             observe(job, evaluation)
-    except Exception:  # whatever a method raises, the sweep goes on; the traceback is in the record
-        error = "".join(traceback.format_exc().splitlines(keepends=True)[-40:])
+            if evaluation.share < 1:
+                if stop():
+                    return Outcome([], checkpoint.notes if checkpoint else [])
+                if limit is not None and time.monotonic() - began > limit:
+                    raise TimeLimitError(f"took more than {limit:g} s")
+        if evaluations[-1].share < 1:
+            ended_by = "seconds"
+    except Exception as problem:  # whatever a method raises, the sweep goes on; the traceback is in the record
+        if "RESOURCE_EXHAUSTED" in str(problem) and len(job.todo) > 1:  # XLA's word for it
+            return _halves(job, lambda half: execute(half, observe, stop, limit, keep))
+        error, ended_by = traceback.format_exc(), "time limit" if isinstance(problem, TimeLimitError) else "error"
+    notes, checkpoints = (checkpoint.notes, [checkpoint.path]) if checkpoint else ([], [])
+    return Outcome(_records(job, evaluations, started, error, ended_by), notes, error, checkpoints)
+
+
+def _halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:
+    """The outcome of a job whose seeds are trained in two blocks, one after the other."""
+    middle = len(job.todo) // 2
+    first = call(replace(job, todo=job.todo[:middle]))
+    if not first.records:
+        return first
+    second = call(replace(job, todo=job.todo[middle:]))
+    note = f"{len(job.todo)} seeds at once do not fit in memory; trained in two blocks"
+    if not second.records:
+        return Outcome([], [*first.notes, *second.notes])
+    return Outcome(
+        first.records + second.records,
+        [note, *first.notes, *second.notes],
+        first.log + second.log,
+        first.checkpoints + second.checkpoints,
+    )
+
+
+def failure(job: Job, error: str, ended_by: str) -> Outcome:
+    """The outcome of a job that never returned one."""
+    return Outcome(_records(job, [], datetime.now(UTC), error, ended_by), [], error)
+
+
+def _provide(known: tuple[Reference, ...]) -> None:
+    """Let methods look up references that this process cannot find in a file."""
+    if known and known[0].fingerprint not in reference.known():
+        path = Path(tempfile.mkdtemp(prefix="bench-")) / "references.toml"
+        reference.write(path, {r.key: r for r in known})
+        reference.add_source(path)
+
+
+def _records(job: Job, evaluations: list[Evaluation], started: datetime, error: str, ended_by: str) -> list[RunRecord]:
     stamp = provenance() | {
         "started": started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "seeds_in_block": len(job.todo),
     }
-    records = [_record(job, i, evaluations, error, stamp) for i in range(len(job.todo))]
-    for record in records:
-        write(job.path(record.seed), record)
-    return records
+    return [_record(job, i, evaluations, error, stamp, ended_by) for i in range(len(job.todo))]
 
 
-def _record(job: Job, i: int, evaluations: list[Evaluation], error: str, stamp: dict[str, Any]) -> RunRecord:
+def _record(
+    job: Job, i: int, evaluations: list[Evaluation], error: str, stamp: dict[str, Any], ended_by: str
+) -> RunRecord:
     block = len(job.todo)
     curve = [
         {
@@ -156,11 +262,13 @@ def _record(job: Job, i: int, evaluations: list[Evaluation], error: str, stamp: 
             "env_grad_steps": last.env_grad_steps if last else 0,
             "train_seconds": last.train_seconds / block if last else 0.0,
             "compile_seconds": last.compile_seconds / block if last else 0.0,
+            "updates": last.updates if last else 0,
         },
         fingerprint=job.fingerprint,
         settings=job.settings,
-        provenance=stamp,
-        error=error,
+        provenance=stamp | ({"final_state": last.state[i]} if last and last.state else {}),
+        error="".join(error.splitlines(keepends=True)[-40:]),
+        ended_by=ended_by,
     )
 
 
@@ -169,9 +277,25 @@ def _finite(value: np.floating) -> float | None:
 
 
 def run(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[RunRecord]:
-    """Every record of `cells`, computed now or found in `folder`."""
+    """Every record of `cells`, computed now or found in `folder`. Raises OSError if one could not be stored."""
+    from bench.sweep import Silent, Sweep, in_process  # it stands above: it is made of jobs
+
     jobs = prepare(cells, folder, again)
-    for job in jobs:
-        if job.todo:
-            execute(job)
+    observer = Silent()
+    sweep = Sweep(in_process(observer), observer)
+    sweep.run(jobs)
+    for path, reason in sweep.unstored.items():
+        raise OSError(f"{path} could not be written: {reason}")
     return [read(job.path(seed)) for job in jobs for seed in job.cell.seeds]
+
+
+def execute_in_worker(job: Job) -> Outcome:
+    """`execute` in a worker process of `bench.executors.Workers`, which has the limit."""
+    cache.enable()
+    return execute(job, stop=should_stop)
+
+
+def execute_remotely(job: Job, limit: float | None) -> Outcome:
+    """`execute` on another machine, whose disk may not be ours; a limit is looked at between chunks."""
+    cache.enable()
+    return execute(job, limit=limit, keep=False)

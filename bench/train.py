@@ -9,6 +9,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bench.budget import Budget
+from bench.checkpoint import Checkpoint, Progress, program_digest, state_digests
 from bench.method import AbstractMethod
 from bench.simulate import rollout
 from bench.starts import evaluation_starts
@@ -30,14 +32,36 @@ class Evaluation:
     share: float  # of the budget's steps that are done, 0 to 1
     env_steps: int  # spent so far, by each seed
     env_grad_steps: int
+    updates: int
     train_seconds: float  # wall time of the block so far, without compilation and evaluation
     compile_seconds: float
     cost: Float[np.ndarray, " seeds"]
     end_error: Float[np.ndarray, " seeds"]
+    state: tuple[str, ...] = ()  # with a run's last evaluation, a hash of each seed's final state
+
+    def plain(self) -> dict[str, Any]:
+        """As values of JSON, from which `of` makes an equal one."""
+        return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in vars(self).items()}
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> "Evaluation":
+        arrays = {name: np.array(v, np.float64) for name, v in plain.items() if isinstance(v, list) and name != "state"}
+        return cls(**{**plain, **arrays, "state": tuple(plain["state"])})
 
 
-def train(task: AbstractTask, method: AbstractMethod, budget: Budget, seeds: tuple[int, ...]) -> Iterator[Evaluation]:
-    """Train `method` on `task` once per seed; yields an evaluation at each of the budget's evaluation points."""
+def train(
+    task: AbstractTask,
+    method: AbstractMethod,
+    budget: Budget,
+    seeds: tuple[int, ...],
+    checkpoint: Checkpoint | None = None,
+) -> Iterator[Evaluation]:
+    """Train `method` on `task` once per seed; yields an evaluation at each of the budget's evaluation points, until its
+    cap on seconds is reached.
+
+    With a checkpoint, what an interrupted run has done is not done again: its evaluations are yielded first, and the
+    curve and the final state are, to the bit, those of a run without interruption.
+    """
     usage = method.usage(task)
     points = budget.evaluation_points(usage)
     starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
@@ -62,27 +86,49 @@ def train(task: AbstractTask, method: AbstractMethod, budget: Budget, seeds: tup
     init_keys, step_keys = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
     zero = jnp.zeros((), jnp.int32)
     began = time.perf_counter()
-    start = jax.jit(init).lower(init_keys).compile()
+    starting = jax.jit(init).lower(init_keys)
     shapes = jax.eval_shape(init, init_keys)
-    advance = jax.jit(chunk, donate_argnums=0).lower(shapes, step_keys, zero, zero).compile()
-    score = jax.jit(evaluate).lower(shapes).compile()
+    advancing = jax.jit(chunk, donate_argnums=0).lower(shapes, step_keys, zero, zero)
+    scoring = jax.jit(evaluate).lower(shapes)
+    start, advance, score = starting.compile(), advancing.compile(), scoring.compile()
+    program = program_digest(starting, advancing, scoring) if checkpoint else ""
     compile_seconds = time.perf_counter() - began
 
-    began = time.perf_counter()
-    state = jax.block_until_ready(start(init_keys))
-    train_seconds = time.perf_counter() - began
-    for done, point in itertools.pairwise([0, *points]):
+    def out_of_time():
+        return budget.seconds is not None and train_seconds > budget.seconds
+
+    curve: list[Evaluation] = []
+    saved = checkpoint.load(program, shapes) if checkpoint else None
+    if saved:
+        state, knots = saved.state, [saved.done, *(p for p in points if p > saved.done)]
+        curve.extend(map(Evaluation.of, saved.curve))
+        yield from curve
+        train_seconds = curve[-1].train_seconds
+        compile_seconds += curve[-1].compile_seconds
+    else:
+        began = time.perf_counter()
+        state, knots = jax.block_until_ready(start(init_keys)), [0, *points]
+        train_seconds = time.perf_counter() - began
+    for done, point in itertools.pairwise(knots):
+        if curve and out_of_time():
+            return
         if point > done:
             began = time.perf_counter()
             state = jax.block_until_ready(advance(state, step_keys, jnp.int32(done), jnp.int32(point)))
             train_seconds += time.perf_counter() - began
         cost, end_error = score(state)
-        yield Evaluation(
+        evaluation = Evaluation(
             share=point / points[-1] if points[-1] else 1.0,
             env_steps=usage.init_env_steps + point * usage.env_steps,
             env_grad_steps=point * usage.env_grad_steps,
+            updates=point * usage.updates,
             train_seconds=train_seconds,
             compile_seconds=compile_seconds,
             cost=np.asarray(cost, np.float64),
             end_error=np.asarray(end_error, np.float64),
+            state=state_digests(state, len(seeds)) if point == points[-1] or out_of_time() else (),
         )
+        curve.append(evaluation)
+        if checkpoint:
+            checkpoint.save(program, Progress(state, point, [e.plain() for e in curve]))
+        yield evaluation

@@ -1,6 +1,5 @@
-"""Tasks of the tests' own: a linear-quadratic one with a known optimum, and a counter of what is simulated."""
+"""Tasks of the tests' own: a linear-quadratic one with a known optimum, and some that are awkward."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -61,61 +60,6 @@ def riccati(F, G, M, P, steps):
         R = M[n:, n:] + G.T @ P @ G
         P = Q - S @ np.linalg.solve(R, S.T)
     return P
-
-
-class Counter:
-    """Counts simulated steps and differentiated ones, whatever jit, vmap and scan make of them."""
-
-    def __init__(self):
-        self.steps = self.grad_steps = 0
-
-        def seen(x):
-            jax.debug.callback(lambda _: self._add(1, 0), x[0])
-            return x
-
-        def forward(x):
-            return seen(x), None
-
-        def backward(_, adjoint):
-            jax.debug.callback(lambda _: self._add(0, 1), adjoint[0])
-            return (adjoint,)
-
-        self.tap = jax.custom_vjp(seen)
-        self.tap.defvjp(forward, backward)
-
-    def _add(self, steps, grad_steps):
-        self.steps += steps
-        self.grad_steps += grad_steps
-
-    def spent(self):
-        """(steps, differentiated steps) since the last call."""
-        jax.effects_barrier()
-        found = self.steps, self.grad_steps
-        self.steps = self.grad_steps = 0
-        return found
-
-
-def counting(counter: Counter) -> AbstractTask:
-    """A task whose vector field is evaluated once per control interval (Euler, one substep), and counted."""
-
-    class Counted(AbstractTask):
-        states = (StateVar("x", 1.0),)
-        controls = (ControlVar("u", -1.0, 1.0),)
-        horizon: float = 1.0
-        num_steps: int = 4
-        solver: str = "euler"
-        substeps: int = 1
-
-        def vector_field(self, t, x, u):
-            return counter.tap(x) * 0.0 - x + u
-
-        def running_cost(self, t, x, u):
-            return x[0] ** 2 + u[0] ** 2
-
-        def terminal_cost(self, x):
-            return jnp.zeros_like(x[0])
-
-    return Counted()
 
 
 class Unstable(AbstractTask):

@@ -127,15 +127,15 @@ class Broken(AbstractMethod[ConstantState]):
         return Usage(task.num_steps)
 
     def init(self, task, key):
-        return ConstantState(jnp.zeros(len(task.controls)))
+        return ConstantState(task.x0[None], jnp.zeros((1, len(task.controls))))
 
     def step(self, task, state, key):
         if self.raises:
             raise RuntimeError("no luck")
-        return ConstantState(state.u * jnp.nan)
+        return ConstantState(state.x0, state.us * jnp.nan)
 
     def policy(self, task, state):
-        return ConstantPolicy(state.u)
+        return ConstantPolicy(state)
 '''
 
 
@@ -174,6 +174,7 @@ WRONG = {
     "a module": (["run", "smoke", "--method", "nowhere:Method"], "cannot be loaded"),
     "a folder of records": (["report", "nowhere"], "no folder nowhere"),
     "an output folder": (["run", "smoke", "--out", "/proc/nothing"], "cannot write to the output folder"),
+    "two places to run": (["run", "smoke", "--workers", "2", "--cluster", "tcp://x:1"], "give one of them"),
     "a class": (["run", "smoke", "--method", "tasks.harvest:Harvest"], "which is no AbstractMethod"),
 }
 
@@ -248,7 +249,7 @@ def test_a_wheel_carries_suites_and_references_and_runs(tmp_path):
     assert all(entry["best"] is not None for entry in json.loads(done.stdout)), done.stderr
     done = bench("run", "smoke", "--dry-run", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 16
+    assert len(done.stdout.splitlines()) == 17  # 16 cells and their sum
     assert not list((tmp_path / "site").glob("tests*"))
     assert {p.name for p in (tmp_path / "site/bench/report/page").iterdir()} == {"page.html.j2", "page.css", "page.js"}
 

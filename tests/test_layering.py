@@ -64,9 +64,12 @@ def test_imports_respect_the_layers(path):
             forbid("bench.cli", "typer", "rich", why="only the command line talks to people")
 
 
-WITHOUT_JAX = ("suite", "budget", "records", "stats", "leaderboard", "reference", "report", "errors", "cli")
-WITHOUT_JAX += ("cells", "permutation", "ranks", "efficiency", "standings", "regression", "calibration", "drawing")
-WITHOUT_JAX += ("report.charts", "report.gate", "report.html", "report.plots")
+WITHOUT_JAX = (
+    *("suite", "budget", "records", "stats", "leaderboard", "reference", "report", "errors", "cli"),
+    *("status", "lock", "estimate", "executors"),
+    *("cells", "permutation", "ranks", "efficiency", "standings", "regression", "calibration", "drawing"),
+    *("report.charts", "report.gate", "report.html", "report.plots"),
+)
 
 
 def test_views_start_without_jax():

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from problems import DoubleIntegrator
 
-from baselines.constant import ConstantPolicy
+from baselines.constant import ConstantPolicy, ConstantState
 from bench.budget import Budget
 from bench.method import AbstractMethod, Usage
 from bench.train import train
@@ -34,7 +34,7 @@ class LastKey(AbstractMethod[LastKeyState]):
         return LastKeyState(jnp.where(state.steps + 1 == self.bad, jnp.nan, u), state.steps + 1)
 
     def policy(self, task, state):
-        return ConstantPolicy(state.u)
+        return ConstantPolicy(ConstantState(task.x0[None], state.u[None]))
 
 
 def run(evals, seeds=(0, 1, 0), **settings):

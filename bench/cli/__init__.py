@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bench.cli import check, gallery, plot, reference, report, run, show
+from bench.cli import check, doctor, gallery, plot, reference, report, run, show, status, validate
 from bench.cli import list as list_command
 from bench.errors import UsageError
 
@@ -20,6 +20,9 @@ app.command("report")(report.command)
 app.command("plot")(plot.command)
 app.command("check")(check.command)
 app.command("show")(show.command)
+app.command("status")(status.command)
+app.command("validate")(validate.command)
+app.command("doctor")(doctor.command)
 app.command("reference")(reference.command)
 app.command("gallery")(gallery.command)
 

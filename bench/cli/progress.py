@@ -1,41 +1,62 @@
 """Live progress of a sweep: bars in a terminal, plain lines elsewhere, nothing if quiet."""
 
-import abc
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from bench.estimate import Estimator, words
 from bench.records import RunRecord
 from bench.run import Job
+from bench.sweep import AbstractObserver, Silent
 from bench.train import Evaluation
 
 
-class AbstractDisplay(abc.ABC):
-    """Told of each job's beginning, evaluations and end."""
+class Forecast:
+    """How long a sweep will still take: learnt from stored records, and from every cell that ends."""
 
-    @abc.abstractmethod
-    def begin(self, job: Job) -> None: ...
+    def __init__(self, jobs: Sequence[Job], known: Sequence[RunRecord], width: int):
+        self.jobs, self.width = jobs, width
+        self.estimator = Estimator.of(known)
+        self.shares: dict[Path, float] = {}
 
-    @abc.abstractmethod
-    def update(self, job: Job, evaluation: Evaluation) -> None: ...
+    def cell(self, job: Job) -> float | None:
+        """Seconds for what is left of a cell."""
+        whole = self.estimator.cell(job.cell.task_label, job.cell.method_label, len(job.todo))
+        return None if whole is None else whole * (1 - self.shares.get(job.lock, 0.0))
 
-    @abc.abstractmethod
-    def end(self, job: Job, records: Sequence[RunRecord]) -> None: ...
+    def left(self) -> float | None:
+        """Seconds for what is left of the sweep; None as long as nothing is known."""
+        cells = [self.cell(job) for job in self.jobs if job.todo]
+        return None if any(c is None for c in cells) else sum(c for c in cells if c is not None) / self.width
+
+    def end(self, job: Job, records: Sequence[RunRecord]) -> None:
+        """Learn from a cell that has ended."""
+        self.shares[job.lock] = 1.0
+        for record in records:
+            self.estimator.add(record)
+
+    @property
+    def words(self) -> str:
+        """How long it will still take."""
+        return f"about {words(self.left())} left"
 
 
 @contextmanager
-def display(jobs: Sequence[Job], quiet: bool) -> Iterator[AbstractDisplay]:
+def display(forecast: Forecast, quiet: bool) -> Iterator[AbstractObserver]:
     """The display that suits where the output goes."""
     console = Console()
     if quiet:
-        yield Quiet()
+        yield Silent()
     elif not console.is_terminal:
-        yield Lines(len(jobs))
+        yield Lines(forecast)
     else:
         columns = (
             TextColumn("{task.description}"),
@@ -47,72 +68,90 @@ def display(jobs: Sequence[Job], quiet: bool) -> Iterator[AbstractDisplay]:
             TextColumn("{task.fields[cost]}"),
         )
         with Progress(*columns, console=console) as bars:
-            yield Bars(bars, len(jobs))
+            yield Bars(bars, forecast)
 
 
-class Quiet(AbstractDisplay):
-    """Says nothing."""
-
-    def begin(self, job):
-        pass
-
-    def update(self, job, evaluation):
-        pass
-
-    def end(self, job, records):
-        pass
-
-
-class Lines(AbstractDisplay):
+class Lines(AbstractObserver):
     """A line when a cell begins, at most one every ten seconds while it trains, and one when it ends."""
 
-    def __init__(self, total: int):
-        self.total, self.begun = total, 0
-        self.cell_began = self.compiled = self.spoke = time.monotonic()
+    def __init__(self, forecast: Forecast):
+        self.forecast, self.total = forecast, len(forecast.jobs)
+        self.clocks: dict[Path, Clock] = {}
+
+    def skip(self, job):
+        self.forecast.shares[job.lock] = 1.0
+        self.clocks[job.lock] = Clock(len(self.clocks) + 1)
+        self._say(job, "done by another run")
 
     def begin(self, job):
-        self.begun += 1
-        self.cell_began = self.spoke = time.monotonic()
+        self.clocks[job.lock] = Clock(len(self.clocks) + 1)
         self._say(job, "compiling")
 
     def update(self, job, evaluation):
+        clock = self.clocks[job.lock]
         now = time.monotonic()
-        if evaluation.share == 0:
-            self.compiled = now
-        elif now - self.spoke > 10:
-            self.spoke = now
-            rest = (now - self.compiled) * (1 - evaluation.share) / evaluation.share
+        if clock.compiled is None:
+            clock.compiled, clock.share = now, evaluation.share
+        elif now - clock.spoke > 10 and evaluation.share > clock.share:
+            clock.spoke = now
+            rest = (now - clock.compiled) * (1 - evaluation.share) / (evaluation.share - clock.share)
             self._say(job, f"{evaluation.share:.0%}  {_cost(evaluation)}  eta {rest:.0f} s")
 
     def end(self, job, records):
-        self._say(job, f"{_outcome(records)}  {time.monotonic() - self.cell_began:.0f} s")
+        self.forecast.end(job, records)
+        seconds = time.monotonic() - self.clocks[job.lock].began
+        self._say(job, f"{_outcome(records)}  {seconds:.0f} s, {self.forecast.words}")
+
+    def say(self, text):
+        print(text, file=sys.stderr, flush=True)
 
     def _say(self, job: Job, text: str) -> None:
-        print(f"[{self.begun}/{self.total}] {_with_seeds(job)}  {text}", flush=True)
+        print(f"[{self.clocks[job.lock].number}/{self.total}] {_with_seeds(job)}  {text}", flush=True)
 
 
-class Bars(AbstractDisplay):
-    """A bar for the sweep and one for the cell in hand; finished cells scroll up as lines."""
+@dataclass
+class Clock:
+    """The times of a cell: when it began and last spoke, and when its training was first seen, at which share."""
 
-    def __init__(self, bars: Progress, total: int):
-        self.bars = bars
-        self.overall = bars.add_task("all cells", total=total, cost="")
-        self.cell = bars.add_task("", total=1.0, cost="", visible=False)
-        self.finished = 0
+    number: int
+    began: float = field(default_factory=time.monotonic)
+    spoke: float = field(default_factory=time.monotonic)
+    compiled: float | None = None
+    share: float = 0.0
+
+
+class Bars(AbstractObserver):
+    """A bar for the sweep and one for each cell in hand; finished cells scroll up as lines."""
+
+    def __init__(self, bars: Progress, forecast: Forecast):
+        self.bars, self.forecast = bars, forecast
+        self.overall = bars.add_task("all cells", total=len(forecast.jobs), cost=forecast.words)
+        self.cells: dict[Path, TaskID] = {}
+
+    def skip(self, job):
+        self._advance(job, 1.0)
 
     def begin(self, job):
-        self.bars.reset(self.cell, description=escape(_with_seeds(job)), total=1.0, cost="compiling", visible=True)
+        self.cells[job.lock] = self.bars.add_task(escape(_with_seeds(job)), total=1.0, cost="compiling")
 
     def update(self, job, evaluation):
-        self.bars.update(self.cell, completed=evaluation.share, cost=_cost(evaluation))
-        self.bars.update(self.overall, completed=self.finished + evaluation.share)
+        self.bars.update(self.cells[job.lock], completed=evaluation.share, cost=_cost(evaluation))
+        self._advance(job, evaluation.share)
 
     def end(self, job, records):
-        self.finished += 1
-        self.bars.update(self.overall, completed=self.finished)
-        self.bars.update(self.cell, visible=False)
-        seconds = self.bars.tasks[self.cell].elapsed or 0.0
-        self.bars.console.print(f"{escape(_with_seeds(job))}  {_outcome(records)}  {seconds:.0f} s", highlight=False)
+        self.forecast.end(job, records)
+        self._advance(job, 1.0)
+        seconds = self.bars.tasks[self.bars.task_ids.index(self.cells[job.lock])].elapsed or 0.0
+        self.bars.remove_task(self.cells.pop(job.lock))
+        self.say(f"{_with_seeds(job)}  {_outcome(records)}  {seconds:.0f} s")
+
+    def say(self, text):
+        self.bars.console.print(escape(text), highlight=False)
+
+    def _advance(self, job: Job, share: float) -> None:
+        self.forecast.shares[job.lock] = share
+        done = sum(self.forecast.shares.values())
+        self.bars.update(self.overall, completed=done, cost=self.forecast.words)
 
 
 def name(job: Job) -> str:

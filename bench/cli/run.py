@@ -1,12 +1,29 @@
 """`bench run`: train and judge."""
 
+import enum
+import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.records import RunRecord
+    from bench.run import Job
+    from bench.sweep import AbstractObserver, Backend, Sweep
+
+
+class Device(enum.StrEnum):
+    """Kinds of device."""
+
+    cpu = "cpu"
+    gpu = "gpu"
 
 
 def command(
@@ -25,42 +42,141 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Output folder; results/SUITE by default.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print the cells, run nothing.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Run finished cells once more.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Cells at once, each in a process with its share of the cores.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Run cells on a Dask cluster; ADDRESS of its scheduler, e.g. tcp://10.0.0.1:8786."),
+    ] = None,
+    device: Annotated[Device | None, typer.Option(help="Where to compute; a GPU if there is one, by default.")] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds of wall time for a cell, which then fails. Hard with --workers."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Run a suite: every method on every task under one budget, then print and write the leaderboards.
 
-    Finished cells are skipped. Exit status: 0 all runs ok, 1 some failed, 2 wrong usage.
+    Finished cells are skipped, and one that was interrupted goes on from its last checkpoint. Ctrl-C once saves the
+    cells in hand and stops, twice stops at once.
+
+    Exit status: 0 all runs ok, 1 some failed, 2 wrong usage, 130 interrupted.
     """
     from bench.suite import load
 
+    if workers and cluster:
+        raise UsageError("--workers and --cluster are two places to run cells: give one of them.")
     loaded = load(suite)
     cells = loaded.cells(tasks or (), methods or (), seeds, parse(settings or []))
 
+    if device is Device.cpu:
+        os.environ["JAX_PLATFORMS"] = "cpu"  # here, and in the processes that we start
     # Everything from here on needs JAX.
-    from bench import names
+    from bench import cache, names, status
     from bench.cli import progress, report
-    from bench.run import execute, prepare
+    from bench.cli.progress import Forecast
+    from bench.records import RunRecord, read_all
+    from bench.run import prepare
+    from bench.sweep import Sweep
 
+    if device is Device.gpu:
+        _require_gpu()
     extra = parse(settings or [])
     names.check_known(extra, [c.task for c in cells], [c.method for c in cells])
     folder = out or Path("results") / loaded.name
     jobs = prepare(cells, folder, again)
+    known = [record for record in read_all(folder) if isinstance(record, RunRecord)]
     if dry_run:
-        for job in jobs:
-            done = len(job.cell.seeds) - len(job.todo)
-            typer.echo(f"{progress.name(job)}  {len(job.todo)} seeds to run, {done} done")
+        _print_plan(jobs, known, workers or 1)
         return
-    failed = 0
-    with progress.display([job for job in jobs if job.todo], quiet) as shown:
-        for job in jobs:
-            if job.todo:
-                shown.begin(job)
-                records = execute(job, shown.update)
-                shown.end(job, records)
-                failed += sum(record.status == "failed" for record in records)
-    report.write(folder, [report.Format.csv, report.Format.markdown])
-    if failed:
-        typer.echo(f"bench: {failed} runs failed; the end of each traceback is in its record.", err=True)
+    try:
+        status.plan(folder, [job.planned() for job in jobs])
+    except OSError as error:
+        typer.echo(f"warning: `bench status` will not know of this run ({error.strerror}).", err=True)
+    cache.enable()
+    todo = [job for job in jobs if job.todo]
+    forecast = Forecast(todo, known, workers or 1)
+    with progress.display(forecast, quiet) as shown, _backend(folder, shown, workers, cluster, limit) as backend:
+        sweep = Sweep(backend, shown)
+        sweep.run(todo)
+    if sweep.interrupted:
+        typer.echo("bench: interrupted. The same command goes on from here.", err=True)
+        sys.exit(130)
+    unwritten = ""
+    try:
+        report.write(folder, [report.Format.csv, report.Format.markdown])
+    except OSError as error:
+        unwritten = error.strerror or str(error)
+    except UsageError:
+        if not sweep.unstored:  # then it is no wonder that there are no records
+            raise
+    _summarise(sweep, unwritten)
+
+
+def _require_gpu() -> None:
+    import jax
+
+    if jax.default_backend() != "gpu":
+        raise UsageError(f"--device gpu, but JAX finds only: {', '.join(map(str, jax.devices()))}.")
+
+
+def _print_plan(jobs: "Sequence[Job]", known: "Sequence[RunRecord]", width: int) -> None:
+    """A line for each cell: what is to run, what is done, and how long it may take, by the records there are."""
+    from bench.cli import progress
+    from bench.estimate import words
+    from bench.status import last_point
+
+    forecast = progress.Forecast(jobs, known, width)
+    for job in jobs:
+        done = len(job.cell.seeds) - len(job.todo)
+        line = f"{progress.name(job)}  {len(job.todo)} seeds to run, {done} done"
+        point = last_point(job.checkpoint().path) if job.todo else None
+        if point:
+            forecast.shares[job.lock] = point["share"]
+            line += f", goes on at {point['share']:.0%}"
+        typer.echo(line + (f"  about {words(forecast.cell(job))}" if job.todo else ""))
+    typer.echo(f"{sum(len(job.todo) for job in jobs)} runs to do, about {words(forecast.left())}")
+
+
+@contextmanager
+def _backend(
+    folder: Path, shown: "AbstractObserver", workers: int | None, cluster: str | None, limit: float | None
+) -> "Iterator[Backend]":
+    from bench import executors
+    from bench.cli import interrupt
+    from bench.executors import SPAWN
+    from bench.run import execute_in_worker, execute_remotely
+    from bench.sweep import Backend, in_process
+
+    stop = SPAWN.Event()
+    with interrupt.handled(stop, shown.say):
+        if cluster:
+            with executors.cluster(cluster) as executor:
+                from distributed.scheduler import KilledWorker
+
+                call = partial(execute_remotely, limit=limit)
+                yield Backend(executor, call, sys.maxsize, stop.is_set, distant=True, losses=(KilledWorker,))
+        elif workers:
+            with executors.Workers(workers, stop, limit, folder / "logs") as executor:
+                yield Backend(executor, execute_in_worker, workers, stop.is_set)
+        else:
+            yield in_process(shown, stop.is_set, limit)
+
+
+def _summarise(sweep: "Sweep", unwritten: str) -> None:
+    """Name every failure, and exit with 1 if there is one; `unwritten` is why there are no leaderboards."""
+    for job, record in sweep.failed:
+        reason = record.error.strip().splitlines()[-1]
+        what = f"{record.task}  {record.method}  seed {record.seed}"
+        typer.echo(f"bench: failed: {what}: {reason} (log: {job.log})", err=True)
+    for path, reason in sweep.unstored.items():
+        typer.echo(f"bench: not stored: {path}: {reason}. Make room and run the same command again.", err=True)
+    if sweep.failed:
+        typer.echo(f"bench: {len(sweep.failed)} runs failed; the end of each traceback is in its record.", err=True)
+    if unwritten:
+        typer.echo(f"bench: the leaderboards could not be written: {unwritten}.", err=True)
+    if sweep.failed or sweep.unstored or unwritten:
         sys.exit(1)
 
 

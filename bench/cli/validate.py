@@ -1,0 +1,31 @@
+"""`bench validate`: does a task or a method of one's own fit the harness?"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="A method or a task: its name, or module:attr.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME.field=value, e.g. sac.batch=16; may be repeated.")
+    ] = None,
+) -> None:
+    """Run the contract of a method or a task, and print what passes and what fails.
+
+    Exit status: 0 all checks pass, 1 some fail, 2 wrong usage.
+    """
+    from bench import names
+    from bench.cli.run import parse
+    from bench.cli.table import show
+    from bench.contract import checked
+    from bench.report.display import Table
+
+    extra = parse(settings or [])
+    names.check_known(extra, [name], [])
+    results = list(checked(names.method_or_task(name, extra.get(name))))
+    rows = [(check, "FAILS" if wrong else "passes", wrong) for check, wrong in results]
+    show(Table(name, ("check", "", "what is wrong"), rows))
+    if any(wrong for _, wrong in results):
+        sys.exit(1)

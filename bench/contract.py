@@ -1,0 +1,321 @@
+"""What every task and every method must satisfy: the checks of `bench validate`, which the tests walk too.
+
+A check is a function that raises ContractError with what it found; it is given a trial, which compiles once for all.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from bench import reference
+from bench.checkpoint import Checkpoint, Progress, state_digests
+from bench.fingerprint import fingerprint
+from bench.method import AbstractMethod, Usage
+from bench.simulate import AbstractPolicy, open_loop, rollout
+from tasks.base import AbstractTask, ControlVar, StateVar
+
+SEEDS = (0, 1, 0)  # two of them alike
+
+
+class ContractError(AssertionError):
+    """What a task or a method does that it must not."""
+
+
+class Counter:
+    """Counts simulated steps and differentiated ones, whatever jit, vmap and scan make of them."""
+
+    def __init__(self):
+        self.steps = self.grad_steps = 0
+
+        def seen(x):
+            jax.debug.callback(lambda _: self._add(1, 0), x[0])
+            return x
+
+        def forward(x):
+            return seen(x), None
+
+        def backward(_, adjoint):
+            jax.debug.callback(lambda _: self._add(0, 1), adjoint[0])
+            return (adjoint,)
+
+        self.tap = jax.custom_vjp(seen)
+        self.tap.defvjp(forward, backward)
+
+    def _add(self, steps, grad_steps):
+        self.steps += steps
+        self.grad_steps += grad_steps
+
+    def spent(self) -> tuple[int, int]:
+        """(steps, differentiated steps) since the last call."""
+        jax.effects_barrier()
+        found = self.steps, self.grad_steps
+        self.steps = self.grad_steps = 0
+        return found
+
+
+def counting(counter: Counter) -> AbstractTask:
+    """A task whose vector field is evaluated once per control interval (Euler, one substep), and counted."""
+
+    class Counted(AbstractTask):
+        states = (StateVar("position", 1.0, -2.0, 2.0), StateVar("velocity", 0.0, -2.0, 2.0))
+        controls = (ControlVar("force", -1.0, 1.0), ControlVar("brake", 0.0, 1.0))
+        horizon: float = 2.0
+        num_steps: int = 4
+        solver: str = "euler"
+        substeps: int = 1
+
+        def vector_field(self, t, x, u):
+            x = counter.tap(x)
+            return jnp.stack([x[1], u[0] - u[1] * x[1]])
+
+        def running_cost(self, t, x, u):
+            return x[0] ** 2 + x[1] ** 2 + u[0] ** 2 + u[1] ** 2
+
+        def terminal_cost(self, x):
+            return x[0] ** 2
+
+    return Counted()  # pyright: ignore[reportCallIssue]  # it takes class variables for fields
+
+
+class MethodTrial:
+    """A method on a small counted task, with three seeds of which two are alike: started, and two steps on."""
+
+    def __init__(self, method: AbstractMethod):
+        self.counter = Counter()
+        self.method, self.task = method, counting(self.counter)
+        self.folder = Path(tempfile.mkdtemp(prefix="bench-"))
+        reference.ensure("counted", self.task, self.folder / "references.toml")  # the floors ask for it
+        keys = jax.vmap(jr.key)(jnp.array(SEEDS))
+        self._keys = [jax.vmap(lambda key, i=i: jr.fold_in(key, i))(keys) for i in range(3)]
+
+    @cached_property
+    def usage(self) -> Usage:
+        return self.method.usage(self.task)
+
+    @cached_property
+    def shapes(self) -> Any:
+        """Of the states under vmap, as the training loop has them."""
+        return jax.eval_shape(jax.vmap(lambda key: self.method.init(self.task, key)), self._keys[0])
+
+    @cached_property
+    def started(self) -> tuple[Any, tuple[int, int]]:
+        """The state of each seed after `init`, and what it spent."""
+        return self._counted(jax.jit(self._init).lower(self._keys[0]).compile(), self._keys[0])
+
+    @cached_property
+    def advance(self) -> Callable[[Any, Any], Any]:
+        return jax.jit(self._step).lower(self.shapes, self._keys[1]).compile()
+
+    @cached_property
+    def stepped(self) -> tuple[Any, tuple[int, int]]:
+        """The state after one step, and what it spent."""
+        return self._counted(self.advance, self.started[0], self._keys[1])
+
+    def twice(self, after_one: Any) -> Any:
+        """The state after the second step."""
+        return self.advance(after_one, self._keys[2])
+
+    def step_shapes(self) -> Any:
+        step = jax.vmap(lambda state, key: self.method.step(self.task, state, key))
+        return jax.eval_shape(step, self.shapes, self._keys[1])
+
+    # One seed after the other: under vmap, what is the same for all seeds would be done, and counted, once.
+    def _init(self, keys):
+        return jax.lax.map(lambda key: self.method.init(self.task, key), keys)
+
+    def _step(self, states, keys):
+        return jax.lax.map(lambda inputs: self.method.step(self.task, *inputs), (states, keys))
+
+    def _counted(self, program, *arguments):
+        self.counter.spent()  # what tracing evaluates (fingerprints) is not simulated
+        result = jax.block_until_ready(program(*arguments))
+        steps, grad_steps = self.counter.spent()
+        return result, (steps // len(SEEDS), grad_steps // len(SEEDS))
+
+
+def declares_whole_numbers(trial: MethodTrial) -> None:
+    usage = trial.usage
+    wrong = {k: v for k, v in vars(usage).items() if not isinstance(v, int) or isinstance(v, bool) or v < 0}
+    _require(not wrong, f"usage() must declare whole numbers of at least 0, got {wrong}")
+
+
+def state_is_arrays(trial: MethodTrial) -> None:
+    odd = [type(leaf).__name__ for leaf in jax.tree.leaves(trial.shapes) if not isinstance(leaf, jax.ShapeDtypeStruct)]
+    _require(not odd, f"a state must hold arrays only, init() returns {', '.join(odd)}")
+
+
+def never_compiles_again(trial: MethodTrial) -> None:
+    """One step must return what it is given: the same tree, shapes, dtypes, and weakness of types."""
+    before, after = trial.shapes, trial.step_shapes()
+    _require(jax.tree.structure(before) == jax.tree.structure(after), "step() returns a state of another structure")
+    for (path, old), new in zip(jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True):
+        old, new = ((leaf.shape[1:], str(leaf.dtype)) for leaf in (old, new))
+        _require(old == new, f"state{jax.tree_util.keystr(path)}: init() makes it {old}, step() {new} (shape, dtype)")
+
+
+def spends_what_it_declares(trial: MethodTrial) -> None:
+    usage = trial.usage
+    _require(
+        trial.started[1][0] == usage.init_env_steps,
+        f"init() declares {usage.init_env_steps} environment steps and spends {trial.started[1][0]}",
+    )
+    for spent, declared, what in zip(
+        trial.stepped[1], (usage.env_steps, usage.env_grad_steps), ("environment", "differentiated"), strict=True
+    ):
+        _require(spent == declared, f"step() declares {declared} {what} steps and spends {spent}")
+
+
+def only_the_seed_matters(trial: MethodTrial) -> None:
+    first, other, again = state_digests(trial.stepped[0], len(SEEDS))
+    _require(first == again, "two runs with one seed end in different states: something else is random")
+    _require(first != other or not trial.usage.env_steps, "two seeds end in the same state: the key is not used")
+
+
+def resumes_from_a_checkpoint(trial: MethodTrial) -> None:
+    """A state that was written and read again goes on like one that was not, to the bit."""
+    after_one = trial.stepped[0]
+    checkpoint = Checkpoint(trial.folder / "c.checkpoint", {"seeds": list(SEEDS)})
+    checkpoint.save("", Progress(after_one, 1, []))
+    found = checkpoint.load("", trial.shapes)
+    _require(found is not None, f"its state does not survive a checkpoint: {' '.join(checkpoint.notes)}")
+    assert found is not None
+    same = state_digests(trial.twice(found.state), len(SEEDS)) == state_digests(trial.twice(after_one), len(SEEDS))
+    _require(same, "a run that is resumed goes on in another way: there is state outside the state")
+
+
+def policy_acts(trial: MethodTrial) -> None:
+    task, states = trial.task, trial.stepped[0]
+    state = jax.tree.map(lambda leaf: leaf[0], states)
+    policy = trial.method.policy(task, state)
+    _require(isinstance(policy, AbstractPolicy), f"policy() returns a {type(policy).__name__}, no AbstractPolicy")
+    low, high = task.bounds
+    play = jax.jit(lambda state: rollout(task, trial.method.policy(task, state), task.x0))
+    trajectory = jax.device_get(play(state))
+    _require(trajectory.us.shape == (task.num_steps, len(low)), f"its controls have shape {trajectory.us.shape}")
+    _require(np.all(np.isfinite(trajectory.us)), "its controls are not finite after one step of training")
+    within = np.all((trajectory.us >= low) & (trajectory.us <= high))
+    _require(within, "its controls leave the bounds")
+
+
+METHOD_CHECKS: Mapping[str, Callable[[MethodTrial], None]] = {
+    "declares whole numbers": declares_whole_numbers,
+    "its state is arrays only": state_is_arrays,
+    "one compilation serves all steps": never_compiles_again,
+    "spends what it declares": spends_what_it_declares,
+    "the seed matters, and only the seed": only_the_seed_matters,
+    "resumes from a checkpoint to the bit": resumes_from_a_checkpoint,
+    "its policy acts within the bounds": policy_acts,
+}
+
+
+class TaskTrial:
+    """A task in float64, with random controls to try it with."""
+
+    def __init__(self, task: AbstractTask, count: int = 64):
+        self.task = task
+        low, high = task.bounds
+        shape = (count, task.num_steps, len(low))
+        self.us = np.random.default_rng(0).uniform(low, high, shape)
+
+    @cached_property
+    def costs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Costs and their gradients in float32, as in training."""
+        task = self.task
+        program = jax.jit(jax.vmap(jax.value_and_grad(lambda u: open_loop(task, u, task.x0).cost)))
+        return jax.device_get(program(jnp.asarray(self.us, jnp.float32)))
+
+
+def shapes_are_as_declared(trial: TaskTrial) -> None:
+    task = trial.task
+    x, u = (jax.ShapeDtypeStruct((len(v),), jnp.float32) for v in (task.states, task.controls))
+    for name, found, wanted in (
+        ("vector_field", jax.eval_shape(task.vector_field, 0.0, x, u), x.shape),
+        ("running_cost", jax.eval_shape(task.running_cost, 0.0, x, u), ()),
+        ("terminal_cost", jax.eval_shape(task.terminal_cost, x), ()),
+    ):
+        _require(found.shape == wanted, f"{name} returns shape {found.shape}, it must be {wanted}")
+        _require(found.dtype == jnp.float32, f"{name} makes {found.dtype} of float32")
+
+
+def stays_finite(trial: TaskTrial) -> None:
+    bad = np.sum(~np.isfinite(trial.costs[0]))
+    _require(bad == 0, f"the cost of {bad} of {len(trial.us)} random control sequences is not finite")
+
+
+def has_finite_gradients(trial: TaskTrial) -> None:
+    bad = np.sum(~np.all(np.isfinite(trial.costs[1]), axis=(1, 2)))
+    _require(bad == 0, f"the gradient of {bad} of {len(trial.us)} random control sequences is not finite")
+
+
+def gradients_are_derivatives(trial: TaskTrial) -> None:
+    """Against central differences of fourth order along a random direction, in float64."""
+    task, step = trial.task, 1e-6
+    low, high = task.bounds
+    middle = (low + high) / 2
+    us, direction = middle + 0.9 * (trial.us[0] - middle), (trial.us[1] - middle) / np.sqrt(task.num_steps)
+    with jax.enable_x64(True):
+        program = jax.jit(jax.value_and_grad(lambda u: open_loop(task, u, task.x0).cost))
+        costs = [float(program(jnp.asarray(us + k * step * direction))[0]) for k in (-2, -1, 1, 2)]
+        cost, gradient = jax.device_get(program(jnp.asarray(us)))
+    differences = (costs[0] - 8 * costs[1] + 8 * costs[2] - costs[3]) / (12 * step)
+    along = float(np.sum(gradient * direction))
+    # Of fourth order in the step, so rounding is left: of the cost, over the step.
+    tolerance = 1e-5 * abs(differences) + 1e-13 * abs(cost) / step
+    _require(np.any(gradient != 0), "no control changes the cost")
+    _require(
+        abs(along - differences) <= tolerance,
+        f"the gradient along a direction is {along:.9g}, finite differences give {differences:.9g}",
+    )
+
+
+def starts_in_range(trial: TaskTrial) -> None:
+    starts = jax.vmap(trial.task.sample_start)(jr.split(jr.key(0), 100))
+    for state, column in zip(trial.task.states, np.asarray(starts).T, strict=True):
+        inside = np.all((column >= state.low) & (column <= state.high))
+        _require(inside, f"sample_start draws '{state.name}' outside of [{state.low}, {state.high}]")
+
+
+def is_one_problem(trial: TaskTrial) -> None:
+    _require(fingerprint(trial.task) == fingerprint(trial.task), "its mathematics changes from one call to the next")
+
+
+TASK_CHECKS: Mapping[str, Callable[[TaskTrial], None]] = {
+    "shapes and dtypes are as declared": shapes_are_as_declared,
+    "random controls have finite costs": stays_finite,
+    "random controls have finite gradients": has_finite_gradients,
+    "gradients are derivatives": gradients_are_derivatives,
+    "starts are in the states' ranges": starts_in_range,
+    "it is one problem": is_one_problem,
+}
+
+
+def checked(subject: AbstractMethod | AbstractTask) -> Iterator[tuple[str, str]]:
+    """Each check's name with what is wrong, "" if nothing is; an exception of the subject's own is wrong too."""
+    if isinstance(subject, AbstractMethod):
+        trial = MethodTrial(subject)
+        yield from ((name, _wrong(partial(check, trial))) for name, check in METHOD_CHECKS.items())
+    else:
+        task_trial = TaskTrial(subject)
+        yield from ((name, _wrong(partial(check, task_trial))) for name, check in TASK_CHECKS.items())
+
+
+def _wrong(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except ContractError as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
+    return ""
+
+
+def _require(condition: bool | np.bool_, otherwise: str) -> None:
+    if not condition:
+        raise ContractError(otherwise)

@@ -1,0 +1,230 @@
+"""Many jobs on any executor: claim a cell, submit it, store what comes back. The sweep outlives every failure."""
+
+import abc
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bench import lock, reference, status
+from bench.executors import InProcess, LostWorkerError, TimeLimitError
+from bench.records import RecordError, RunRecord, read, set_aside, write, write_atomically
+from bench.reference import Reference
+from bench.run import Job, Outcome, execute, failure
+from bench.train import Evaluation
+
+POLL = 0.5  # seconds between looks at running cells, and at cells of other runs
+
+
+class AbstractObserver(abc.ABC):
+    """Told what happens in a sweep."""
+
+    @abc.abstractmethod
+    def skip(self, job: Job) -> None:
+        """Another run on the same folder has done it."""
+
+    @abc.abstractmethod
+    def begin(self, job: Job) -> None: ...
+
+    @abc.abstractmethod
+    def update(self, job: Job, evaluation: Evaluation) -> None: ...
+
+    @abc.abstractmethod
+    def end(self, job: Job, records: Sequence[RunRecord]) -> None: ...
+
+    @abc.abstractmethod
+    def say(self, text: str) -> None:
+        """Something that a reader must know."""
+
+
+class Silent(AbstractObserver):
+    """Says nothing."""
+
+    def skip(self, job):
+        pass
+
+    def begin(self, job):
+        pass
+
+    def update(self, job, evaluation):
+        pass
+
+    def end(self, job, records):
+        pass
+
+    def say(self, text):
+        pass
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where jobs run: an executor, the call that it is given with a job, and how many jobs it takes at once.
+
+    A `distant` one keeps no checkpoints here: nothing is seen of a job before it ends, and to stop is to give it up.
+    """
+
+    executor: Executor
+    call: Callable[[Job], Outcome]
+    width: int
+    stop: Callable[[], bool]
+    distant: bool = False
+    losses: tuple[type[Exception], ...] = (LostWorkerError,)
+
+
+def in_process(
+    observer: AbstractObserver, stop: Callable[[], bool] = lambda: False, limit: float | None = None
+) -> Backend:
+    """One job after the other in this process; `limit` in seconds is looked at between chunks of training."""
+    return Backend(InProcess(), lambda job: execute(job, observer.update, stop, limit), 1, stop)
+
+
+@dataclass
+class Sweep:
+    """A sweep under way, and then what became of it: failed runs, runs whose record could not be stored (path and
+    reason), and whether it was stopped before its end."""
+
+    backend: Backend
+    observer: AbstractObserver
+    failed: list[tuple[Job, RunRecord]] = field(default_factory=list)
+    unstored: dict[Path, str] = field(default_factory=dict)
+    interrupted: bool = False
+    _running: dict[Future[Outcome], tuple[Job, lock.Lock | None]] = field(default_factory=dict)
+    _results: dict[Path, RunRecord] = field(default_factory=dict)
+
+    def run(self, jobs: Iterable[Job]) -> None:
+        """Run all jobs that no other process has in hand, then wait for the others' and do what they left undone."""
+        waiting = deque(job for job in jobs if job.todo)
+        told = False
+        while waiting or self._running:
+            if self.backend.stop():
+                self.interrupted = True
+                waiting.clear()
+                if self.backend.distant:
+                    self._give_up()
+            for _ in range(len(waiting)):
+                if len(self._running) < self.backend.width and not self.backend.stop():
+                    job = waiting.popleft()
+                    if not self._claim(job):
+                        waiting.append(job)
+            if not self._running and waiting and not told:
+                told = True
+                self.observer.say(
+                    f"{len(waiting)} cells are in the hands of another run on this folder; waiting for it"
+                )
+            self._collect()
+        self._restore()
+
+    def _claim(self, job: Job) -> bool:
+        """Submit a job; False if another process has its cell in hand."""
+        try:
+            claim = lock.acquire(job.lock)
+            if claim is None:
+                return False
+        except OSError as error:
+            self.observer.say(
+                f"no lock in {job.lock.parent} ({error.strerror}): do not run twice at once on this folder"
+            )
+            claim = None
+        left = job.refreshed()
+        if not left.todo:
+            self.observer.skip(job)
+            if claim:
+                claim.release()
+            return True
+        self.observer.begin(left)
+        try:
+            left = replace(left, known=_references(left))
+            future = self.backend.executor.submit(self.backend.call, left)
+        except Exception:
+            future = InProcess().submit(failure, left, traceback.format_exc(), "error")
+        self._running[future] = left, claim
+        return True
+
+    def _collect(self) -> None:
+        """Store what has come back, after a moment's wait for it."""
+        if not self._running:
+            time.sleep(POLL)
+            return
+        done, rest = wait(self._running, POLL, FIRST_COMPLETED)
+        for future in done:
+            job, claim = self._running.pop(future)
+            self._store(job, self._outcome(job, future))
+            if claim:
+                claim.release()
+        for future in rest:
+            job, _ = self._running[future]
+            point = None if self.backend.distant else status.last_point(job.checkpoint().path)
+            if point:
+                self.observer.update(job, Evaluation.of(point))
+
+    def _outcome(self, job: Job, future: "Future[Outcome]") -> Outcome:
+        try:
+            return future.result()
+        except TimeLimitError as error:
+            return failure(job, str(error), "time limit")
+        except self.backend.losses as error:
+            return failure(job, str(error), "lost worker")
+        except Exception:
+            return failure(job, traceback.format_exc(), "error")
+
+    def _store(self, job: Job, outcome: Outcome) -> None:
+        for note in outcome.notes:
+            self.observer.say(f"{job.cell.task_label}  {job.cell.method_label}: {note}")
+        for record in outcome.records:
+            path = job.path(record.seed)
+            self._results[path] = record
+            self._write(path, record)
+            if record.status == "failed":
+                self.failed.append((job, record))
+        if outcome.log:
+            with suppress(OSError):
+                write_atomically(job.log, outcome.log)
+        elif outcome.records and not any(job.path(record.seed) in self.unstored for record in outcome.records):
+            for checkpoint in outcome.checkpoints:
+                with suppress(OSError):
+                    checkpoint.unlink()
+        if outcome.records:
+            self.observer.end(job, outcome.records)
+        else:
+            self.interrupted = True
+
+    def _write(self, path: Path, record: RunRecord) -> None:
+        try:
+            if path.exists():
+                read(path)
+        except RecordError as error:
+            self.observer.say(f"{error} {set_aside(path)}.")
+        try:
+            write(path, record)
+            self.unstored.pop(path, None)
+        except OSError as error:
+            self.unstored[path] = error.strerror or str(error)
+
+    def _restore(self) -> None:
+        """Write again what is no longer, or was never, where it should be: the folder vanished, or had no room."""
+        for path, record in self._results.items():
+            if not path.exists():
+                self._write(path, record)
+
+    def _give_up(self) -> None:
+        for future, (_, claim) in self._running.items():
+            future.cancel()
+            if claim:
+                claim.release()
+        self._running.clear()
+
+
+def _references(job: Job) -> tuple[Reference, ...]:
+    """Of the job's task, computed now if it is the first time; another run on this folder does not compute them too."""
+    source = job.folder / "references.toml"
+    reference.add_source(source)
+    try:
+        return tuple(reference.each(job.task))
+    except LookupError:
+        with lock.held(job.folder / "locks" / "references.lock"):
+            reference.ensure(job.cell.task_label, job.task, source)
+        return tuple(reference.each(job.task))

@@ -1,0 +1,194 @@
+"""A run that is killed and started again ends as if nothing had happened; checkpoints that do not fit are refused."""
+
+import dataclasses
+import json
+import random
+import time
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from problems import DoubleIntegrator
+from walk import Walk, WalkState, bench, start, suite_file
+
+from bench import run as bench_run
+from bench import suite
+from bench.budget import Budget
+from bench.checkpoint import Checkpoint, Progress, program_digest, state_digests
+from bench.records import read, read_all
+from bench.train import train
+
+IDENTITY = {"seeds": [0, 1]}
+
+
+def walk(checkpoint):
+    """A small training run, as an iterator."""
+    return train(DoubleIntegrator(), Walk(work=50), Budget(800, evals=4), (0, 1), checkpoint)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The evaluations of a run that nothing interrupted, and the checkpoint that it had left after each."""
+    checkpoint = Checkpoint(tmp_path_factory.mktemp("whole") / "c.checkpoint", IDENTITY)
+    return [(evaluation, checkpoint.path.read_bytes()) for evaluation in walk(checkpoint)]
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return Checkpoint(tmp_path / "c.checkpoint", IDENTITY)
+
+
+def resumed(checkpoint, whole):
+    """The evaluations of a run that finds `checkpoint`; they must be those of the whole run."""
+    found = list(walk(checkpoint))
+    for one, (other, _) in zip(found, whole, strict=True):
+        np.testing.assert_array_equal(one.cost, other.cost)
+        np.testing.assert_array_equal(one.end_error, other.end_error)
+        assert (one.env_steps, one.share, one.state) == (other.env_steps, other.share, other.state)
+    return found
+
+
+@pytest.mark.parametrize("chunks", [1, 3, 5])
+def test_training_goes_on_from_a_checkpoint_to_the_bit(checkpoint, whole, chunks):
+    checkpoint.path.write_bytes(whole[chunks - 1][1])
+    found = resumed(checkpoint, whole)
+    assert checkpoint.notes == []
+    # What is done is not done again: its seconds are those of the first time.
+    same = [one.train_seconds == other.train_seconds for one, (other, _) in zip(found, whole, strict=True)]
+    assert same == [True] * chunks + [False] * (5 - chunks)
+    assert len(set(found[-1].state)) == 2  # the hash of a final state tells seeds apart
+
+
+def test_after_a_damaged_checkpoint_the_run_starts_afresh(checkpoint, whole):
+    checkpoint.path.write_bytes(whole[2][1][:-7])
+    resumed(checkpoint, whole)
+    (note,) = checkpoint.notes
+    assert "truncated or garbled" in note
+    assert "kept as c.checkpoint.unusable-1; started afresh" in note
+    assert checkpoint.path.with_name("c.checkpoint.unusable-1").read_bytes() == whole[2][1][:-7]
+
+
+def test_a_cap_on_seconds_ends_a_run_and_goes_on_ending_it(checkpoint):
+    budget = Budget(800, evals=4, seconds=1e-9)
+    (first,) = train(DoubleIntegrator(), Walk(work=50), budget, (0, 1), checkpoint)
+    (again,) = train(DoubleIntegrator(), Walk(work=50), budget, (0, 1), checkpoint)
+    assert first.share == 0
+    assert first.state == again.state != ()
+
+
+def load(checkpoint, data, program=None, shapes=None):
+    checkpoint.path.write_bytes(data)
+    return checkpoint.load(
+        program or json.loads(data.split(b"\n")[1])["program"],
+        shapes or jax.eval_shape(jax.vmap(lambda k: Walk().init(DoubleIntegrator(), k)), jr.split(jr.key(0))),
+    )
+
+
+@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b[:-9] + bytes([b[-9] ^ 1]) + b[-8:], lambda b: b"{}\n{}"])
+def test_a_damaged_checkpoint_is_told_from_a_whole_one(checkpoint, whole, damage):
+    program = json.loads(whole[1][1].split(b"\n")[1])["program"]
+    assert load(checkpoint, whole[1][1]) is not None
+    assert load(checkpoint, damage(whole[1][1]), program) is None
+    assert "truncated or garbled" in checkpoint.notes[0]
+    assert not checkpoint.path.exists()
+
+
+def test_a_checkpoint_of_something_else_is_refused_with_the_reason(checkpoint, whole, monkeypatch):
+    data = whole[1][1]
+
+    def reason(**changes):
+        assert load(checkpoint, data, **changes) is None
+        return checkpoint.notes.pop()
+
+    assert "another program" in reason(program="0")
+    three = jax.eval_shape(jax.vmap(lambda k: Walk().init(DoubleIntegrator(), k)), jr.split(jr.key(0), 3))
+    assert "another state" in reason(shapes=three)
+    checkpoint.identity = {"seeds": [0, 2]}
+    assert "another identity.seeds: [0, 1], and this run has [0, 2]" in reason()
+    checkpoint.identity = IDENTITY
+    monkeypatch.setattr("bench.checkpoint.SCHEMA", 2)
+    assert "another schema: 1, and this run has 2" in reason()
+
+
+def test_a_changed_constant_is_another_program_and_a_changed_comment_is_not():
+    def digest(source):
+        names = {}
+        exec(source, names)
+        return program_digest(jax.jit(names["f"]).lower(1.0))
+
+    assert digest("def f(x):\n return 2.0 * x") == digest("# twice\ndef f(y):\n\n  return 2.0 * y")
+    assert digest("def f(x):\n return 2.0 * x") != digest("def f(x):\n return 3.0 * x")
+
+
+def test_keys_and_small_floats_return_as_they_were(checkpoint):
+    def state(i):
+        key = jr.key(i, impl="rbg")
+        bits = jnp.full(8, jnp.nan).at[0].set(1 / (3 + i))
+        return WalkState(jnp.full(1, -0.0), bits, bits.astype(jnp.bfloat16), key, jnp.int32(i))
+
+    states = jax.vmap(state)(jnp.arange(2))
+    checkpoint.save("program", Progress(states, 7, [{"cost": [float("nan"), 0.1 + 0.2]}]))
+    found = checkpoint.load("program", jax.eval_shape(lambda: jax.vmap(state)(jnp.arange(2))))
+    assert found is not None
+    assert found.done == 7
+    assert found.curve[0]["cost"][1] == 0.1 + 0.2
+    assert jax.tree.map(lambda a: a.dtype, found.state) == jax.tree.map(lambda a: a.dtype, states)
+    assert state_digests(found.state, 2) == state_digests(states, 2)
+
+
+def test_a_run_killed_at_any_moment_ends_like_one_that_was_not(tmp_path):
+    """A real process and SIGKILL, three times at random moments; then the same command to its end."""
+    walks = suite_file(tmp_path, env_steps=40 * 100, evals=40)
+    slow = ("--set", "walk:Walk.work=1000000")
+    cells = suite.load(str(walks)).cells(extra={"walk:Walk": {"work": "1000000"}})
+    whole = bench_run.run(cells, tmp_path / "whole")
+    assert {r.status for r in whole} == {"ok"}
+    rng, kills = random.Random(), []
+
+    def checkpoints():
+        return {p.read_bytes() for p in tmp_path.glob("out/checkpoints/*.checkpoint")}
+
+    for _ in range(3):
+        seen = {p.read_bytes() for p in tmp_path.glob("out/checkpoints/*")}
+        process = start("run", walks, *slow, "--out", tmp_path / "out")
+        while (
+            process.poll() is None and {p.read_bytes() for p in tmp_path.glob("out/checkpoints/*.checkpoint")} <= seen
+        ):
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.3))
+        process.kill()
+        process.communicate()
+        kills.append(process.returncode)
+    assert kills[0] == -9
+    (checkpoint,) = tmp_path.glob("out/checkpoints/*.checkpoint")
+    done = bench("run", walks, *slow, "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not checkpoint.exists()
+    found = {r.seed: r for r in read_all(tmp_path / "out") if not isinstance(r, Exception)}
+    for record in whole:
+        other = found[record.seed]
+        costs, others = ([p["cost"] for p in r.curve] for r in (record, other))
+        assert costs == others
+        assert record.provenance["final_state"] == other.provenance["final_state"]
+        assert record.cost == other.cost
+
+
+def test_a_damaged_record_is_kept_aside_and_computed_again(tmp_path):
+    walks = suite_file(tmp_path)
+    cells = suite.load(str(walks)).cells()
+    whole = bench_run.run(cells, tmp_path / "out")
+    paths = sorted(tmp_path.glob("out/records/*.json"))
+    paths[0].write_text(paths[0].read_text()[:-30])
+    paths[1].write_text("")
+    done = bench("run", walks, "--out", tmp_path / "out")
+    assert done.returncode == 0
+    for path, record in zip(paths, whole, strict=True):
+        assert path.with_name(f"{path.name}.unusable-1").exists()
+        assert f"{path.name}: not a run record" in done.stderr
+        assert read(path).cost == record.cost
+        assert json.loads(path.read_text())["curve"][-1]["cost"] == record.curve[-1]["cost"]
+        assert dataclasses.replace(record, provenance={}, usage={}, curve=[]) == dataclasses.replace(
+            read(path), provenance={}, usage={}, curve=[]
+        )

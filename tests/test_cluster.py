@@ -1,0 +1,77 @@
+"""A Dask scheduler and workers over loopback: one is killed, one added, and the records are those of one process."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from walk import bench, environment, start, suite_file
+
+from bench.records import read_all
+
+TASKS = ("harvest", "simple_case", "bacteria", "cancer_treatment")
+
+
+@pytest.fixture
+def dask(tmp_path):
+    """Starts parts of a cluster, and ends them."""
+    processes = []
+
+    def begin(part, *arguments):
+        command = [sys.executable, "-m", f"distributed.cli.dask_{part}", *arguments, "--no-dashboard"]
+        log = (tmp_path / f"{len(processes)}.log").open("w")
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=log, stderr=log)
+        log.close()
+        processes.append(process)
+        return process
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def worker(dask, address):
+    return dask("worker", address, "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1")
+
+
+@pytest.mark.slow
+def test_cells_survive_their_worker_and_equal_those_of_one_process(tmp_path, dask):
+    file = tmp_path / "scheduler.json"
+    dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
+    deadline = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    address = json.loads(file.read_text())["address"]
+    first, _ = worker(dask, address), worker(dask, address)
+    tasks = [word for name in TASKS for word in ("--task", name)]
+    arguments = (*tasks, "--set", "walk:Walk.work=1000000")
+    walks = suite_file(tmp_path, 3000, 10)
+    driver = start("run", walks, *arguments, "--cluster", address, "--out", tmp_path / "out")
+    while not list(tmp_path.glob("out/records/*.json")):
+        assert driver.poll() is None, driver.communicate()
+        time.sleep(0.02)
+    first.kill()
+    third = worker(dask, address)
+    output, error = driver.communicate()
+    assert driver.returncode == 0, error
+    assert third.poll() is None
+    assert sum(line.endswith("compiling") for line in output.splitlines()) == len(TASKS)
+    assert not list(tmp_path.glob("out/checkpoints/*"))
+    alone = bench("run", walks, *arguments, "--out", tmp_path / "alone")
+    assert alone.returncode == 0, alone.stderr
+    ours, theirs = (list(read_all(tmp_path / d)) for d in ("alone", "out"))
+    assert len(ours) == 2 * len(TASKS)
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.task, one.seed, one.cost) == (other.task, other.seed, other.cost)
+        assert [p["cost"] for p in one.curve] == [p["cost"] for p in other.curve]
+        assert one.provenance["final_state"] == other.provenance["final_state"]
+
+
+def test_no_scheduler_is_one_line(tmp_path):
+    done = bench("run", suite_file(tmp_path), "--cluster", "tcp://127.0.0.1:9", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,136 @@
+"""Every check of the contract can fail, with a sentence that says what is wrong."""
+
+import re
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from jaxtyping import Array, Float
+from walk import Hold, bench
+
+from bench.contract import METHOD_CHECKS, TASK_CHECKS, ContractError, MethodTrial, TaskTrial, checked
+from bench.method import AbstractMethod, Usage
+from bench.simulate import rollout
+from tasks import AbstractTask, ControlVar, StateVar
+
+
+class HillState(eqx.Module):
+    u: Float[Array, " m"]
+
+
+class Hill(AbstractMethod[HillState]):
+    """One episode a step, with a control of noise; and a flaw."""
+
+    flaw: Literal["none", "step", "init", "gradient", "key", "luck", "shape", "nan"] = "none"
+
+    def usage(self, task):
+        return Usage(3 if self.flaw == "step" else 4)
+
+    def init(self, task, key):
+        u = jnp.zeros(2)
+        return HillState(u + rollout(task, Hold(u), task.x0).cost if self.flaw == "init" else u)
+
+    def step(self, task, state, key):
+        def cost(u):
+            return rollout(task, Hold(u), task.x0).cost
+
+        u = state.u + (0.0 if self.flaw == "key" else 0.1 * jr.normal(key, (2,)))
+        u = u + 1e-3 * (jax.grad(cost)(u) if self.flaw == "gradient" else cost(u))
+        if self.flaw == "luck":
+            shape = jax.ShapeDtypeStruct((), jnp.float32)
+            u = u + jax.experimental.io_callback(lambda _: np.float32(np.random.default_rng().random()), shape, u)
+        if self.flaw == "nan":
+            u = u * jnp.nan
+        return HillState(jnp.tile(u, 2) if self.flaw == "shape" else u)
+
+    def policy(self, task, state):
+        return Hold(state.u)
+
+
+FLAWS = {
+    "step": {"spends what it declares": "step() declares 3 environment steps and spends 4"},
+    "init": {"spends what it declares": "init() declares 0 environment steps and spends 4"},
+    "gradient": {"spends what it declares": "step() declares 0 differentiated steps and spends 4"},
+    "key": {"the seed matters, and only the seed": "the key is not used"},
+    "luck": {
+        "the seed matters, and only the seed": "something else is random",
+        "resumes from a checkpoint to the bit": "there is state outside the state",
+    },
+    "nan": {"its policy acts within the bounds": "not finite after one step"},
+}
+
+
+def test_a_sound_method_passes():
+    assert [wrong for _, wrong in checked(Hill())] == [""] * len(METHOD_CHECKS)
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_a_flaw_of_a_method_is_found(flaw):
+    trial = MethodTrial(Hill(flaw))
+    for check, words in FLAWS[flaw].items():
+        with pytest.raises(ContractError, match=re.escape(words)):
+            METHOD_CHECKS[check](trial)
+
+
+def test_a_state_that_grows_is_named():
+    with pytest.raises(AssertionError, match=r"state\.u: init\(\) makes it \(\(2,\), 'float32'\), step\(\) \(\(4,\)"):
+        METHOD_CHECKS["one compilation serves all steps"](MethodTrial(Hill("shape")))
+
+
+class Odd(AbstractTask):
+    """x' = u, min ∫ x² + u² dt, with a flaw."""
+
+    flaw: str = "none"
+    states = (StateVar("x", 0.5, -2.0, 2.0),)
+    controls = (ControlVar("u", -1.0, 1.0),)
+    horizon: float = 1.0
+    num_steps: int = 5
+    solver: str = "heun"
+    substeps: int = 1
+
+    def vector_field(self, t, x, u):
+        return u[0] if self.flaw == "shape" else u
+
+    def running_cost(self, t, x, u):
+        force = jax.lax.stop_gradient(u[0]) if self.flaw == "gradient" else u[0]
+        speed = jnp.sqrt(x[0] - 0.5) if self.flaw == "root" else x[0]
+        return speed**2 + force**2
+
+    def terminal_cost(self, x):
+        return jnp.zeros_like(x[0])
+
+    def sample_start(self, key):
+        return jnp.full(1, 3.0 if self.flaw == "start" else 0.5)
+
+
+ODD = {
+    "shape": ("shapes and dtypes are as declared", "vector_field returns shape (), it must be (1,)"),
+    "gradient": ("gradients are derivatives", "finite differences give"),
+    "root": ("random controls have finite costs", "of 64 random control sequences is not finite"),
+    "start": ("starts are in the states' ranges", "draws 'x' outside of [-2.0, 2.0]"),
+}
+
+
+def test_a_sound_task_passes():
+    assert [wrong for _, wrong in checked(Odd())] == [""] * len(TASK_CHECKS)
+
+
+@pytest.mark.parametrize("flaw", ODD)
+def test_a_flaw_of_a_task_is_found(flaw):
+    check, words = ODD[flaw]
+    with pytest.raises(ContractError, match=re.escape(words)):
+        TASK_CHECKS[check](TaskTrial(Odd(flaw=flaw)))
+
+
+def test_validate_prints_the_table_and_the_status_tells():
+    done = bench("validate", "walk:Walk")
+    assert done.returncode == 1
+    assert "step() declares 100 environment steps and spends 0" in done.stdout
+    assert done.stdout.count("passes") == len(METHOD_CHECKS) - 1
+    assert bench("validate", "harvst").stderr == (
+        "bench: unknown method or task 'harvst'. Did you mean 'harvest'? One of your own is 'module:attr'.\n"
+    )

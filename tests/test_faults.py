@@ -1,0 +1,276 @@
+"""What goes wrong in a week: methods that misbehave, full disks, lost folders, impatient people, two runs at once."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from walk import ROOT, bench, command, environment, start, suite_file
+
+from bench import lock, status, suite
+from bench.records import read, read_all
+from bench.run import prepare, run
+from bench.sweep import Silent, Sweep, in_process
+
+SLOW = ("--set", "walk:Walk.work=1000000")  # a chunk takes a tenth of a second
+
+
+def records(folder):
+    """Of seed 0, by method and task."""
+    return {(r.method.removeprefix("walk:"), r.task): r for r in read_all(folder) if r.seed == 0}
+
+
+def wait_for(folder, pattern, process):
+    """Until a file is there that the process writes."""
+    while not list(folder.glob(pattern)):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_under_workers_nothing_that_a_method_does_stops_the_sweep(tmp_path):
+    methods = ["Sleeps", "Crashes", "Raises", "Misshapen", "Hungry", "Diverges", "Walk"]
+    arguments = [word for name in methods for word in ("--method", f"walk:{name}")]
+    walks = suite_file(tmp_path, env_steps=200, evals=2)
+    limit = 30  # of wall time, on a machine that may be busy: a sound cell takes two or three seconds
+    done = bench("run", walks, *arguments, "--seeds", 1, "--workers", 2, "--limit", limit, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    found = {method: record for (method, _), record in records(tmp_path / "out").items()}
+    assert {name: (r.status, r.ended_by) for name, r in found.items()} == {
+        "Sleeps": ("failed", "time limit"),
+        "Crashes": ("failed", "lost worker"),
+        "Raises": ("failed", "error"),
+        "Misshapen": ("failed", "error"),
+        "Hungry": ("failed", "error"),
+        "Diverges": ("diverged", "budget"),
+        "Walk": ("ok", "budget"),
+    }
+    reasons = {
+        "Sleeps": "took more than 30 s",
+        "Crashes": "ended by SIGKILL",
+        "Raises": "no luck",
+        "Misshapen": "",
+        "Hungry": "RESOURCE_EXHAUSTED",
+    }
+    for name, reason in reasons.items():
+        (line,) = [line for line in done.stderr.splitlines() if f"walk:{name}" in line]
+        log = Path(line.rpartition("log: ")[2].rstrip(")"))
+        assert reason in log.read_text()
+        assert reason in found[name].error
+    assert "5 runs failed" in done.stderr
+
+
+def test_in_process_the_sweep_goes_on_and_the_limit_is_looked_at_between_chunks(tmp_path):
+    methods = ["walk:Raises", "walk:Misshapen", "walk:Walk"]
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(methods=methods, seeds=1)
+    for limit, walk in ((None, ("ok", "budget")), (0.0, ("failed", "time limit"))):
+        sweep = Sweep(in_process(Silent(), limit=limit), Silent())
+        sweep.run(prepare(cells, tmp_path / f"limit {limit}"))
+        found = {method: record for (method, _), record in records(tmp_path / f"limit {limit}").items()}
+        assert found["Raises"].status == found["Misshapen"].status == "failed"
+        assert (found["Walk"].status, found["Walk"].ended_by) == walk
+        assert {r.method for _, r in sweep.failed} == {f"walk:{m}" for m, r in found.items() if r.status == "failed"}
+
+
+def test_a_block_of_seeds_that_does_not_fit_is_split(tmp_path, monkeypatch):
+    """Memory for two seeds; the records are those of the blocks that fit."""
+    from bench.train import train
+
+    blocks = []
+
+    def small_machine(task, method, budget, seeds, checkpoint):
+        blocks.append(seeds)
+        if len(seeds) > 2:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.")
+        return train(task, method, budget, seeds, checkpoint)
+
+    monkeypatch.setattr("bench.run.train", small_machine)
+    found = run(suite.load(str(suite_file(tmp_path, 200, 2))).cells(seeds=3), tmp_path / "out")
+    assert blocks == [(0, 1, 2), (0,), (1, 2)]
+    assert [(r.seed, r.status, r.provenance["seeds_in_block"]) for r in found] == [
+        (0, "ok", 1),
+        (1, "ok", 2),
+        (2, "ok", 2),
+    ]
+    assert not list(tmp_path.glob("out/checkpoints/*"))
+
+
+def test_the_cap_that_ended_a_run_is_in_its_record(tmp_path):
+    file = suite_file(tmp_path, 600, 3)
+    for cap, ended_by, steps in (
+        ("seconds = 1e-9", "seconds", 0),
+        ("updates = 20", "updates", 400),
+        ("", "budget", 600),
+    ):
+        file.write_text(file.read_text().partition("evals")[0] + f"evals = 3\n{cap}\n")
+        (record,) = run(suite.load(str(file)).cells(seeds=1), tmp_path / ended_by)
+        assert (record.ended_by, record.usage["env_steps"], record.usage["updates"]) == (ended_by, steps, steps // 20)
+
+
+@pytest.mark.parametrize("workers", [(), pytest.param(("--workers", 2), marks=pytest.mark.slow)])
+def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
+    arguments = ("run", suite_file(tmp_path, 4000, 40), *SLOW, "--out", tmp_path / "out", *workers)
+    process = start(*arguments)
+    wait_for(tmp_path, "out/checkpoints/*.checkpoint", process)
+    (running,) = status.states(tmp_path / "out")
+    assert running.words.startswith("running at ")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group
+    _, error = process.communicate()
+    assert process.returncode == 130, error
+    assert "Ctrl-C again stops now" in error
+    assert "The same command goes on from here" in error
+    assert "Traceback" not in error
+    (checkpoint,) = tmp_path.glob("out/checkpoints/*.checkpoint")
+    begun = json.loads(checkpoint.read_bytes().split(b"\n")[1])
+    assert 0 <= begun["done"] < 40
+    assert not records(tmp_path / "out")
+    (interrupted,) = status.states(tmp_path / "out")
+    assert interrupted.words == f"interrupted at {begun['done'] / 40:.0%}"
+    done = bench(*arguments)
+    assert done.returncode == 0, done.stderr
+    (record,) = records(tmp_path / "out").values()
+    first = begun["curve"][-1]
+    assert record.curve[len(begun["curve"]) - 1]["train_seconds"] == first["train_seconds"] / 2  # of two seeds
+    assert [s.words for s in status.states(tmp_path / "out")] == ["2 ok"]
+
+
+def test_ctrl_c_twice_stops_a_chunk_that_never_ends(tmp_path):
+    arguments = ("run", suite_file(tmp_path), "--method", "walk:Endless", "--set", "walk:Endless.after=6")
+    process = start(*arguments, "--out", tmp_path / "out")
+    wait_for(tmp_path, "out/checkpoints/*.checkpoint", process)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(1)
+    assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=10) == 130
+    process.communicate()
+
+
+@pytest.mark.slow
+def test_two_runs_on_one_folder_do_every_cell_once(tmp_path):
+    tasks = [word for name in ("harvest", "simple_case", "bacteria") for word in ("--task", name)]
+    arguments = ("run", suite_file(tmp_path, 1000, 10), *tasks, *SLOW, "--out", tmp_path / "out")
+    processes = [start(*arguments) for _ in range(2)]
+    outputs = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    begun = [line for output, _ in outputs for line in output.splitlines() if line.endswith("compiling")]
+    assert len(begun) == 3
+    assert len({line.split()[1] for line in begun}) == 3
+    assert len(records(tmp_path / "out")) == 3
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from bench import lock
+
+held = lock.acquire(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_a_lock_is_gone_with_its_process(tmp_path):
+    path = tmp_path / "locks" / "x.lock"
+    process = subprocess.Popen([sys.executable, "-c", HOLD, path], cwd=ROOT, env=environment(), stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    assert lock.acquire(path) is None
+    assert (lock.holder(path) or {})["pid"] == process.pid
+    process.kill()
+    process.communicate()
+    assert path.exists()  # stale
+    assert lock.holder(path) is None
+    mine = lock.acquire(path)
+    assert mine is not None
+    assert lock.acquire(path) is None
+    mine.release()
+    assert not path.exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of 96 kB, where that may be made."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "none", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_aloud_and_room_mends_it(tmp_path, small_disk):
+    arguments = ("run", suite_file(tmp_path), "--out", small_disk)
+    with suppress(OSError), (small_disk / "others").open("wb") as others:
+        others.write(bytes(96 * 1024))
+    done = bench(*arguments)
+    assert done.returncode == 1
+    assert "no checkpoint could be written" in done.stderr
+    assert done.stderr.count("No space left on device. Make room and run the same command again.") == 2  # both seeds
+    assert "Traceback" not in done.stderr
+    assert not [p for p in small_disk.rglob("*") if p.is_file() and p.name not in ("others",)]
+    (small_disk / "others").unlink()
+    assert bench(*arguments).returncode == 0
+    assert len(records(small_disk)) == 1
+
+
+def test_files_that_cannot_be_written_are_said_aloud(tmp_path):
+    """Where no file system can be made: a process that may write small files only."""
+    limited = ["sh", "-c", 'ulimit -f 1 && exec "$@"', "sh"]  # in blocks of 512 or 1024 bytes
+    process = subprocess.run(
+        [*limited, *command("run", suite_file(tmp_path), "--out", tmp_path / "out")],
+        cwd=ROOT,
+        env=environment() | {"JAX_COMPILATION_CACHE_DIR": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert process.stderr.count("File too large. Make room") == 2
+    assert "Traceback" not in process.stderr
+
+
+def test_records_survive_their_folder(tmp_path):
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=["harvest", "simple_case"], seeds=1)
+    folder = tmp_path / "out"
+
+    class Vandal(Silent):
+        def end(self, job, records):
+            if job.cell.task == "harvest":
+                shutil.rmtree(folder)
+
+    vandal = Vandal()
+    sweep = Sweep(in_process(vandal), vandal)
+    sweep.run(prepare(cells, folder))
+    assert not sweep.unstored
+    assert {task for _, task in records(folder)} == {"harvest", "simple_case"}
+
+
+@pytest.mark.slow
+def test_a_report_of_ten_thousand_records_takes_seconds(tmp_path):
+    (record,) = [*bench_records(tmp_path)]
+    text = record.read_text()
+    for task in range(100):
+        for seed in range(100):
+            copy = text.replace('"task": "harvest"', f'"task": "t{task}"').replace('"seed": 0', f'"seed": {seed}')
+            (record.parent / f"{task}-{seed}.json").write_text(copy)
+    record.unlink()
+    began = time.monotonic()
+    done = bench("report", tmp_path / "out", "--format", "csv")
+    assert done.returncode == 0
+    assert time.monotonic() - began < 5 * 3  # 5 s on an idle machine; the tests share theirs
+
+
+def bench_records(folder):
+    cells = suite.load(str(suite_file(folder, 2500, 25))).cells(seeds=1)
+    Sweep(in_process(Silent()), Silent()).run(prepare(cells, folder / "out"))
+    assert all(read(path) for path in folder.glob("out/records/*.json"))
+    return folder.glob("out/records/*.json")

@@ -1,0 +1,115 @@
+"""What the files of a folder tell: plans, progress, estimates; and what this machine tells of itself."""
+
+import dataclasses
+import json
+
+import jax
+import pytest
+from typer.testing import CliRunner
+from walk import bench as new_process
+from walk import suite_file
+
+from bench import cache, status, suite
+from bench import run as bench_run
+from bench.cli import app
+from bench.errors import UsageError
+from bench.estimate import Estimator, words
+from bench.provenance import provenance, warnings
+from bench.records import read, write
+from bench.run import prepare
+
+
+def bench(*arguments):
+    """The command line in this process."""
+    done = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False, env={"COLUMNS": "200"})
+    return done.exit_code, done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder in which one cell of two is done."""
+    loaded = suite.load(str(suite_file(tmp_path, 200, 2)))
+    status.plan(tmp_path, [job.planned() for job in prepare(loaded.cells(tasks=["harvest", "bacteria"]), tmp_path)])
+    bench_run.run(loaded.cells(tasks=["harvest"]), tmp_path)
+    return tmp_path
+
+
+def test_status_tells_what_is_done_and_what_is_not(folder):
+    exit_code, printed = bench("status", folder)
+    assert exit_code == 0
+    lines = {line.split()[0]: line for line in printed.splitlines() if line.strip()}
+    assert lines["harvest"].split()[-2:] == ["2", "ok"]
+    assert "2 waiting" in lines["bacteria"]
+    assert "2 of 4 runs done, 0 cells running" in printed
+    failed, garbled = sorted(folder.glob("records/*.json"))
+    write(failed, dataclasses.replace(read(failed), status="failed"))
+    garbled.write_text("{")
+    assert [s.words for s in status.states(folder)] == ["1 failed, 1 unreadable", "2 waiting"]
+
+
+def test_a_plan_grows_and_never_shrinks(folder):
+    before = status.planned(folder)
+    more = dataclasses.replace(before[0], seeds=[0, 1, 2], records=[*before[0].records, "records/more.json"])
+    status.plan(folder, [more])
+    status.plan(folder, [before[0]])
+    assert status.planned(folder) == [more, before[1]]
+
+
+def test_a_dry_run_prints_what_is_left_and_how_long_it_may_take(folder):
+    walks = folder / "walks.toml"
+    exit_code, printed = bench(
+        "run", walks, "--task", "harvest", "--task", "bacteria", "--seeds", 3, "--dry-run", "--out", folder
+    )
+    assert exit_code == 0
+    harvest, bacteria, total = printed.splitlines()
+    seconds = sum(
+        r.usage["train_seconds"] + r.usage["compile_seconds"] for r in map(read, folder.glob("records/*.json"))
+    )
+    assert harvest == f"harvest  walk:Walk  1 seeds to run, 2 done  about {words(seconds / 2)}"
+    assert bacteria == f"bacteria  walk:Walk  3 seeds to run, 0 done  about {words(seconds / 2 * 3)}"
+    assert total == f"4 runs to do, about {words(seconds / 2 * 4)}"
+
+
+@pytest.mark.skipif(jax.default_backend() == "gpu", reason="this machine has one")
+def test_a_gpu_that_is_not_there_is_said():
+    with pytest.raises(UsageError, match="--device gpu, but JAX finds only"):
+        bench("run", "smoke", "--device", "gpu", "--dry-run")
+
+
+def test_an_estimate_is_of_the_likest_cell():
+    known = Estimator({("a", "m"): [1.0, 3.0], ("b", "m"): [10.0], ("b", "n"): [100.0]})
+    assert known.cell("a", "m", 5) == 10.0
+    assert known.cell("c", "n", 2) == 200.0
+    assert known.cell("a", "o", 1) == pytest.approx(28.5)
+    assert Estimator().cell("a", "m", 1) is None
+    assert [words(s) for s in (None, 3.2, 600, 9000)] == ["unknown", "3 s", "10 min", "2.5 h"]
+
+
+def test_the_doctor_prints_what_records_carry_and_warns():
+    exit_code, printed = bench("doctor", "--json")
+    assert exit_code == 0
+    found = json.loads(printed)
+    assert found.keys() - {"compilation_cache", "warnings"} == provenance().keys()
+    sound = {**provenance(), "dirty": False}
+    sound["packages"] = {}
+    quiet = {w for w in warnings(sound) if "busy" not in w}
+    assert quiet == set()
+    ill = {**sound, "dirty": True, "precision": "float64", "xla_flags": "--x", "packages": {"jax": "0.1"}}
+    found = " ".join(warnings(ill))
+    for sign in ("not committed", "float64", "XLA_FLAGS is set (--x)", f"jax is 0.1, tested is {jax.__version__}"):
+        assert sign in found
+
+
+def test_compiled_programs_are_kept_for_the_next_process(tmp_path, monkeypatch):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    arguments = ("run", suite_file(tmp_path, 200, 2), "--again", "--out", tmp_path / "out")
+    kept = []
+    for _ in range(2):
+        done = new_process(*arguments)
+        assert done.returncode == 0, done.stderr
+        kept.append({path.name for path in cache.folder().glob("jit_chunk-*-cache")})
+    assert len(kept[0]) == 1
+    assert kept[0] == kept[1]  # found, not compiled anew under another key
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    assert cache.folder_in_use() is None
