@@ -4,7 +4,10 @@ from collections.abc import Callable
 from functools import partial
 
 from baselines.constant import Constant
+from baselines.evolution import Evolution
 from baselines.model_gradient import ModelGradient
+from baselines.online_decision_transformer import OnlineDecisionTransformer
+from baselines.ppo import PPO
 from baselines.random import Random
 from baselines.sac import SAC
 from baselines.simulator_gradient import SimulatorGradient
@@ -27,7 +30,11 @@ METHODS: dict[str, Callable[..., AbstractMethod]] = {
     "history_model": partial(ModelGradient, model=HistoryTransformer),
     "one_step_model": partial(ModelGradient, model=OneStep),
     "simulator_gradient": SimulatorGradient,
+    "simulator_gradient_oracle": partial(SimulatorGradient, charged=False, updates=50, learning_rate=3e-3),
     "sac": SAC,
+    "ppo": PPO,
+    "online_decision_transformer": OnlineDecisionTransformer,
+    "evolution": Evolution,
     "constant": Constant,
     "random": Random,
 }

@@ -2,12 +2,13 @@
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from baselines.networks import FeedbackPolicy, from_unit
+from baselines.networks import FeedbackPolicy, Scales, from_unit
 from bench.simulate import AbstractPolicy, Trajectory, clip, open_loop
 from tasks.base import AbstractTask
 
@@ -42,3 +43,30 @@ def warmup_episode(task: AbstractTask, key: Key[Array, ""]) -> Trajectory:
     level_key, noise_key, start_key = jr.split(key, 3)
     level = jr.uniform(level_key, (len(task.controls),), minval=-1.0, maxval=1.0)
     return open_loop(task, from_unit(task, level + 0.5 * ou_noise(task, noise_key)), task.start(start_key))
+
+
+def best_level(scales: Scales, batch: Trajectory) -> Float[Array, " m"]:
+    """The mean control, in [-1, 1], of the cheapest of a batch of warm-up episodes: where a search may start."""
+    cost = jnp.where(jnp.isfinite(batch.cost), batch.cost, jnp.inf)
+    return scales.control(jnp.mean(batch.us[jnp.argmin(cost)], axis=0))
+
+
+class Held(AbstractPolicy):
+    """Another policy plus given noise, in half ranges, asked at every `hold`-th interval only and held in between.
+
+    A control on one of many short intervals changes the return by less than chance does; held, its effect can be seen.
+    """
+
+    policy: FeedbackPolicy
+    noise: Float[Array, "decisions m"]
+    hold: int = eqx.field(static=True)
+
+    def initial(self):
+        return jnp.zeros((), jnp.int32), jnp.zeros_like(self.noise[0])
+
+    def __call__(self, t, x, carry):
+        k, held = carry
+        scales = self.policy.scales
+        noise = self.noise[k // self.hold] * (scales.high - scales.low) / 2
+        u = jnp.where(k % self.hold == 0, self.policy.control(t, x) + noise, held)
+        return u, (k + 1, u)

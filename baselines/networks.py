@@ -144,12 +144,19 @@ class FeedbackPolicy(AbstractPolicy):
         return from_unit(self.task, self.squash(self.net(observe(self.task, self.scales, t, x))[:m]))
 
 
-def adam(learning_rate: float, decay_updates: int, momentum: float = 0.9) -> optax.GradientTransformation:
-    """Adam, gradients clipped to norm 1, a cosine to a tenth of the rate; skips and counts non-finite gradients.
+def adam(
+    learning_rate: float, decay_updates: int, momentum: float = 0.9, end: float = 0.1
+) -> optax.GradientTransformation:
+    """Adam, gradients clipped to norm 1, a cosine to `end` of the rate; skips and counts non-finite gradients.
 
     The second moment is averaged over 20 updates, not the usual 1000: gradients shrink by orders of magnitude within a
     run of some hundred updates, and a longer memory of the first ones stalls it.
     """
-    schedule = optax.cosine_decay_schedule(learning_rate, decay_updates, alpha=0.1)
+    schedule = optax.cosine_decay_schedule(learning_rate, decay_updates, alpha=end)
     chain = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b1=momentum, b2=0.95))
     return optax.apply_if_finite(chain, max_consecutive_errors=jnp.iinfo(jnp.int32).max)
+
+
+def around(net: MLP, output: Float[Array, " outputs"]) -> MLP:
+    """`net` with its last bias set, so that its outputs start near `output`."""
+    return eqx.tree_at(lambda n: n.layers[-1].bias, net, output)

@@ -22,7 +22,9 @@ from baselines.exploration import warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, from_unit, observe, policy_network
 from baselines.replay import Replay
 from bench.method import AbstractMethod, Usage
-from bench.simulate import transition
+from bench.simulate import clip, transition
+
+STRETCH = 1.1  # tanh never reaches 1, and many optimal controls lie on their bounds: beyond them, actions are clipped
 
 
 class Networks(eqx.Module):
@@ -37,21 +39,26 @@ class SACState(eqx.Module):
     networks: Networks
     targets: MLP
     optimiser: optax.OptState
-    replay: Replay
+    replay: Replay  # with controls as drawn, before they are clipped
     scales: Scales
-    reward_scale: Float[Array, ""]
+    usual_cost: Float[Array, ""]  # of an interval
+    cost_scale: Float[Array, ""]
 
 
 class SAC(AbstractMethod[SACState]):
     """The same networks' sizes, rate and one update per environment step on every task."""
 
-    warmup: int = 5  # episodes
+    warmup: int = 6  # episodes
+    hold: int = 4  # intervals per decision
     updates: int = 1  # per environment step
     batch: int = 128
     width: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
+    decay_steps: int = 44  # episodes over which a cosine takes the rate to a tenth
     polyak: float = 0.01  # τ
-    reward_size: float = 3.0  # standard deviation of the warm-up returns after scaling, per interval
+    return_size: float = 3.0  # standard deviation of the warm-up returns after scaling
+    temperature: float = 0.1  # α at the start
+    entropy: float = -1.0  # H̄ per control
     capacity: int = 1000  # episodes kept
 
     def usage(self, task):
@@ -65,53 +72,59 @@ class SAC(AbstractMethod[SACState]):
         critic_sizes = (n + 2 + m, self.width, self.width, 1)
         critics = eqx.filter_vmap(lambda k: MLP(critic_sizes, jax.nn.relu, key=k))(jr.split(critics_key))
         actor = policy_network(task, self.width, 2 * m, jax.nn.relu, key=actor_key)
-        networks = Networks(actor, critics, jnp.zeros(()))
+        networks = Networks(actor, critics, jnp.log(self.temperature))
         spread = jnp.std(batch.cost) + 1e-6 * jnp.abs(jnp.mean(batch.cost)) + 1e-12
         return SACState(
             networks,
             critics,
-            optax.adam(self.learning_rate).init(eqx.filter(networks, eqx.is_array)),
+            self._optimiser(task).init(eqx.filter(networks, eqx.is_array)),
             Replay.empty(task, self.capacity).add(batch),
             Scales.of(task, batch.xs, jnp.ones(self.warmup)),
-            self.reward_size * task.num_steps / spread,
+            jnp.mean(batch.cost) / task.num_steps,
+            spread / self.return_size,
         )
 
     def step(self, task, state, key):
         def interval(carry, inputs):
-            state, x = carry
+            state, x, held = carry
             k, key = inputs
             act_key, update_key = jr.split(key)
             t = k * task.dt
             action, _ = sample(state.networks.actor, observe(task, state.scales, t, x), act_key)
-            u = from_unit(task, action)
-            x_next, cost = transition(task, t, x, u)
+            u = jnp.where(k % self.hold == 0, from_unit(task, STRETCH * action), held)
+            x_next, cost = transition(task, t, x, clip(task, u))
             cost = cost + jnp.where(k == task.num_steps - 1, task.terminal_cost(x_next), 0.0)
             replay = state.replay.write(k, x, u, cost, x_next)
             state = eqx.tree_at(lambda s: s.replay, state, replay)
-            # The replay counts an episode as added once its last interval is written.
-            under_way = (k + 1) % task.num_steps
+            # Whole decisions of the episode under way; once its last interval is written the replay counts it as added.
+            under_way = (k + 1) // self.hold * self.hold * (k + 1 < task.num_steps)
             state = jax.lax.scan(
                 lambda s, update_key: (self._update(task, s, under_way, update_key), None),
                 state,
                 jr.split(update_key, self.updates),
             )[0]
-            return (state, x_next), None
+            return (state, x_next, u), None
 
         keys = jr.split(key, task.num_steps + 1)
         inputs = (jnp.arange(task.num_steps), keys[1:])
-        return jax.lax.scan(interval, (state, task.start(keys[0])), inputs)[0][0]
+        start = (state, task.start(keys[0]), state.scales.low)
+        return jax.lax.scan(interval, start, inputs)[0][0]
 
     def policy(self, task, state):
-        return FeedbackPolicy(task, state.scales, state.networks.actor, jnp.tanh)
+        return FeedbackPolicy(task, state.scales, state.networks.actor, squash)
 
     def _update(self, task, state, under_way, key):
         batch_key, next_key, actor_key = jr.split(key, 3)
         rows, ks = state.replay.sample_intervals(batch_key, self.batch, under_way)
+        starts = ks - ks % self.hold
+        ends = jnp.minimum(starts + self.hold, task.num_steps)
         see = jax.vmap(lambda k, x: observe(task, state.scales, k * task.dt, x))
-        now, after = see(ks, state.replay.xs[rows, ks]), see(ks + 1, state.replay.xs[rows, ks + 1])
-        actions = state.scales.control(state.replay.us[rows, ks])
-        rewards = -state.reward_scale * state.replay.costs[rows, ks]
-        last = ks == task.num_steps - 1
+        now, after = see(starts, state.replay.xs[rows, starts]), see(ends, state.replay.xs[rows, ends])
+        actions = state.scales.control(state.replay.us[rows, starts]) / STRETCH
+        within = starts[:, None] + jnp.arange(self.hold)
+        costs = state.replay.costs[rows[:, None], jnp.minimum(within, task.num_steps - 1)] - state.usual_cost
+        rewards = -jnp.sum(jnp.where(within < ends[:, None], costs, 0.0), axis=1) / state.cost_scale
+        last = ends == task.num_steps
 
         networks, temperature = state.networks, jnp.exp(state.networks.log_temperature)
         draw = jax.vmap(sample, in_axes=(None, 0, 0))
@@ -124,13 +137,22 @@ class SAC(AbstractMethod[SACState]):
             own, log_prob = draw(networks.actor, now, jr.split(actor_key, self.batch))
             judged = jnp.min(values(jax.lax.stop_gradient(networks.critics), now, own), axis=0)
             actor_loss = jnp.mean(temperature * log_prob - judged)
-            entropy_gap = jax.lax.stop_gradient(-jnp.mean(log_prob)) + len(task.controls)
+            entropy_gap = jax.lax.stop_gradient(-jnp.mean(log_prob)) - self.entropy * len(task.controls)
             return critic_loss + actor_loss + jnp.exp(networks.log_temperature) * entropy_gap
 
-        updates, optimiser = optax.adam(self.learning_rate).update(jax.grad(loss)(networks), state.optimiser)
+        updates, optimiser = self._optimiser(task).update(jax.grad(loss)(networks), state.optimiser)
         networks = eqx.apply_updates(networks, updates)
         targets = jax.tree.map(lambda q, target: target + self.polyak * (q - target), networks.critics, state.targets)
-        return SACState(networks, targets, optimiser, state.replay, state.scales, state.reward_scale)
+        return SACState(networks, targets, optimiser, state.replay, state.scales, state.usual_cost, state.cost_scale)
+
+    def _optimiser(self, task):
+        updates = self.decay_steps * task.num_steps * self.updates
+        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, updates, alpha=0.1))
+
+
+def squash(a: Float[Array, " m"]) -> Float[Array, " m"]:
+    """The deterministic action of a mean before squashing."""
+    return jnp.clip(STRETCH * jnp.tanh(a), -1.0, 1.0)
 
 
 def sample(

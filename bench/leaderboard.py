@@ -57,7 +57,7 @@ class Leaderboard:
 
     `rows`: one per task, grid and method; `score` is the unclipped mean, `auc` the mean area under the learning curve.
     `aggregate`: one per suite and method, best first; `score` is the interquartile mean over tasks and seeds, and
-    methods share a `rank` where paired permutation tests cannot tell them apart. `pairs`: the chance that a run of
+    methods share a `rank` where paired permutation tests cannot tell them apart; an oracle has none. `pairs`: the chance that a run of
     `method` scores above one of `other`, and the corrected p-value of their difference. `curves`: mean score at every
     evaluation. `profiles`: share of runs above a threshold of score. `targets`: share of (run, regret target) pairs
     reached against what was spent on a run. `runs`: one per record, with its provenance. `notes`: missing cells and
@@ -107,9 +107,10 @@ def build(records: Iterable[RunRecord], references: Mapping[str, Reference]) -> 
         all_runs += [_run(*of_run) for of_run in zip(runs, scores, areas, strict=True)]
     aggregate, pairs, profiles, targets = [], [], [], []
     for suite, methods in scored.items():
-        p_values = standings.significance(methods)
-        aggregate += standings.aggregates(suite, methods, p_values, rng)
-        pairs += standings.pairs(suite, methods, p_values, rng)
+        ranked = {method: cells for method, cells in methods.items() if not standings.is_oracle(cells)}
+        p_values = standings.significance(ranked)
+        aggregate += standings.aggregates(suite, methods, standings.ranks_of(ranked, p_values), rng)
+        pairs += standings.pairs(suite, ranked, p_values, rng)
         profiles += standings.profiles(suite, methods, rng)
         targets += standings.targets(suite, methods)
     if any(row["seeds"] < INDICATIVE for row in rows):
@@ -117,9 +118,9 @@ def build(records: Iterable[RunRecord], references: Mapping[str, Reference]) -> 
     table = pd.DataFrame(rows, columns=ROWS).astype({"env_steps": int}) if rows else pd.DataFrame(columns=ROWS)
     return Leaderboard(
         table.sort_values(["suite", "task", "num_steps", "score", "method"], ascending=[True, True, True, False, True]),
-        pd.DataFrame(aggregate, columns=AGGREGATE).sort_values(
-            ["suite", "rank", "score"], ascending=[True, True, False], kind="stable"
-        ),
+        pd.DataFrame(aggregate, columns=AGGREGATE)
+        .astype({"rank": "Int64"})  # integers, and none for an oracle
+        .sort_values(["suite", "rank", "score"], ascending=[True, True, False], kind="stable"),
         pd.DataFrame(pairs, columns=PAIRS),
         pd.DataFrame(curves, columns=CURVES),
         pd.DataFrame(profiles, columns=PROFILES),

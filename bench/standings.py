@@ -57,13 +57,22 @@ def significance(methods: Methods) -> Floats:
     return ranks.significance(_by_seed(methods))
 
 
-def aggregates(suite: str, methods: Methods, p_values: Floats, rng: np.random.Generator) -> Iterator[Line]:
-    """One line per method."""
-    places = ranks.ranks(_by_seed(methods), p_values)
-    for place, (method, cells) in zip(places, methods.items(), strict=True):
+def is_oracle(cells: Mapping[CellKey, ScoredCell]) -> bool:
+    """Whether a method was free to simulate more than it declared: such a one is shown and never ranked."""
+    return any(not run.settings["method"].get("charged", True) for cell in cells.values() for run in cell.runs)
+
+
+def ranks_of(methods: Methods, p_values: Floats) -> dict[str, int]:
+    """The rank of each method."""
+    return dict(zip(methods, ranks.ranks(_by_seed(methods), p_values), strict=True))
+
+
+def aggregates(suite: str, methods: Methods, places: Mapping[str, int], rng: np.random.Generator) -> Iterator[Line]:
+    """One line per method; those without a place are not ranked."""
+    for method, cells in methods.items():
         strata = [cell.scores for cell in cells.values()]
         failed = sum(run.status != "ok" for cell in cells.values() for run in cell.runs)
-        line = [suite, method, place, len(strata), min(map(len, strata)), failed]
+        line = [suite, method, places.get(method), len(strata), min(map(len, strata)), failed]
         for _, statistic in AGGREGATES:
             line += [float(statistic(strata)), *map(float, stats.bootstrap_interval(strata, statistic, rng))]
         area = float(stats.mean([cell.areas for cell in cells.values()]))

@@ -1,9 +1,11 @@
-"""Tasks of the tests' own: a linear-quadratic one with a known optimum, and some that are awkward."""
+"""Tasks of the tests' own: a linear-quadratic one with a known optimum, Gymnasium's pendulum, and awkward ones."""
 
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 
 from tasks import AbstractTask, ControlVar, StateVar
+from tasks.base import AbstractHybridTask, wrap
 
 
 class DoubleIntegrator(AbstractTask):
@@ -111,3 +113,35 @@ class Hilltop(AbstractTask):
 
     def terminal_cost(self, x):
         return jnp.zeros_like(x[0])
+
+
+class GymPendulum(AbstractHybridTask):
+    """Gymnasium's Pendulum-v1 to the digit: its observation is the state, its semi-implicit Euler step is the jump at
+    an interval's end, and its reward, paid before the step, is minus the cost. Starts are Gymnasium's too.
+    """
+
+    states = (StateVar("cosine", -1.0), StateVar("sine", 0.0), StateVar("angular velocity", 0.0))
+    controls = (ControlVar("torque", -2.0, 2.0),)
+    horizon: float = 10.0
+    num_steps: int = 200
+    solver: str = "euler"
+    substeps: int = 1
+
+    def vector_field(self, t, x, u):
+        return jnp.zeros_like(x)
+
+    def jump(self, t, x, u):
+        velocity = jnp.clip(x[2] + (15 * x[1] + 3 * u[0]) * 0.05, -8, 8)
+        angle = jnp.arctan2(x[1], x[0]) + velocity * 0.05
+        return jnp.stack([jnp.cos(angle), jnp.sin(angle), velocity])
+
+    def running_cost(self, t, x, u):
+        angle = wrap(jnp.arctan2(x[1], x[0]))
+        return (angle**2 + 0.1 * x[2] ** 2 + 0.001 * u[0] ** 2) / 0.05
+
+    def terminal_cost(self, x):
+        return jnp.zeros_like(x[0])
+
+    def sample_start(self, key):
+        angle, velocity = jr.uniform(key, (2,), minval=-1.0) * jnp.array([jnp.pi, 1.0])
+        return jnp.stack([jnp.cos(angle), jnp.sin(angle), velocity])

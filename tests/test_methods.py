@@ -12,9 +12,12 @@ from problems import DoubleIntegrator
 
 from baselines import METHODS
 from baselines.constant import Constant
-from baselines.exploration import ou_noise, warmup_episode
+from baselines.evolution import SearchDistribution
+from baselines.exploration import Held, ou_noise, warmup_episode
 from baselines.model_gradient import ModelGradient, trapezoid_cost
 from baselines.networks import MLP, FeedbackPolicy, Scales, policy_network, project
+from baselines.online_decision_transformer import OnlineDecisionTransformer, Returns, split, token
+from baselines.ppo import advantages
 from baselines.replay import Replay
 from baselines.sac import SAC, sample
 from baselines.simulator_gradient import SimulatorGradient
@@ -229,10 +232,10 @@ def test_the_simulator_gradient_without_cut_is_backpropagation_through_time():
     assert np.abs(states[True] - states[False]).max() > 1e-6  # both learn, from different gradients
 
 
-@pytest.mark.parametrize(("num_steps", "bootstraps"), [(1, False), (2, True)])
+@pytest.mark.parametrize(("num_steps", "bootstraps"), [(3, False), (4, True)])
 def test_sac_bootstraps_everywhere_but_at_the_end(num_steps, bootstraps):
-    """With one interval every transition is the last: target networks gone wild must not matter."""
-    task, method = DoubleIntegrator(num_steps=num_steps), SAC(warmup=2, width=8, batch=16)
+    """With one decision every transition is the last: target networks gone wild must not matter."""
+    task, method = DoubleIntegrator(num_steps=num_steps), SAC(warmup=2, width=8, batch=16, hold=3)
     state = jax.jit(lambda key: method.init(task, key))(jr.key(0))
     wild = eqx.tree_at(lambda s: s.targets, state, jax.tree.map(lambda w: 1e3 * w, state.targets))
     step = jax.jit(lambda s: method.step(task, s, jr.key(1)).networks)
@@ -245,3 +248,61 @@ def test_the_constant_floor_is_its_reference():
     task = TASKS["cancer_treatment"]()
     (only,) = train(task, Constant(), Budget(1), (0,))
     assert only.cost[0] == pytest.approx(reference.lookup(task).floor, rel=1e-5)  # float32
+
+
+def test_ppos_advantages_are_returns_less_values_and_end_with_the_episode():
+    rewards, values = jr.normal(jr.key(0), (2, 3, 5))
+    whole = jnp.cumsum(rewards[:, ::-1], axis=1)[:, ::-1] - values
+    np.testing.assert_allclose(advantages(rewards, values, 1.0, 1.0), whole, atol=1e-5)  # float32
+    one_step = rewards + jnp.append(values[:, 1:], jnp.zeros((3, 1)), axis=1) - values
+    np.testing.assert_allclose(advantages(rewards, values, 1.0, 0.0), one_step, atol=1e-6)
+
+
+def test_a_held_action_is_drawn_around_the_state_at_its_beginning():
+    task = DoubleIntegrator(num_steps=7)
+    scales = Scales.of(task, warmup_episode(task, jr.key(0)).xs[None], jnp.ones(1))
+    policy = FeedbackPolicy(task, scales, policy_network(task, 8, 1, key=jr.key(1)))
+    noise = 0.1 * jr.normal(jr.key(2), (3, 1))
+    episode = rollout(task, Held(policy, noise, 3), task.x0)
+    drawn = [policy.control(k * task.dt, episode.xs[k]) + 3 * noise[k // 3] for k in (0, 3, 6)]
+    expected = [drawn[k // 3] for k in range(7)]
+    np.testing.assert_allclose(episode.us, jnp.stack(expected), rtol=1e-5)  # float32
+
+
+def test_the_evolution_strategy_learns_the_shape_of_its_problem():
+    """A rotated ellipsoid of condition 1e4: without the covariance the step size shrinks along the steep axes."""
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))
+    stretch = jnp.logspace(0, 4, 5)
+
+    def cost(theta):
+        return jnp.sum(stretch * (rotation @ (theta - 1)) ** 2)
+
+    def generation(search, key):
+        thetas = search.candidates(jr.normal(key, (8, 5)))
+        return search.update(thetas, jax.vmap(cost)(thetas)), None
+
+    search, _ = jax.lax.scan(generation, SearchDistribution.around(jnp.zeros(5), 0.5), jr.split(jr.key(0), 250))
+    assert cost(search.mean) < 1e-6 * cost(jnp.zeros(5))
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_decision_transformer_acts_as_it_was_trained():
+    """The policy reads, decision by decision, the tokens that training builds from the whole episode."""
+    task, method = DoubleIntegrator(num_steps=10), OnlineDecisionTransformer(warmup=3, width=8, hold=4)
+    state = method.init(task, jr.key(0))
+    state = eqx.tree_at(lambda s: s.net, state, jax.tree.map(lambda w: 2 * w, state.net))
+    returns, start = Returns.of(state.replay), np.array([0, 4, 8])
+    episode = rollout(task, method.policy(task, state), task.x0)
+    trapezoid = [
+        task.dt * (task.running_cost(0, x, u) + task.running_cost(0, y, u)) / 2
+        for x, y, u in zip(episode.xs[:-1], episode.xs[1:], episode.us, strict=True)
+    ]
+    paid = jnp.cumsum(jnp.array([0.0, *trapezoid]))[start]
+    before = jnp.concatenate([jnp.zeros((1, 1)), episode.us[start[:-1]]])
+    tokens = [
+        token(task, state.scales, returns, k * task.dt, returns.best + p, episode.xs[k], u)
+        for k, p, u in zip(start, paid, before, strict=True)
+    ]
+    means, _ = jax.vmap(split)(state.net.transformer(jnp.stack(tokens)))
+    expected = jnp.repeat(3 * means[:, 0], 4)[:10]
+    np.testing.assert_allclose(episode.us[:, 0], expected, rtol=1e-9)  # float64, and no bound is met

@@ -41,7 +41,7 @@ def task_tables(leaderboard: Leaderboard) -> Iterator[Table]:
 
 def _aggregate(row: Mapping[Any, Any]) -> tuple[str, ...]:
     shown = (number(row["score"]), interval(row), *(number(row[name]) for name in ("median", "mean", "auc")))
-    return str(row["rank"]), row["method"], *shown, *(str(row[name]) for name in ("failed", "tasks", "seeds"))
+    return rank(row["rank"]), row["method"], *shown, *(str(row[name]) for name in ("failed", "tasks", "seeds"))
 
 
 def _row(row: Mapping[Any, Any]) -> tuple[str, ...]:
@@ -55,6 +55,11 @@ def _row(row: Mapping[Any, Any]) -> tuple[str, ...]:
         str(row["env_steps"]),
         f"{row['train_seconds']:.1f}",
     )
+
+
+def rank(value: Any) -> str:
+    """A rank; an oracle has none."""
+    return str(value) if isinstance(value, int) else "oracle"
 
 
 def number(value: float) -> str:
