@@ -1,14 +1,16 @@
 """Soft actor-critic with twin critics and a learned temperature (Haarnoja et al., 2018, arXiv:1812.05905).
 
-After each interval, with o = (state, time), reward r = -cost / scale, and no discount (the horizon is finite and the
-time is observed), on a batch from the replay:
+An action is held for `hold` intervals. After each interval, with o = (state, time) where an action begins, o' where it
+ends, reward r = -(its cost - the usual cost of so many intervals) / scale, and no discount (the horizon is finite and
+the time is observed), on a batch from the replay:
 
     y    = r + (1 - last) (min_i Q̄_i(o', a') - α log π(a' | o')),   a' ~ π(o')
     Q_i  ← Q_i - η ∇ (Q_i(o, a) - y)²                               Q̄_i ← (1 - τ) Q̄_i + τ Q_i
     π    ← π - η ∇ (α log π(a | o) - min_i Q_i(o, a)),   a ~ π(o)   (reparametrised, squashed by tanh)
     α    ← α - η ∇ α (-log π(a | o) - H̄),   H̄ = -m
 
-A step is one episode with `updates` updates after each interval: it spends `num_steps`, and `warmup` episodes before.
+Squashed actions are stretched and clipped, so that they reach their bounds. A step is one episode with `updates`
+updates after each interval: it spends `num_steps`, and `warmup` episodes before.
 """
 
 import equinox as eqx

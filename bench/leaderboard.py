@@ -57,11 +57,11 @@ class Leaderboard:
 
     `rows`: one per task, grid and method; `score` is the unclipped mean, `auc` the mean area under the learning curve.
     `aggregate`: one per suite and method, best first; `score` is the interquartile mean over tasks and seeds, and
-    methods share a `rank` where paired permutation tests cannot tell them apart; an oracle has none. `pairs`: the chance that a run of
-    `method` scores above one of `other`, and the corrected p-value of their difference. `curves`: mean score at every
-    evaluation. `profiles`: share of runs above a threshold of score. `targets`: share of (run, regret target) pairs
-    reached against what was spent on a run. `runs`: one per record, with its provenance. `notes`: missing cells and
-    references, runs that beat their reference, few seeds.
+    methods share a `rank` where paired permutation tests cannot tell them apart; an oracle has none. `pairs`: the
+    chance that a run of `method` scores above one of `other`, and the corrected p-value of their difference. `curves`:
+    mean score at every evaluation. `profiles`: share of runs above a threshold of score. `targets`: share of (run,
+    regret target) pairs reached against what was spent on a run. `runs`: one per record, with its provenance. `notes`:
+    missing cells and references, runs that beat their reference, few seeds.
     """
 
     rows: pd.DataFrame

@@ -57,6 +57,19 @@ def test_a_task_without_headroom_has_no_score_and_no_weight():
     assert any("BEATEN REFERENCE" in note for note in board.notes)  # cost 9 is below the best known 10
 
 
+def test_an_oracle_is_shown_and_never_ranked():
+    free = {"settings": {"method": {"charged": False}, "budget": {"env_steps": 100}}}
+    runs = [record("oracle", seed=s, cost=10.0 + s / 100, **free) for s in range(10)]
+    runs += [record("good", seed=s, cost=12.0 + s / 100) for s in range(10)]
+    runs += [record("poor", seed=s, cost=18.0 + s / 100) for s in range(10)]
+    board = build(runs, {"f": reference()})
+    assert list(board.aggregate["method"]) == ["good", "poor", "oracle"]
+    assert list(board.aggregate["rank"])[:2] == [1, 2]  # without it: as a method it would be the first
+    assert set(board.pairs["method"]) == {"good", "poor"}
+    assert board.aggregate["score"].iloc[2] > 0.9
+    assert "oracle" in "".join(render(board) for render in FORMATS["markdown"].values())
+
+
 def test_a_method_whose_runs_all_failed_stays_in_the_table():
     board = build([record(cost=None), record("other")], {"f": reference()})
     row = board.rows[board.rows["method"] == "m"].iloc[0]
