@@ -8,6 +8,7 @@ from problems import DoubleIntegrator
 from baselines.constant import Constant
 from bench import names, reference, suite
 from bench.budget import Allowance, Budget, BudgetError
+from bench.cli.reference import grids_of
 from bench.fingerprint import fingerprint
 from bench.names import SettingError
 from bench.run import prepare
@@ -70,3 +71,9 @@ def test_over_several_starts_a_cost_is_a_mean(tmp_path):
     assert only.cost[0] == pytest.approx(found.floor, rel=1e-5)
     assert len({tuple(r.floor_control) for r in reference.each(task)}) == 16
     assert found.best == pytest.approx(np.mean([task.optimum(r.start) for r in reference.each(task)]), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", suite.names())
+def test_a_shipped_suite_has_references_for_every_grid_and_start(name):
+    stored = reference.read(reference.PACKAGE)
+    assert [key for key, _ in grids_of([], [name]) if key not in stored] == []
