@@ -59,7 +59,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
     episodes: int = 2  # per step
     noise: float = 0.3  # of the noisiest episode of a step; the least noisy has a half of it for two
     imagined_noise: float = 0.1
-    model_updates: int = 30  # per step
+    model_updates: int = 60  # per step
     policy_updates: int = 50
     model_batch: int = 16  # trajectories, half of them from the last `recent` steps
     policy_batch: int = 4

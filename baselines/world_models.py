@@ -10,6 +10,7 @@ deviations of states and of their increments (`Scales`).
 """
 
 import abc
+import math
 from typing import Any
 
 import equinox as eqx
@@ -32,7 +33,7 @@ class AbstractWorldModel(eqx.Module):
         """The states after each control."""
 
     @abc.abstractmethod
-    def residuals(self, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]) -> Float[Array, "steps n"]:
+    def residuals(self, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]) -> Float[Array, "steps errors"]:
         """Errors of what is fitted, in units of its spread, on a true trajectory."""
 
     @abc.abstractmethod
@@ -49,21 +50,52 @@ def unroll(model: AbstractWorldModel, x0: Float[Array, " n"], us: Float[Array, "
     return jax.lax.scan(lambda carry, u: model.advance(carry, u), model.initial(x0, len(us)), us)[1]
 
 
-class ActionsTransformer(AbstractWorldModel):
+class AbstractActionsModel(AbstractWorldModel):
+    """A model that reads the first state and the controls alone."""
+
+    increments: eqx.AbstractVar[float]  # weight of the increments' errors in the fit
+
+
+def states_and_increments(
+    model: AbstractActionsModel, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]
+) -> Float[Array, "steps errors"]:
+    """Errors of an actions model's states and of their increments, each in units of its spread: 2 n a step.
+
+    States vary by far more than an interval changes them, so a fit to them alone may leave the effect of a control on
+    the next states, and with it the policy's gradient, to chance: with recurrent cells it does.
+    """
+    errors = model(xs[0], us) - xs[1:]
+    of_increments = jnp.diff(errors, axis=0, prepend=jnp.zeros_like(errors[:1]))
+    weighted = math.sqrt(model.increments) * of_increments / model.scales.increment_std
+    return jnp.concatenate([errors / model.scales.std, weighted], axis=1)
+
+
+class ActionsTransformer(AbstractActionsModel):
     """AWM: causal self-attention over the controls, each token joined by the first state."""
 
     scales: Scales
     net: CausalTransformer
+    increments: float = eqx.field(static=True)
 
-    def __init__(self, scales: Scales, *, width: int = 64, depth: int = 2, heads: int = 2, key: Key[Array, ""]):
+    def __init__(
+        self,
+        scales: Scales,
+        *,
+        width: int = 64,
+        depth: int = 2,
+        heads: int = 2,
+        increments: float = 0.0,
+        key: Key[Array, ""],
+    ):
         n, m = len(scales.mean), len(scales.low)
         self.scales, self.net = scales, CausalTransformer(n + m, n, width, depth, heads, key=key)
+        self.increments = increments
 
     def __call__(self, x0, us):
         return x0 + self.scales.std * self.net(self.scales.pair(jnp.broadcast_to(x0, (len(us), len(x0))), us))
 
     def residuals(self, xs, us):
-        return (self(xs[0], us) - xs[1:]) / self.scales.std
+        return states_and_increments(self, xs, us)
 
     def initial(self, x0, steps):
         return x0, self.net.initial(steps)
@@ -137,18 +169,27 @@ class LSTMCell(AbstractCell):
         return state, state[0]
 
 
-class ActionsRecurrent(AbstractWorldModel):
+class ActionsRecurrent(AbstractActionsModel):
     """AWM: a recurrent cell carried over the controls, its first state a function of x[0]."""
 
     scales: Scales
     start: eqx.nn.Linear
     cell: AbstractCell
     read: eqx.nn.Linear
+    increments: float = eqx.field(static=True)
 
-    def __init__(self, scales: Scales, *, cell: type[AbstractCell] = GRUCell, width: int = 64, key: Key[Array, ""]):
+    def __init__(
+        self,
+        scales: Scales,
+        *,
+        cell: type[AbstractCell] = GRUCell,
+        width: int = 64,
+        increments: float = 1.0,
+        key: Key[Array, ""],
+    ):
         n, m = len(scales.mean), len(scales.low)
         keys = jr.split(key, 3)
-        self.scales = scales
+        self.scales, self.increments = scales, increments
         self.start = eqx.nn.Linear(n, width, key=keys[0])
         self.cell = cell(m, width, key=keys[1])
         self.read = scaled(eqx.nn.Linear(width, n, key=keys[2]), 0.1)
@@ -157,7 +198,7 @@ class ActionsRecurrent(AbstractWorldModel):
         return unroll(self, x0, us)
 
     def residuals(self, xs, us):
-        return (self(xs[0], us) - xs[1:]) / self.scales.std
+        return states_and_increments(self, xs, us)
 
     def initial(self, x0, steps):
         return x0, self.cell.start(jnp.tanh(self.start(self.scales.state(x0))))
