@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
+from bench import threads
 from bench.records import set_aside, write_atomically
 
 SCHEMA = 1
@@ -88,6 +89,7 @@ class Checkpoint:
             "device": jax.devices()[0].device_kind,
             "precision": "float64" if jax.config.read("jax_enable_x64") else "float32",
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
+            "threads": threads.number(),
             "state": [f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(state)],
             "program": program,
         }

@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from bench import threads
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Workers(Executor):
     def __init__(self, number: int, stop: Event, limit: float | None, logs: Path):
         self._threads = ThreadPoolExecutor(number)
         self._idle: SimpleQueue[Worker] = SimpleQueue()
-        cores = sorted(_cores())
+        cores = sorted(threads.cores())
         shares = [cores[i::number] or cores for i in range(number)]
         self._workers = [Worker(share, stop, limit, logs / f"worker-{i}.log") for i, share in enumerate(shares)]
         for worker in self._workers:
@@ -151,7 +152,8 @@ def _initialise(cores: list[int], stop: Event, log: Path) -> None:
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     if sys.platform == "linux":
-        os.sched_setaffinity(0, cores)  # XLA makes as many threads
+        os.sched_setaffinity(0, cores)
+    threads.one()
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share a GPU's memory
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
@@ -166,10 +168,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _cores() -> set[int]:
-    return os.sched_getaffinity(0) if sys.platform == "linux" else set(range(os.cpu_count() or 1))
 
 
 def _read_from(file: Path, start: int) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 import jax
 
+from bench import threads
+
 PACKAGES = ("jax", "jaxlib", "diffrax", "equinox", "optax", "numpy", "scipy")
 
 
@@ -24,7 +26,7 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": cpu_model() if device.platform == "cpu" else device.device_kind,
-        "threads": _threads(),
+        "threads": threads.number(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "precision": "float64" if jax.config.read("jax_enable_x64") else "float32",
     }
@@ -46,7 +48,7 @@ def warnings(stamp: dict[str, Any]) -> list[str]:
     for name, tested in _tested().items():
         if stamp["packages"].get(name, tested) != tested:
             found.append(f"{name} is {stamp['packages'][name]}, tested is {tested} (constraints.txt).")
-    busy, cores = os.getloadavg()[0], stamp["threads"] or 1
+    busy, cores = os.getloadavg()[0], len(threads.cores())
     if busy > 0.5 * cores:
         found.append(f"the machine is busy (load {busy:.1f} on {cores} cores): seconds would not be comparable.")
     return found
@@ -71,13 +73,6 @@ def _git() -> dict[str, Any]:
     # An installed wheel may lie inside somebody else's repository: only a tracked file says that this one is ours.
     commit = git("rev-parse", "HEAD") if git("ls-files", "--error-unmatch", "provenance.py") else None
     return {"commit": commit, "dirty": bool(git("status", "--porcelain")) if commit else None}
-
-
-def _threads() -> int | None:
-    try:
-        return len(os.sched_getaffinity(0))  # what this process may use, on Linux
-    except AttributeError:
-        return os.cpu_count()
 
 
 def cpu_model() -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import cache, names, reference
+from bench import cache, names, reference, threads
 from bench.budget import Budget, BudgetError
 from bench.checkpoint import Checkpoint
 from bench.errors import UsageError
@@ -277,7 +277,10 @@ def _finite(value: np.floating) -> float | None:
 
 
 def run(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[RunRecord]:
-    """Every record of `cells`, computed now or found in `folder`. Raises OSError if one could not be stored."""
+    """Every record of `cells`, computed now or found in `folder`. Raises OSError if one could not be stored.
+
+    The bits are those of `python -m bench run` if NPROC=1 was set before JAX first computed (see bench/threads.py).
+    """
     from bench.sweep import Silent, Sweep, in_process  # it stands above: it is made of jobs
 
     jobs = prepare(cells, folder, again)
@@ -297,5 +300,6 @@ def execute_in_worker(job: Job) -> Outcome:
 
 def execute_remotely(job: Job, limit: float | None) -> Outcome:
     """`execute` on another machine, whose disk may not be ours; a limit is looked at between chunks."""
+    threads.one()
     cache.enable()
     return execute(job, limit=limit, keep=False)

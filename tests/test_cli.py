@@ -261,3 +261,14 @@ def test_constraints_pin_exact_versions_and_name_no_index():
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     pinned = {line.partition("==")[0] for line in lines}
     assert {name.partition(">=")[0] for name in wanted} <= pinned
+
+
+def test_bits_do_not_depend_on_where_a_cell_runs(tmp_path):
+    """Matrix products are shared out among threads: in this process and in a worker's there must be as many."""
+    (tmp_path / "short.toml").write_text(TINY.replace("= 60", "= 1600").replace("num_steps = 10", "num_steps = 100"))
+    runs = [("--out", tmp_path / "here"), ("--out", tmp_path / "there", "--workers", 2)]
+    for options in runs:
+        done = bench("run", tmp_path / "short.toml", "--method", "one_step_model", *options)
+        assert done.returncode == 0, done.stderr
+    exact = bench("check", "--baseline", tmp_path / "here", "--candidate", tmp_path / "there", "--exact")
+    assert exact.returncode == 0, exact.stdout

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench import threads
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def command(
     if device is Device.cpu:
         os.environ["JAX_PLATFORMS"] = "cpu"  # here, and in the processes that we start
     # Everything from here on needs JAX.
+    threads.one()
     from bench import cache, names, status
     from bench.cli import progress, report
     from bench.cli.progress import Forecast
