@@ -150,8 +150,9 @@ def turns_per_second():
 
 def test_a_run_killed_at_any_moment_ends_like_one_that_was_not(tmp_path):
     """A real process and SIGKILL, three times at random moments; then the same command to its end."""
-    walks = suite_file(tmp_path, env_steps=40 * 100, evals=40)
-    work = str(int(0.05 * turns_per_second()))  # seconds of each of the 40 chunks
+    walks = suite_file(tmp_path, env_steps=100 * 100, evals=100)
+    # Seconds of each of the 100 chunks. A kill takes about 10 of them, and more if this machine was slow just now.
+    work = str(int(0.04 * turns_per_second()))
     slow = ("--set", f"walk:Walk.work={work}")
     cells = suite.load(str(walks)).cells(extra={"walk:Walk": {"work": work}})
     whole = bench_run.run(cells, tmp_path / "whole")
