@@ -139,7 +139,7 @@ class Sweep:
         try:
             left = replace(left, known=_references(left))
             future = self.backend.executor.submit(self.backend.call, left)
-        except Exception:
+        except Exception:  # no reference, or an executor that takes nothing: a failed cell, and the sweep goes on
             future = InProcess().submit(failure, left, traceback.format_exc(), "error")
         self._running[future] = left, claim
         return True
@@ -168,7 +168,7 @@ class Sweep:
             return failure(job, str(error), "time limit")
         except self.backend.losses as error:
             return failure(job, str(error), "lost worker")
-        except Exception:
+        except Exception:  # whatever else became of the call: it is in the record, and the sweep goes on
             return failure(job, traceback.format_exc(), "error")
 
     def _store(self, job: Job, outcome: Outcome) -> None:
