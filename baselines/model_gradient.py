@@ -55,6 +55,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
     model: Callable[..., AbstractWorldModel]
     states: Literal["real", "imagined"] = "real"
     cut_feedback: bool = True
+    open_loop: bool = False  # the policy reads the time alone
     warmup: int = 10  # episodes
     episodes: int = 2  # per step
     noise: float = 0.3  # of the noisiest episode of a step; the least noisy has a half of it for two
@@ -69,6 +70,12 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
     decay_steps: int = 20  # steps over which a cosine takes both rates to a tenth
     width: int = 64  # of the policy
     capacity: int = 1000  # episodes kept
+
+    def __check_init__(self):
+        if not self.cut_feedback and self.states == "real":
+            raise ValueError(
+                "cut_feedback=false needs states=imagined: a policy that reads real states has no feedback to cut."
+            )
 
     def usage(self, task):
         updates = self.model_updates + self.policy_updates
@@ -100,7 +107,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
         return ModelGradientState(net, model, net_optimiser, model_optimiser, replay, state.cost_scale)
 
     def policy(self, task, state):
-        return FeedbackPolicy(task, state.model.scales, state.net)
+        return FeedbackPolicy(task, state.model.scales, state.net, open_loop=self.open_loop)
 
     def _collect(self, task, policy, key):
         amplitudes = self.noise * jnp.arange(1, self.episodes + 1) / self.episodes
@@ -141,7 +148,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
         errors = xs[:, 1:] - jax.vmap(model)(xs[:, 0], us)
 
         def loss(net, rows, keys):
-            policy = FeedbackPolicy(task, model.scales, net)
+            policy = FeedbackPolicy(task, model.scales, net, open_loop=self.open_loop)
             cost = jax.vmap(lambda xs, errors, k: self.imagined_cost(task, policy, model, xs, errors, k))
             return jnp.mean(cost(xs[rows], errors[rows], keys)) / state.cost_scale
 

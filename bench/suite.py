@@ -71,7 +71,8 @@ class Suite:
     """The contents of a suite's TOML file.
 
     `num_steps` (refine) or `stretch` (extend) ask for several grids of every task, and `starts` how its episodes start.
-    `settings` maps a task's or method's name to fields and values.
+    `settings` maps a task's or method's name to fields and values. A method may stand in `methods` several times, as
+    the tables name it: "sac" and "sac[batch=64, hold=1]".
     """
 
     name: str
@@ -98,7 +99,10 @@ class Suite:
         seeds: int | None = None,
         extra: Mapping[str, Mapping[str, str]] | None = None,
     ) -> list[Cell]:
-        """Tasks x grids x methods, those given in place of the suite's own; `extra` are further settings by name."""
+        """Tasks x grids x methods, those given in place of the suite's own; `extra` are further settings by name.
+
+        Raises SuiteError.
+        """
         extra = extra or {}
         return [
             Cell(
@@ -111,11 +115,11 @@ class Suite:
                 ({"starts": self.starts} if self.starts else {}) | dict(self.settings.get(task, {})),
                 self.settings.get(method, {}),
                 extra.get(task, {}),
-                extra.get(method, {}),
+                {**own, **extra.get(method, {})},
             )
             for task in dict.fromkeys(tasks or self.tasks)
             for grid in self.grids
-            for method in dict.fromkeys(methods or self.methods)
+            for method, own in map(_variant, dict.fromkeys(methods or self.methods))
         ]
 
 
@@ -138,6 +142,15 @@ def load(name: str) -> Suite:
     if not isinstance(suite.seeds, int) or suite.seeds < 1:
         raise SuiteError(f"{path}: seeds must be a whole number of at least 1, got {suite.seeds!r}.")
     return suite
+
+
+def _variant(text: str) -> tuple[str, dict[str, str]]:
+    """A method's name and settings, from how `Cell.method_label` writes them."""
+    name, bracket, inside = text.partition("[")
+    pairs = [pair.partition("=") for pair in inside.removesuffix("]").split(",")] if bracket else []
+    if bracket and (not inside.endswith("]") or not all(key.strip() and equals for key, equals, _ in pairs)):
+        raise SuiteError(f"a method with settings is written 'name[field=value, ...]', got '{text}'.")
+    return name, {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _checked(path: Path, what: str, data: Any, kind: type, given: tuple[str, ...] = ()) -> dict[str, Any]:

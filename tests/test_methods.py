@@ -21,8 +21,8 @@ from baselines.ppo import advantages
 from baselines.replay import Replay
 from baselines.sac import SAC, sample
 from baselines.simulator_gradient import SimulatorGradient
-from baselines.world_models import AbstractWorldModel
-from bench import reference
+from baselines.world_models import AbstractWorldModel, OneStep
+from bench import names, reference
 from bench.budget import Budget
 from bench.contract import checked
 from bench.simulate import open_loop, rollout
@@ -123,6 +123,26 @@ def test_full_feedback_gradient_is_that_of_the_simulator_and_the_cut_one_is_not(
     # 200 intervals: what is left is the trapezoid rule.
     assert np.linalg.norm(gradients[False] - true) < 1e-3 * np.linalg.norm(true)
     assert np.linalg.norm(gradients[True] - true) > 1e-2 * np.linalg.norm(true)
+
+
+@pytest.mark.usefixtures("x64")
+def test_an_open_loop_policy_reads_no_state_in_imagination_nor_in_reality():
+    """Without feedback, to cut it or not is the same."""
+    task, after = DoubleIntegrator(num_steps=4), []
+    for cut in (True, False):
+        method = ModelGradient(OneStep, "imagined", cut, True, warmup=2, model_updates=2, policy_updates=3, width=8)
+        state = jax.jit(lambda key, m=method: m.init(task, key))(jr.key(0))
+        after.append((method, jax.jit(lambda s, m=method: m.step(task, s, jr.key(1)))(state)))
+    one, other = (flat(state.net) for _, state in after)
+    np.testing.assert_allclose(one, other, rtol=1e-9)  # two orders of summation
+    policy = after[0][0].policy(task, after[0][1])
+    np.testing.assert_array_equal(policy.control(0.0, task.x0), policy.control(0.0, task.x0 + 1))
+    assert policy.control(0.0, task.x0) != policy.control(1.0, task.x0)
+
+
+def test_feedback_through_real_states_cannot_be_left_uncut():
+    with pytest.raises(names.SettingError, match="needs states=imagined"):
+        names.method("awm_gru", {"cut_feedback": "false"})
 
 
 @pytest.mark.usefixtures("x64")
