@@ -16,7 +16,7 @@ Spends `episodes` whole episodes a step and `warmup` before the first.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -35,7 +35,7 @@ from baselines.networks import (
 )
 from baselines.replay import Replay
 from baselines.world_models import AbstractWorldModel
-from bench.method import AbstractMethod, Usage
+from bench.method import AbstractMethod, Between, Usage
 from bench.simulate import clip, rollout
 from tasks.base import AbstractTask
 
@@ -51,6 +51,14 @@ class ModelGradientState(eqx.Module):
 
 class ModelGradient(AbstractMethod[ModelGradientState]):
     """Policy gradients through a world model, which is a field: a class, or a partial with its hyperparameters."""
+
+    search: ClassVar = {
+        "policy_learning_rate": Between(5e-4, 2e-2, log=True),
+        "model_learning_rate": Between(2e-4, 1e-2, log=True),
+        "noise": Between(0.05, 0.6, log=True),
+        "imagined_noise": Between(0.02, 0.5, log=True),
+    }
+    paced: ClassVar = ("model_updates", "policy_updates")
 
     model: Callable[..., AbstractWorldModel]
     states: Literal["real", "imagined"] = "real"

@@ -39,8 +39,8 @@ class SHACState(eqx.Module):
     critic_optimiser: optax.OptState
     replay: Replay
     scales: Scales
-    usual_cost: Float[Array, ""]  # of an interval
-    cost_scale: Float[Array, ""]
+    mean: Float[Array, ""]  # of costs to go
+    std: Float[Array, ""]
 
 
 class SHAC(AbstractMethod[SHACState]):
@@ -48,12 +48,16 @@ class SHAC(AbstractMethod[SHACState]):
 
     window: int = 20  # h
     warmup: int = 4  # episodes, from which scales are read
-    noise: float = 0.2  # in half ranges
+    noise: float = 0.2  # of the first episode, in half ranges
+    quiet: float = 0.01
+    momentum: float = 0.9
     learning_rate: float = 5e-3
     critic_learning_rate: float = 3e-3
     critic_updates: int = 40  # per step
     recent: int = 4  # episodes that the critic is fitted to
     trace: float = 0.95  # λ
+    adapt: float = 0.5
+    popart: bool = True
     polyak: float = 0.8  # τ
     decay_steps: int = 46  # over which a cosine takes the rate to a hundredth
     width: int = 64
@@ -68,23 +72,25 @@ class SHAC(AbstractMethod[SHACState]):
         batch = jax.vmap(lambda k: warmup_episode(task, k))(jr.split(warmup_key, self.warmup))
         actor = policy_network(task, self.width, len(task.controls), key=actor_key)
         critic = policy_network(task, self.width, 1, key=critic_key)
-        spread = jnp.std(batch.cost) + 1e-6 * jnp.abs(jnp.mean(batch.cost)) + 1e-12
+        replay = Replay.empty(task, max(self.recent, self.warmup)).add(batch)
+        to_go = jnp.cumsum(replay.costs[: self.warmup, ::-1], axis=1)
         return SHACState(
             actor,
             critic,
             critic,
             self._actor_optimiser(task).init(eqx.filter(actor, eqx.is_array)),
             self._critic_optimiser().init(eqx.filter(critic, eqx.is_array)),
-            Replay.empty(task, max(self.recent, self.warmup)).add(batch),
+            replay,
             Scales.of(task, batch.xs, jnp.ones(self.warmup)),
-            jnp.mean(batch.cost) / task.num_steps,
-            spread,
+            *location_and_size(to_go),
         )
 
     def step(self, task, state, key):
         start_key, noise_key = jr.split(key)
         half_range = (state.scales.high - state.scales.low) / 2
-        noise = self.noise * half_range * ou_noise(task, noise_key)
+        episode = state.replay.added - self.warmup
+        amplitude = self.noise * self.quiet ** (episode / self.decay_steps)
+        noise = amplitude * half_range * ou_noise(task, noise_key)
 
         def window(carry, first, length):
             return self._window(task, *carry, noise, first, length), None
@@ -114,8 +120,8 @@ class SHAC(AbstractMethod[SHACState]):
                 return x_next, (x, u, cost, x_next)
 
             x_end, played = jax.lax.scan(interval, x, ks)
-            costs = (played[2] - state.usual_cost) / state.cost_scale
-            return jnp.sum(costs) + self._to_go(task, state.scales, state.target, first + length, x_end), played
+            to_go = self._to_go(task, state, state.target, first + length, x_end)
+            return (jnp.sum(played[2]) + to_go) / state.std, played
 
         gradient, played = jax.grad(loss, has_aux=True)(state.actor)
         updates, optimiser = self._actor_optimiser(task).update(gradient, state.actor_optimiser)
@@ -127,20 +133,20 @@ class SHAC(AbstractMethod[SHACState]):
         )
         return state, played[3][-1]
 
-    def _to_go(self, task, scales, critic, k, x):
-        """The critic's cost to go from state x before interval k: 0 after the last."""
+    def _to_go(self, task, state, critic, k, x):
+        """The critic's cost to go from x before interval k: 0 after the last."""
         t = k * jnp.asarray(task.dt, x.dtype)
-        return jnp.where(k == task.num_steps, 0.0, critic(observe(task, scales, t, x))[0])
+        value = state.mean + state.std * critic(observe(task, state.scales, t, x))[0]
+        return jnp.where(k == task.num_steps, 0.0, value)
 
     def _fit(self, task, state):
         """The critic fitted to the λ-returns of the newest episodes."""
         rows = (state.replay.added - 1 - jnp.arange(self.recent)) % len(state.replay.xs)
-        xs = state.replay.xs[rows]
-        costs = (state.replay.costs[rows] - state.usual_cost) / state.cost_scale
+        xs, costs = state.replay.xs[rows], state.replay.costs[rows]
         ks = jnp.arange(task.num_steps + 1)
 
-        def values(critic):
-            of_episode = jax.vmap(lambda k, x: self._to_go(task, state.scales, critic, k, x))
+        def values(state, critic):
+            of_episode = jax.vmap(lambda k, x: self._to_go(task, state, critic, k, x))
             return jax.vmap(lambda xs: of_episode(ks, xs))(xs)
 
         def backwards(later, inputs):
@@ -148,13 +154,22 @@ class SHAC(AbstractMethod[SHACState]):
             later = cost + (1 - self.trace) * value + self.trace * later
             return later, later
 
-        after = values(state.target)[:, 1:]
-        _, targets = jax.lax.scan(backwards, after[:, -1], (costs.T, after.T), reverse=True)
+        after = values(state, state.target)[:, 1:]
+        targets = jax.lax.scan(backwards, after[:, -1], (costs.T, after.T), reverse=True)[1].T
+        mean, std = location_and_size(targets)
+        old = state
+        adapt = self.adapt
+        state = eqx.tree_at(lambda s: (s.mean, s.std), state, (old.mean + adapt * (mean - old.mean), old.std + adapt * (std - old.std)))
+        if self.popart:
+            fix = lambda net: eqx.tree_at(lambda n: (n.layers[-1].weight, n.layers[-1].bias), net, (net.layers[-1].weight*old.std/state.std, (old.std*net.layers[-1].bias+old.mean-state.mean)/state.std))
+            state = eqx.tree_at(lambda s: (s.critic, s.target), state, (fix(state.critic), fix(state.target)))
+
+        def loss(critic):
+            return jnp.mean(((values(state, critic)[:, :-1] - targets) / state.std) ** 2)
 
         def update(carry, _):
             critic, optimiser = carry
-            gradient = jax.grad(lambda c: jnp.mean((values(c)[:, :-1] - targets.T) ** 2))(critic)
-            updates, optimiser = self._critic_optimiser().update(gradient, optimiser)
+            updates, optimiser = self._critic_optimiser().update(jax.grad(loss)(critic), optimiser)
             return (eqx.apply_updates(critic, updates), optimiser), None
 
         fitted = jax.lax.scan(update, (state.critic, state.critic_optimiser), length=self.critic_updates)[0]
@@ -163,7 +178,13 @@ class SHAC(AbstractMethod[SHACState]):
 
     def _actor_optimiser(self, task):
         windows = -(-task.num_steps // self.window)
-        return adam(self.learning_rate, self.decay_steps * windows, end=0.01)
+        return adam(self.learning_rate, self.decay_steps * windows, self.momentum, end=0.01)
 
     def _critic_optimiser(self):
         return adam(self.critic_learning_rate, self.decay_steps * self.critic_updates)
+
+
+def location_and_size(costs):
+    """Mean and standard deviation."""
+    mean = jnp.mean(costs)
+    return mean, jnp.std(costs) + 1e-6 * jnp.abs(mean) + 1e-12

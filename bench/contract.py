@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from bench import names, reference
+from bench import names, reference, tune
 from bench.checkpoint import Checkpoint, Progress, state_digests
 from bench.counting import Counter, counting
+from bench.errors import UsageError
 from bench.fingerprint import fingerprint
 from bench.method import AbstractMethod, Usage
 from bench.simulate import AbstractPolicy, open_loop, rollout
@@ -152,8 +153,19 @@ def policy_acts(trial: MethodTrial) -> None:
     _require(within, "its controls leave the bounds")
 
 
+def searches_around_its_defaults(trial: MethodTrial) -> None:
+    try:
+        tune.defaults(trial.method)
+    except UsageError as error:
+        raise ContractError(str(error)) from error
+    settings = names.settings_of(trial.method)
+    wrong = [name for name in trial.method.paced if type(settings.get(name)) is not int]
+    _require(not wrong, f"`paced` must name settings that are whole numbers: {', '.join(wrong)}")
+
+
 METHOD_CHECKS: Mapping[str, Callable[[MethodTrial], None]] = {
     "declares whole numbers": declares_whole_numbers,
+    "searches around its defaults": searches_around_its_defaults,
     "its state is arrays only": state_is_arrays,
     "one compilation serves all steps": never_compiles_again,
     "spends what it declares": spends_what_it_declares,

@@ -71,7 +71,8 @@ class Suite:
     """The contents of a suite's TOML file.
 
     `num_steps` (refine) or `stretch` (extend) ask for several grids of every task, and `starts` how its episodes start.
-    `settings` maps a task's or method's name to fields and values. A method may stand in `methods` several times, as
+    `tuning_tasks` are for `bench tune`; none of them is scored. `settings` maps a task's or method's name to fields and
+    values. A method may stand in `methods` several times, as
     the tables name it: "sac" and "sac[batch=64, hold=1]".
     """
 
@@ -83,6 +84,7 @@ class Suite:
     budget: Allowance
     num_steps: tuple[int, ...] = ()
     stretch: tuple[int | float, ...] = ()
+    tuning_tasks: tuple[str, ...] = ()
     starts: Literal["fixed", "random"] | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -141,6 +143,11 @@ def load(name: str) -> Suite:
         raise SuiteError(str(error) if isinstance(error, SuiteError) else f"{path}: {error}") from error
     if not isinstance(suite.seeds, int) or suite.seeds < 1:
         raise SuiteError(f"{path}: seeds must be a whole number of at least 1, got {suite.seeds!r}.")
+    if scored := sorted({*suite.tasks} & {*suite.tuning_tasks}):
+        raise SuiteError(
+            f"{path}: {', '.join(scored)} stands in tasks and in tuning_tasks. Scores on a task that settings were "
+            "chosen on say nothing: tune on others."
+        )
     return suite
 
 
