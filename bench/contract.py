@@ -39,6 +39,7 @@ class MethodTrial:
         self.folder = Path(tempfile.mkdtemp(prefix="bench-"))
         reference.ensure("counted", self.task, self.folder / "references.toml")  # the floors ask for it
         keys = jax.vmap(jr.key)(jnp.array(SEEDS))
+        self._searched = method.searched_numbers()
         self._keys = [jax.vmap(lambda key, i=i: jr.fold_in(key, i))(keys) for i in range(3)]
 
     @cached_property
@@ -53,31 +54,32 @@ class MethodTrial:
     @cached_property
     def started(self) -> tuple[Any, tuple[int, int]]:
         """The state of each seed after `init`, and what it spent."""
-        return self._counted(jax.jit(self._init).lower(self._keys[0]).compile(), self._keys[0])
+        program = jax.jit(self._init).lower(self._keys[0], self._searched).compile()
+        return self._counted(program, self._keys[0], self._searched)
 
     @cached_property
     def advance(self) -> Callable[[Any, Any], Any]:
-        return jax.jit(self._step).lower(self.shapes, self._keys[1]).compile()
+        return jax.jit(self._step).lower(self.shapes, self._keys[1], self._searched).compile()
 
     @cached_property
     def stepped(self) -> tuple[Any, tuple[int, int]]:
         """The state after one step, and what it spent."""
-        return self._counted(self.advance, self.started[0], self._keys[1])
+        return self._counted(self.advance, self.started[0], self._keys[1], self._searched)
 
     def twice(self, after_one: Any) -> Any:
         """The state after the second step."""
-        return self.advance(after_one, self._keys[2])
+        return self.advance(after_one, self._keys[2], self._searched)
 
     def step_shapes(self) -> Any:
         step = jax.vmap(lambda state, key: self.method.step(self.task, state, key))
         return jax.eval_shape(step, self.shapes, self._keys[1])
 
     # One seed after the other: under vmap, what is the same for all seeds would be done, and counted, once.
-    def _init(self, keys):
-        return jax.lax.map(lambda key: self.method.init(self.task, key), keys)
+    def _init(self, keys, searched):
+        return jax.lax.map(lambda key: self.method.having(searched).init(self.task, key), keys)
 
-    def _step(self, states, keys):
-        return jax.lax.map(lambda inputs: self.method.step(self.task, *inputs), (states, keys))
+    def _step(self, states, keys, searched):
+        return jax.lax.map(lambda inputs: self.method.having(searched).step(self.task, *inputs), (states, keys))
 
     def _counted(self, program, *arguments):
         self.counter.spent()  # what tracing evaluates (fingerprints) is not simulated

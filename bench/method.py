@@ -7,7 +7,7 @@ method there is no loop over its budget, no clock, no seed and no file.
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import equinox as eqx
 from jaxtyping import Array, Key
@@ -55,7 +55,8 @@ class AbstractMethod(eqx.Module, Generic[State]):
     `init` and `step` are pure, so the harness compiles them once, scans over steps and vmaps over seeds.
 
     `search` is where `bench tune` looks, settings as `--set` names them: Between, or a tuple of choices. `paced` are
-    the settings that count updates between environment steps, which `bench pace` scales to a given time.
+    the settings that count updates between environment steps, which `bench pace` scales to a given time. Fields of
+    type float that are searched are data of the compiled program, scalars of JAX: no Python branch may depend on them.
     """
 
     search: ClassVar[Mapping[str, Between | tuple]] = {}
@@ -76,3 +77,12 @@ class AbstractMethod(eqx.Module, Generic[State]):
     @abc.abstractmethod
     def policy(self, task: AbstractTask, state: State) -> AbstractPolicy:
         """The policy that is judged, without exploration."""
+
+    def searched_numbers(self) -> dict[str, float]:
+        """The fields that are searched and of type float."""
+        found = {name: getattr(self, name) for name in self.search if "." not in name}
+        return {name: value for name, value in found.items() if isinstance(value, float)}
+
+    def having(self, values: Mapping[str, Any]) -> "AbstractMethod[State]":
+        """The method with other values of these fields."""
+        return eqx.tree_at(lambda m: [getattr(m, name) for name in values], self, list(values.values()))

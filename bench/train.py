@@ -65,19 +65,25 @@ def train(
     usage = method.usage(task)
     points = budget.evaluation_points(usage)
     starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
+    searched = method.searched_numbers()  # data, too: one program serves all trials of a search
 
-    def init(keys):
-        return jax.vmap(lambda key: method.init(task, key))(keys)
+    def init(searched, keys):
+        made = method.having(searched)
+        return jax.vmap(lambda key: made.init(task, key))(keys)
 
-    def chunk(state, keys, start, stop):
+    def chunk(state, searched, keys, start, stop):
+        made = method.having(searched)
+
         def one(i, state):
-            return jax.vmap(lambda s, key: method.step(task, s, jr.fold_in(key, i)))(state, keys)
+            return jax.vmap(lambda s, key: made.step(task, s, jr.fold_in(key, i)))(state, keys)
 
         return jax.lax.fori_loop(start, stop, one, state)  # bounds are data: one program serves chunks of any length
 
-    def evaluate(state):
+    def evaluate(state, searched):
+        made = method.having(searched)
+
         def mean_over_starts(state):
-            policy = method.policy(task, state)
+            policy = made.policy(task, state)
             trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
             return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error)
 
@@ -86,10 +92,10 @@ def train(
     init_keys, step_keys = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
     zero = jnp.zeros((), jnp.int32)
     began = time.perf_counter()
-    starting = jax.jit(init).lower(init_keys)
-    shapes = jax.eval_shape(init, init_keys)
-    advancing = jax.jit(chunk, donate_argnums=0).lower(shapes, step_keys, zero, zero)
-    scoring = jax.jit(evaluate).lower(shapes)
+    starting = jax.jit(init).lower(searched, init_keys)
+    shapes = jax.eval_shape(init, searched, init_keys)
+    advancing = jax.jit(chunk, donate_argnums=0).lower(shapes, searched, step_keys, zero, zero)
+    scoring = jax.jit(evaluate).lower(shapes, searched)
     start, advance, score = starting.compile(), advancing.compile(), scoring.compile()
     program = program_digest(starting, advancing, scoring) if checkpoint else ""
     compile_seconds = time.perf_counter() - began
@@ -107,16 +113,16 @@ def train(
         compile_seconds += curve[-1].compile_seconds
     else:
         began = time.perf_counter()
-        state, knots = jax.block_until_ready(start(init_keys)), [0, *points]
+        state, knots = jax.block_until_ready(start(searched, init_keys)), [0, *points]
         train_seconds = time.perf_counter() - began
     for done, point in itertools.pairwise(knots):
         if curve and out_of_time():
             return
         if point > done:
             began = time.perf_counter()
-            state = jax.block_until_ready(advance(state, step_keys, jnp.int32(done), jnp.int32(point)))
+            state = jax.block_until_ready(advance(state, searched, step_keys, jnp.int32(done), jnp.int32(point)))
             train_seconds += time.perf_counter() - began
-        cost, end_error = score(state)
+        cost, end_error = score(state, searched)
         evaluation = Evaluation(
             share=point / points[-1] if points[-1] else 1.0,
             env_steps=usage.init_env_steps + point * usage.env_steps,
