@@ -79,7 +79,7 @@ class MethodTrial:
         return jax.lax.map(lambda key: self.method.having(searched).init(self.task, key), keys)
 
     def _step(self, states, keys, searched):
-        return jax.lax.map(lambda inputs: self.method.having(searched).step(self.task, *inputs), (states, keys))
+        return jax.lax.map(lambda inputs: self.method.having(searched).step(self.task, inputs[0], inputs[1]), (states, keys))
 
     def _counted(self, program, *arguments):
         self.counter.spent()  # what tracing evaluates (fingerprints) is not simulated

@@ -20,6 +20,7 @@ from baselines.online_decision_transformer import OnlineDecisionTransformer, Ret
 from baselines.ppo import advantages
 from baselines.replay import Replay
 from baselines.sac import SAC, sample
+from baselines.short_horizon_actor_critic import SHAC, Critic, lambda_returns
 from baselines.simulator_gradient import SimulatorGradient
 from baselines.world_models import AbstractWorldModel, OneStep
 from bench import names, reference
@@ -326,3 +327,37 @@ def test_the_decision_transformer_acts_as_it_was_trained():
     means, _ = jax.vmap(split)(state.net.transformer(jnp.stack(tokens)))
     expected = jnp.repeat(3 * means[:, 0], 4)[:10]
     np.testing.assert_allclose(episode.us[:, 0], expected, rtol=1e-9)  # float64, and no bound is met
+
+
+def test_td_lambda_lies_between_one_step_and_the_whole_return():
+    costs, after = jr.normal(jr.key(0), (2, 5)).at[1, -1].set(0.0)
+    np.testing.assert_allclose(lambda_returns(costs, after, 0.0), costs + after, rtol=1e-6)  # float32
+    np.testing.assert_allclose(lambda_returns(costs, after, 1.0), jnp.cumsum(costs[::-1])[::-1], atol=1e-6)
+    g = [0.0]
+    for c, v in zip(costs[::-1], after[::-1], strict=True):
+        g.append(c + 0.3 * v + 0.7 * g[-1])
+    np.testing.assert_allclose(lambda_returns(costs, after, 0.7), g[:0:-1], atol=1e-6)
+
+
+def test_a_short_horizon_ends_at_the_critic_and_the_last_one_at_the_end():
+    """With one window of the whole episode the target critic, gone wild, must not matter; with two, it does."""
+    task = DoubleIntegrator(num_steps=4)
+    for window, reads in ((4, False), (3, True)):
+        method = SHAC(window=window, warmup=2, width=8, critic_updates=1)
+        state = jax.jit(lambda key, m=method: m.init(task, key))(jr.key(0))
+        wild = eqx.tree_at(lambda s: s.target.net, state, jax.tree.map(lambda w: 1e3 * w, state.target.net))
+        step = jax.jit(lambda s, m=method: m.step(task, s, jr.key(1)))
+        after = step(state)
+        assert np.array_equal(flat(after.actor), flat(step(wild).actor)) != reads
+        episode = open_loop(task, after.replay.us[2], task.x0)  # the windows of an episode follow on each other
+        np.testing.assert_allclose(after.replay.xs[2], episode.xs, rtol=1e-5)  # float32
+        assert float(after.replay.costs[2].sum()) == pytest.approx(float(episode.cost), rel=1e-5)
+
+
+def test_rescaling_a_critic_does_not_change_it():
+    critic = Critic(MLP((3, 8, 1), key=jr.key(0)), jnp.array(2.0), jnp.array(3.0))
+    moved = critic.rescaled(jnp.array([100.0, 300.0]))
+    assert (float(moved.mean), float(moved.std)) == (200, pytest.approx(100, rel=1e-5))
+    assert float(moved(jnp.ones(3))) == pytest.approx(
+        float(critic(jnp.ones(3))), rel=1e-4
+    )  # 200 is taken off and put on
