@@ -58,7 +58,7 @@ class MethodTrial:
         return self._counted(program, self._keys[0], self._searched)
 
     @cached_property
-    def advance(self) -> Callable[[Any, Any], Any]:
+    def advance(self) -> Callable[[Any, Any, Any], Any]:
         return jax.jit(self._step).lower(self.shapes, self._keys[1], self._searched).compile()
 
     @cached_property
@@ -79,7 +79,9 @@ class MethodTrial:
         return jax.lax.map(lambda key: self.method.having(searched).init(self.task, key), keys)
 
     def _step(self, states, keys, searched):
-        return jax.lax.map(lambda inputs: self.method.having(searched).step(self.task, inputs[0], inputs[1]), (states, keys))
+        return jax.lax.map(
+            lambda inputs: self.method.having(searched).step(self.task, inputs[0], inputs[1]), (states, keys)
+        )
 
     def _counted(self, program, *arguments):
         self.counter.spent()  # what tracing evaluates (fingerprints) is not simulated

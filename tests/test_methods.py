@@ -358,6 +358,5 @@ def test_rescaling_a_critic_does_not_change_it():
     critic = Critic(MLP((3, 8, 1), key=jr.key(0)), jnp.array(2.0), jnp.array(3.0))
     moved = critic.rescaled(jnp.array([100.0, 300.0]))
     assert (float(moved.mean), float(moved.std)) == (200, pytest.approx(100, rel=1e-5))
-    assert float(moved(jnp.ones(3))) == pytest.approx(
-        float(critic(jnp.ones(3))), rel=1e-4
-    )  # 200 is taken off and put on
+    # float32, with 200 taken off and put on again
+    assert float(moved(jnp.ones(3))) == pytest.approx(float(critic(jnp.ones(3))), rel=1e-4)
