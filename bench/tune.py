@@ -69,9 +69,10 @@ def search(
     optuna = _optuna()
     study = _study(method, suite, seeds, [first, str(made.search)], folder)
     done = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
-    for t in done[:trials]:
-        yield Trial(t.number, dict(t.params), float(t.value or 0.0))
+    for number, t in enumerate(done[:trials]):
+        yield Trial(number, dict(t.params), float(t.value or 0.0))
     for number in range(len(done), trials):
+        # A trial that was killed is never told: its setting is proposed again, and its runs are found.
         study.sampler = optuna.samplers.TPESampler(seed=number)
         if number == 0 and not study.get_trials(states=(optuna.trial.TrialState.WAITING,)):
             study.enqueue_trial(first)
@@ -130,11 +131,7 @@ def _study(method: str, suite: Suite, seeds: int, searched: list[Any], folder: P
     path = folder / "studies" / f"{plain}-{digest}.journal"
     path.parent.mkdir(parents=True, exist_ok=True)
     storage = JournalStorage(JournalFileBackend(str(path)))
-    study = optuna.create_study(storage=storage, study_name=method, direction="maximize", load_if_exists=True)
-    for trial in study.get_trials(deepcopy=False):
-        if trial.state.name == "RUNNING":  # of a process that was killed; the same setting is proposed again
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    return study
+    return optuna.create_study(storage=storage, study_name=method, direction="maximize", load_if_exists=True)
 
 
 def _optuna() -> Any:
