@@ -15,7 +15,7 @@ from baselines.constant import Constant
 from baselines.evolution import SearchDistribution
 from baselines.exploration import Held, ou_noise, warmup_episode
 from baselines.model_gradient import ModelGradient, trapezoid_cost
-from baselines.networks import MLP, FeedbackPolicy, Scales, policy_network, project
+from baselines.networks import MLP, FeedbackPolicy, Scales, observe, policy_network, project
 from baselines.online_decision_transformer import OnlineDecisionTransformer, Returns, split, token
 from baselines.ppo import advantages
 from baselines.replay import Replay
@@ -360,3 +360,26 @@ def test_rescaling_a_critic_does_not_change_it():
     assert (float(moved.mean), float(moved.std)) == (200, pytest.approx(100, rel=1e-5))
     # float32, with 200 taken off and put on again
     assert float(moved(jnp.ones(3))) == pytest.approx(float(critic(jnp.ones(3))), rel=1e-4)
+
+
+def test_networks_read_time_in_units_of_the_horizon():
+    """Raw time steps, 0 to H, would saturate a tanh."""
+    for num_steps in (10, 1000):
+        task = DoubleIntegrator(num_steps=num_steps)
+        scales = Scales.of(task, jnp.zeros((1, 2, 2)), jnp.ones(1))
+        times = [observe(task, scales, k * task.dt, task.x0)[2:] for k in (0, num_steps // 2, num_steps)]
+        np.testing.assert_allclose(times, [[-1, 1], [0, 0], [1, 1]], atol=1e-6)  # float32
+
+
+def test_sac_believes_the_lower_of_two_critics_and_learns_its_temperature():
+    task, method = DoubleIntegrator(num_steps=8), SAC(warmup=2, width=8, batch=16)
+    state = jax.jit(lambda key: method.init(task, key))(jr.key(0))
+    step = jax.jit(lambda s: method.step(task, s, jr.key(1)).networks)
+
+    def raised(by):
+        return eqx.tree_at(lambda s: s.targets.layers[-1].bias, state, state.targets.layers[-1].bias.at[1].add(by))
+
+    high, higher, low = (step(raised(by)) for by in (1e3, 1e6, -1e3))
+    np.testing.assert_array_equal(flat(high), flat(higher))  # the other critic is the lower, by however much
+    assert np.abs(flat(high) - flat(low)).max() > 1e-3
+    assert high.log_temperature != state.networks.log_temperature
