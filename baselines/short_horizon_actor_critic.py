@@ -11,11 +11,12 @@ and the next window goes on where this one ended, without its gradient. After th
 
     G_k = c_k + (1 - λ) V̄(o_{k+1}) + λ G_{k+1},      V ← V - β ∇ mean (V(o_k) - G_k)²,      V̄ ← (1 - τ) V̄ + τ V
 
-o = (state, time). V is a network's output times the deviation of the G_k plus their mean, and the output layers are
-rescaled when these move (PopArt: van Hasselt et al., 2016, arXiv:1602.07714): between first and last episodes costs
-shrink by orders of magnitude, and errors in ∂V̄/∂x steer the actor. π starts around the average control of the best
-warm-up episode. Unlike in the paper, whose windows come from hundreds of simulations, a critic keeps some episodes, and
-the noise is a given one that fades. Every differentiated step is charged: a step spends one episode and its gradient.
+o = (state, time). V is the mean of the G_k at k plus a network's output times their spread around it, and the output
+layers are rescaled when the spread changes (after PopArt: van Hasselt et al., 2016, arXiv:1602.07714): from the first
+to the last episodes costs shrink by orders of magnitude, and errors in ∂V̄/∂x steer the actor. π starts around the
+average control of the best warm-up episode. Unlike in the paper, whose windows come from hundreds of simulations, a
+critic keeps some episodes, and the noise is a given one that fades. Every differentiated step is charged: a step spends
+one episode and its gradient.
 """
 
 from typing import ClassVar
@@ -25,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from baselines.exploration import best_level, ou_noise, warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, adam, around, observe, policy_network
@@ -37,23 +38,23 @@ FADE = 0.01  # what is left of the noise after `decay_steps`
 
 
 class Critic(eqx.Module):
-    """V = mean + std * net(observation)."""
+    """V(k, o) = mean[k] + std * net(o)."""
 
     net: MLP
-    mean: Float[Array, ""]
+    mean: Float[Array, " steps"]
     std: Float[Array, ""]
 
-    def __call__(self, observation: Float[Array, " obs"]) -> Float[Array, ""]:
-        return self.mean + self.std * self.net(observation)[0]
+    def __call__(self, k: Int[Array, ""], observation: Float[Array, " obs"]) -> Float[Array, ""]:
+        return self.mean[k] + self.std * self.net(observation)[0]
 
-    def rescaled(self, costs: Float[Array, "..."]) -> "Critic":
-        """The same function in units of these costs."""
-        mean = jnp.mean(costs)
-        std = jnp.std(costs) + 1e-6 * jnp.abs(mean) + 1e-12
+    def rescaled(self, to_go: Float[Array, "episodes steps"]) -> "Critic":
+        """The same function of the observation, around the mean of these costs to go and in units of their spread; the
+        unit falls to no less than a half at once."""
+        mean, spread = location_and_spread(to_go)
+        std = jnp.maximum(spread, self.std / 2)
         last = self.net.layers[-1]
-        new = self.std * last.weight / std, (self.mean + self.std * jnp.asarray(last.bias) - mean) / std
-        net = eqx.tree_at(lambda n: (n.layers[-1].weight, n.layers[-1].bias), self.net, new)
-        return Critic(net, mean, std)
+        new = self.std / std * last.weight, self.std / std * jnp.asarray(last.bias)
+        return Critic(eqx.tree_at(lambda n: (n.layers[-1].weight, n.layers[-1].bias), self.net, new), mean, std)
 
 
 class SHACState(eqx.Module):
@@ -100,9 +101,9 @@ class SHAC(AbstractMethod[SHACState]):
         scales = Scales.of(task, batch.xs, jnp.ones(self.warmup))
         net = policy_network(task, self.width, len(task.controls), key=actor_key)
         actor = around(net, best_level(scales, batch))
-        zero = jnp.zeros_like(batch.cost[0])
-        to_go = jnp.cumsum(replay.costs[: self.warmup, ::-1], axis=1)
-        critic = Critic(policy_network(task, self.width, 1, key=critic_key), zero, zero + 1).rescaled(to_go)
+        to_go = jnp.cumsum(replay.costs[: self.warmup, ::-1], axis=1)[:, ::-1]
+        value_net = policy_network(task, self.width, 1, key=critic_key)
+        critic = Critic(value_net, *location_and_spread(to_go))
         return SHACState(
             actor,
             critic,
@@ -157,7 +158,9 @@ class SHAC(AbstractMethod[SHACState]):
     def _to_go(self, task, scales, critic, k, x):
         """The critic's cost to go from x before interval k, 0 after the last."""
         t = k * jnp.asarray(task.dt, x.dtype)
-        return jnp.where(k == task.num_steps, 0.0, critic(observe(task, scales, t, x)))
+        return jnp.where(
+            k == task.num_steps, 0.0, critic(jnp.minimum(k, task.num_steps - 1), observe(task, scales, t, x))
+        )
 
     def _fit(self, task, state):
         """The critic fitted to the newest episodes, and the target after it."""
@@ -208,3 +211,9 @@ def lambda_returns(
         return later, later
 
     return jax.lax.scan(backwards, after[-1], (costs, after), reverse=True)[1]
+
+
+def location_and_spread(to_go: Float[Array, "episodes steps"]) -> tuple[Float[Array, " steps"], Float[Array, ""]]:
+    """The mean over episodes for each interval, and the standard deviation around it over all."""
+    mean = jnp.mean(to_go, axis=0)
+    return mean, jnp.sqrt(jnp.mean((to_go - mean) ** 2)) + 1e-6 * jnp.mean(jnp.abs(mean)) + 1e-12

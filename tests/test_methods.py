@@ -354,12 +354,16 @@ def test_a_short_horizon_ends_at_the_critic_and_the_last_one_at_the_end():
         assert float(after.replay.costs[2].sum()) == pytest.approx(float(episode.cost), rel=1e-5)
 
 
-def test_rescaling_a_critic_does_not_change_it():
-    critic = Critic(MLP((3, 8, 1), key=jr.key(0)), jnp.array(2.0), jnp.array(3.0))
-    moved = critic.rescaled(jnp.array([100.0, 300.0]))
-    assert (float(moved.mean), float(moved.std)) == (200, pytest.approx(100, rel=1e-5))
-    # float32, with 200 taken off and put on again
-    assert float(moved(jnp.ones(3))) == pytest.approx(float(critic(jnp.ones(3))), rel=1e-4)
+def test_rescaling_a_critic_moves_its_mean_and_leaves_what_it_says_of_states():
+    critic = Critic(MLP((3, 8, 1), key=jr.key(0)), jnp.array([5.0, 2.0]), jnp.array(3.0))
+    moved = critic.rescaled(jnp.array([[100.0, 10.0], [300.0, 10.0]]))
+    np.testing.assert_allclose(moved.mean, [200, 10])
+    assert float(moved.std) == pytest.approx(np.sqrt(100**2 / 2), rel=1e-5)
+    assert float(moved.rescaled(jnp.ones((2, 2))).std) == float(moved.std) / 2
+    for k, o in ((0, jnp.ones(3)), (1, jnp.arange(3.0))):
+        k = jnp.asarray(k)
+        said = [float(c(k, o) - c.mean[k]) for c in (critic, moved)]
+        assert said[1] == pytest.approx(said[0], abs=1e-4)  # float32 of 200
 
 
 def test_networks_read_time_in_units_of_the_horizon():
