@@ -10,6 +10,7 @@ from baselines.online_decision_transformer import OnlineDecisionTransformer
 from baselines.ppo import PPO
 from baselines.random import Random
 from baselines.sac import SAC
+from baselines.short_horizon_actor_critic import SHAC
 from baselines.simulator_gradient import SimulatorGradient
 from baselines.world_models import (
     ActionsRecurrent,
@@ -31,6 +32,7 @@ METHODS: dict[str, Callable[..., AbstractMethod]] = {
     "one_step_model": partial(ModelGradient, model=OneStep),
     "simulator_gradient": SimulatorGradient,
     "simulator_gradient_oracle": partial(SimulatorGradient, charged=False, updates=50, learning_rate=3e-3),
+    "shac": SHAC,
     "sac": SAC,
     "ppo": PPO,
     "online_decision_transformer": OnlineDecisionTransformer,

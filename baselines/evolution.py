@@ -14,6 +14,7 @@ and `warmup` before the first.
 """
 
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -25,7 +26,7 @@ from jaxtyping import Array, Float
 
 from baselines.exploration import best_level, warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, around
-from bench.method import AbstractMethod, Usage
+from bench.method import AbstractMethod, Between, Usage
 from bench.simulate import rollout
 from tasks.base import Scalar
 
@@ -85,6 +86,12 @@ class EvolutionState(eqx.Module):
 
 class Evolution(AbstractMethod[EvolutionState]):
     """The same population and first step size on every task."""
+
+    search: ClassVar = {
+        "population": Between(4, 12),
+        "sigma": Between(0.03, 1.0, log=True),
+        "warmup": Between(2, 15),
+    }
 
     population: int = 4  # λ, at least 4
     sigma: float = 0.2  # at the start, in half ranges of the controls

@@ -16,7 +16,7 @@ Spends `episodes` whole episodes a step and `warmup` before the first.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -35,7 +35,7 @@ from baselines.networks import (
 )
 from baselines.replay import Replay
 from baselines.world_models import AbstractWorldModel
-from bench.method import AbstractMethod, Usage
+from bench.method import AbstractMethod, Between, Usage
 from bench.simulate import clip, rollout
 from tasks.base import AbstractTask
 
@@ -52,9 +52,18 @@ class ModelGradientState(eqx.Module):
 class ModelGradient(AbstractMethod[ModelGradientState]):
     """Policy gradients through a world model, which is a field: a class, or a partial with its hyperparameters."""
 
+    search: ClassVar = {
+        "policy_learning_rate": Between(5e-4, 2e-2, log=True),
+        "model_learning_rate": Between(2e-4, 1e-2, log=True),
+        "noise": Between(0.05, 0.6, log=True),
+        "imagined_noise": Between(0.02, 0.5, log=True),
+    }
+    paced: ClassVar = ("model_updates", "policy_updates")
+
     model: Callable[..., AbstractWorldModel]
     states: Literal["real", "imagined"] = "real"
     cut_feedback: bool = True
+    open_loop: bool = False  # the policy reads the time alone
     warmup: int = 10  # episodes
     episodes: int = 2  # per step
     noise: float = 0.3  # of the noisiest episode of a step; the least noisy has a half of it for two
@@ -69,6 +78,12 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
     decay_steps: int = 20  # steps over which a cosine takes both rates to a tenth
     width: int = 64  # of the policy
     capacity: int = 250  # episodes kept; a checkpoint writes them all
+
+    def __check_init__(self):
+        if not self.cut_feedback and self.states == "real":
+            raise ValueError(
+                "cut_feedback=false needs states=imagined: a policy that reads real states has no feedback to cut."
+            )
 
     def usage(self, task):
         updates = self.model_updates + self.policy_updates
@@ -100,7 +115,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
         return ModelGradientState(net, model, net_optimiser, model_optimiser, replay, state.cost_scale)
 
     def policy(self, task, state):
-        return FeedbackPolicy(task, state.model.scales, state.net)
+        return FeedbackPolicy(task, state.model.scales, state.net, open_loop=self.open_loop)
 
     def _collect(self, task, policy, key):
         amplitudes = self.noise * jnp.arange(1, self.episodes + 1) / self.episodes
@@ -141,7 +156,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
         errors = xs[:, 1:] - jax.vmap(model)(xs[:, 0], us)
 
         def loss(net, rows, keys):
-            policy = FeedbackPolicy(task, model.scales, net)
+            policy = FeedbackPolicy(task, model.scales, net, open_loop=self.open_loop)
             cost = jax.vmap(lambda xs, errors, k: self.imagined_cost(task, policy, model, xs, errors, k))
             return jnp.mean(cost(xs[rows], errors[rows], keys)) / state.cost_scale
 

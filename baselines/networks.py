@@ -126,12 +126,13 @@ def policy_network(
 
 
 class FeedbackPolicy(AbstractPolicy):
-    """u = squash(net(observation)), a deterministic memoryless policy."""
+    """u = squash(net(observation)), a deterministic memoryless policy; `open_loop`, it reads the mean for any state."""
 
     task: AbstractTask
     scales: Scales
     net: MLP
     squash: Callable = eqx.field(static=True, default=project)
+    open_loop: bool = eqx.field(static=True, default=False)
 
     def initial(self):
         return ()
@@ -141,6 +142,7 @@ class FeedbackPolicy(AbstractPolicy):
 
     def control(self, t: Scalar, x: Float[Array, " n"]) -> Float[Array, " m"]:
         m = len(self.task.controls)
+        x = self.scales.mean if self.open_loop else x
         return from_unit(self.task, self.squash(self.net(observe(self.task, self.scales, t, x))[:m]))
 
 

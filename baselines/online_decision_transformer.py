@@ -15,6 +15,8 @@ often: the one of rank r with weight exp(-r / `elite`). All are equally long. Re
 the known running cost, by the trapezoid rule. Spends `episodes` episodes a step, `warmup` before.
 """
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -26,7 +28,7 @@ from baselines.attention import CausalTransformer
 from baselines.exploration import warmup_episode
 from baselines.networks import Scales, adam, from_unit, observe
 from baselines.replay import Replay
-from bench.method import AbstractMethod, Usage
+from bench.method import AbstractMethod, Between, Usage
 from bench.simulate import AbstractPolicy, clip, rollout
 from tasks.base import AbstractTask, Scalar
 
@@ -93,6 +95,14 @@ class DecisionTransformerState(eqx.Module):
 
 class OnlineDecisionTransformer(AbstractMethod[DecisionTransformerState]):
     """The same transformer, rate and targets on every task."""
+
+    search: ClassVar = {
+        "learning_rate": Between(2e-4, 1e-2, log=True),
+        "optimism": Between(0.0, 2.0),
+        "elite": Between(1.0, 20.0, log=True),
+        "entropy": Between(-3.0, 0.0),
+    }
+    paced: ClassVar = ("updates",)
 
     warmup: int = 10  # episodes
     episodes: int = 2  # per step

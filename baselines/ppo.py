@@ -14,6 +14,7 @@ best warm-up episode, and is judged. Spends `episodes` episodes a step and `warm
 """
 
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -24,7 +25,7 @@ from jaxtyping import Array, Float
 
 from baselines.exploration import Held, best_level, warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, around, observe, policy_network
-from bench.method import AbstractMethod, Usage
+from bench.method import AbstractMethod, Between, Usage
 from bench.simulate import rollout
 from tasks.base import Scalar
 
@@ -47,6 +48,14 @@ class PPOState(eqx.Module):
 
 class PPO(AbstractMethod[PPOState]):
     """The same networks' sizes, rate and clipping on every task."""
+
+    search: ClassVar = {
+        "learning_rate": Between(3e-4, 2e-2, log=True),
+        "std": Between(0.1, 1.0, log=True),
+        "max_divergence": Between(0.01, 0.3, log=True),
+        "trace": Between(0.8, 1.0),
+    }
+    paced: ClassVar = ("epochs",)
 
     warmup: int = 4  # episodes, from which the scales of states and returns are read
     episodes: int = 4  # per step

@@ -13,6 +13,8 @@ Squashed actions are stretched and clipped, so that they reach their bounds. A s
 updates after each interval: it spends `num_steps`, and `warmup` episodes before.
 """
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -23,7 +25,7 @@ from jaxtyping import Array, Float, Key
 from baselines.exploration import warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, from_unit, observe, policy_network
 from baselines.replay import Replay
-from bench.method import AbstractMethod, Usage
+from bench.method import AbstractMethod, Between, Usage
 from bench.simulate import clip, transition
 
 STRETCH = 1.1  # tanh never reaches 1, and many optimal controls lie on their bounds: beyond them, actions are clipped
@@ -49,6 +51,14 @@ class SACState(eqx.Module):
 
 class SAC(AbstractMethod[SACState]):
     """The same networks' sizes, rate and one update per environment step on every task."""
+
+    search: ClassVar = {
+        "learning_rate": Between(3e-4, 1e-2, log=True),
+        "polyak": Between(3e-3, 5e-2, log=True),
+        "return_size": Between(0.5, 20.0, log=True),
+        "entropy": Between(-3.0, 0.0),
+    }
+    paced: ClassVar = ("updates",)
 
     warmup: int = 6  # episodes
     hold: int = 4  # intervals per decision

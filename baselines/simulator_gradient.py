@@ -11,6 +11,8 @@ episode a step, which paces it through the same budget as the others, and simula
 `updates - 1` for free. It is measured and shown, and never ranked.
 """
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,7 @@ import optax
 
 from baselines.exploration import warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, adam, policy_network
-from bench.method import AbstractMethod, Usage
+from bench.method import AbstractMethod, Between, Usage
 from bench.simulate import AbstractPolicy, rollout
 
 
@@ -43,6 +45,12 @@ class WithoutFeedbackGradient(AbstractPolicy):
 
 class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
     """Gradient steps, each on an episode of its own."""
+
+    search: ClassVar = {
+        "learning_rate": Between(1e-3, 1e-1, log=True),
+        "momentum": Between(0.0, 0.95),
+        "warmup": Between(2, 10),
+    }
 
     cut_feedback: bool = True
     charged: bool = True

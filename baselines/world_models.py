@@ -4,9 +4,12 @@
     history world model   x̂[t+1] = x̂[t] + σ_Δ g(x̂[0..t], u[0..t])     transformer; unrolled, it reads its predictions
     one-step model        x̂[t+1] = x̂[t] + σ_Δ g(x̂[t], u[t])           MLP
 
+`incremental` chooses the other target: x̂[t+1] = x̂[t] + σ_Δ g(x[0], u[0..t]) for the first, whose path from x̂[t] is a
+sum and no function of it, and x̂[t+1] = μ + σ g(...) for the other two.
+
 Unrolled, an actions model has no path from a late state to an early control through predicted states; the other two
 have. States and controls are in physical units on the outside; inside they are normalised, and σ, σ_Δ are the standard
-deviations of states and of their increments (`Scales`).
+deviations of states and of their increments, μ the states' mean (`Scales`).
 """
 
 import abc
@@ -54,6 +57,11 @@ class AbstractActionsModel(AbstractWorldModel):
     """A model that reads the first state and the controls alone."""
 
     increments: eqx.AbstractVar[float]  # weight of the increments' errors in the fit
+    incremental: eqx.AbstractVar[bool]
+
+    def next(self, x0: Float[Array, " n"], x: Float[Array, " n"], output: Float[Array, " n"]) -> Float[Array, " n"]:
+        """The state after the predicted state x, by the network's output."""
+        return x + self.scales.increment_std * output if self.incremental else x0 + self.scales.std * output
 
 
 def states_and_increments(
@@ -76,6 +84,7 @@ class ActionsTransformer(AbstractActionsModel):
     scales: Scales
     net: CausalTransformer
     increments: float = eqx.field(static=True)
+    incremental: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -85,25 +94,30 @@ class ActionsTransformer(AbstractActionsModel):
         depth: int = 2,
         heads: int = 2,
         increments: float = 0.0,
+        incremental: bool = False,
         key: Key[Array, ""],
     ):
         n, m = len(scales.mean), len(scales.low)
         self.scales, self.net = scales, CausalTransformer(n + m, n, width, depth, heads, key=key)
-        self.increments = increments
+        self.increments, self.incremental = increments, incremental
 
     def __call__(self, x0, us):
-        return x0 + self.scales.std * self.net(self.scales.pair(jnp.broadcast_to(x0, (len(us), len(x0))), us))
+        outputs = self.net(self.scales.pair(jnp.broadcast_to(x0, (len(us), len(x0))), us))
+        if self.incremental:
+            return x0 + self.scales.increment_std * jnp.cumsum(outputs, axis=0)
+        return x0 + self.scales.std * outputs
 
     def residuals(self, xs, us):
         return states_and_increments(self, xs, us)
 
     def initial(self, x0, steps):
-        return x0, self.net.initial(steps)
+        return x0, x0, self.net.initial(steps)
 
     def advance(self, carry, u):
-        x0, cache = carry
-        cache, offset = self.net.step(cache, self.scales.pair(x0, u))
-        return (x0, cache), x0 + self.scales.std * offset
+        x0, x, cache = carry
+        cache, output = self.net.step(cache, self.scales.pair(x0, u))
+        x = self.next(x0, x, output)
+        return (x0, x, cache), x
 
 
 class AbstractCell(eqx.Module):
@@ -177,6 +191,7 @@ class ActionsRecurrent(AbstractActionsModel):
     cell: AbstractCell
     read: eqx.nn.Linear
     increments: float = eqx.field(static=True)
+    incremental: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -185,11 +200,12 @@ class ActionsRecurrent(AbstractActionsModel):
         cell: type[AbstractCell] = GRUCell,
         width: int = 64,
         increments: float = 1.0,
+        incremental: bool = False,
         key: Key[Array, ""],
     ):
         n, m = len(scales.mean), len(scales.low)
         keys = jr.split(key, 3)
-        self.scales, self.increments = scales, increments
+        self.scales, self.increments, self.incremental = scales, increments, incremental
         self.start = eqx.nn.Linear(n, width, key=keys[0])
         self.cell = cell(m, width, key=keys[1])
         self.read = scaled(eqx.nn.Linear(width, n, key=keys[2]), 0.1)
@@ -201,15 +217,32 @@ class ActionsRecurrent(AbstractActionsModel):
         return states_and_increments(self, xs, us)
 
     def initial(self, x0, steps):
-        return x0, self.cell.start(jnp.tanh(self.start(self.scales.state(x0))))
+        return x0, x0, self.cell.start(jnp.tanh(self.start(self.scales.state(x0))))
 
     def advance(self, carry, u):
-        x0, state = carry
+        x0, x, state = carry
         state, h = self.cell(self.scales.control(u), state)
-        return (x0, state), x0 + self.scales.std * self.read(h)
+        x = self.next(x0, x, self.read(h))
+        return (x0, x, state), x
 
 
-class HistoryTransformer(AbstractWorldModel):
+class AbstractStateModel(AbstractWorldModel):
+    """A model that reads states, true ones in the fit and its own when it is unrolled."""
+
+    incremental: eqx.AbstractVar[bool]
+
+    def next(self, x: Float[Array, " n"], output: Float[Array, " n"]) -> Float[Array, " n"]:
+        """The state after x, by the network's output."""
+        return (
+            x + self.scales.increment_std * output if self.incremental else self.scales.mean + self.scales.std * output
+        )
+
+    def target(self, xs: Float[Array, "knots n"]) -> Float[Array, "steps n"]:
+        """The outputs with which `next` is right."""
+        return jnp.diff(xs, axis=0) / self.scales.increment_std if self.incremental else self.scales.state(xs[1:])
+
+
+class HistoryTransformer(AbstractStateModel):
     """HWM: causal self-attention over states and controls, fitted on true states, unrolled on its own predictions.
 
     `cut_predictions` stops the gradient through the predicted states that the network reads: the paper's ablation,
@@ -219,6 +252,7 @@ class HistoryTransformer(AbstractWorldModel):
     scales: Scales
     net: CausalTransformer
     cut_predictions: bool = eqx.field(static=True)
+    incremental: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -228,17 +262,18 @@ class HistoryTransformer(AbstractWorldModel):
         depth: int = 2,
         heads: int = 2,
         cut_predictions: bool = False,
+        incremental: bool = True,
         key: Key[Array, ""],
     ):
         n, m = len(scales.mean), len(scales.low)
         self.scales, self.net = scales, CausalTransformer(n + m, n, width, depth, heads, key=key)
-        self.cut_predictions = cut_predictions
+        self.cut_predictions, self.incremental = cut_predictions, incremental
 
     def __call__(self, x0, us):
         return unroll(self, x0, us)
 
     def residuals(self, xs, us):
-        return self.net(self.scales.pair(xs[:-1], us)) - jnp.diff(xs, axis=0) / self.scales.increment_std
+        return self.net(self.scales.pair(xs[:-1], us)) - self.target(xs)
 
     def initial(self, x0, steps):
         return x0, self.net.initial(steps)
@@ -246,31 +281,34 @@ class HistoryTransformer(AbstractWorldModel):
     def advance(self, carry, u):
         x, cache = carry
         read = jax.lax.stop_gradient(x) if self.cut_predictions else x
-        cache, increment = self.net.step(cache, self.scales.pair(read, u))
-        x = x + self.scales.increment_std * increment
+        cache, output = self.net.step(cache, self.scales.pair(read, u))
+        x = self.next(x, output)
         return (x, cache), x
 
 
-class OneStep(AbstractWorldModel):
+class OneStep(AbstractStateModel):
     """Markov model: an MLP on state increments."""
 
     scales: Scales
     net: MLP
+    incremental: bool = eqx.field(static=True)
 
-    def __init__(self, scales: Scales, *, width: int = 128, key: Key[Array, ""]):
+    def __init__(
+        self, scales: Scales, *, width: int = 128, depth: int = 2, incremental: bool = True, key: Key[Array, ""]
+    ):
         n, m = len(scales.mean), len(scales.low)
-        self.scales, self.net = scales, MLP((n + m, width, width, n), key=key)
+        self.scales, self.net = scales, MLP((n + m, *[width] * depth, n), key=key)
+        self.incremental = incremental
 
     def __call__(self, x0, us):
         return unroll(self, x0, us)
 
     def residuals(self, xs, us):
-        predicted = jax.vmap(self.net)(self.scales.pair(xs[:-1], us))
-        return predicted - jnp.diff(xs, axis=0) / self.scales.increment_std
+        return jax.vmap(self.net)(self.scales.pair(xs[:-1], us)) - self.target(xs)
 
     def initial(self, x0, steps):
         return x0
 
     def advance(self, carry, u):
-        x = carry + self.scales.increment_std * self.net(self.scales.pair(carry, u))
+        x = self.next(carry, self.net(self.scales.pair(carry, u)))
         return x, x

@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from bench import names, reference
+from bench import names, reference, tune
 from bench.checkpoint import Checkpoint, Progress, state_digests
 from bench.counting import Counter, counting
+from bench.errors import UsageError
 from bench.fingerprint import fingerprint
 from bench.method import AbstractMethod, Usage
 from bench.simulate import AbstractPolicy, open_loop, rollout
@@ -52,7 +53,8 @@ class MethodTrial:
     @cached_property
     def started(self) -> tuple[Any, tuple[int, int]]:
         """The state of each seed after `init`, and what it spent."""
-        return self._counted(jax.jit(self._init).lower(self._keys[0]).compile(), self._keys[0])
+        program = jax.jit(self._init).lower(self._keys[0]).compile()
+        return self._counted(program, self._keys[0])
 
     @cached_property
     def advance(self) -> Callable[[Any, Any], Any]:
@@ -76,7 +78,7 @@ class MethodTrial:
         return jax.lax.map(lambda key: self.method.init(self.task, key), keys)
 
     def _step(self, states, keys):
-        return jax.lax.map(lambda inputs: self.method.step(self.task, *inputs), (states, keys))
+        return jax.lax.map(lambda inputs: self.method.step(self.task, inputs[0], inputs[1]), (states, keys))
 
     def _counted(self, program, *arguments):
         self.counter.spent()  # what tracing evaluates (fingerprints) is not simulated
@@ -152,8 +154,19 @@ def policy_acts(trial: MethodTrial) -> None:
     _require(within, "its controls leave the bounds")
 
 
+def searches_around_its_defaults(trial: MethodTrial) -> None:
+    try:
+        tune.defaults(trial.method)
+    except UsageError as error:
+        raise ContractError(str(error)) from error
+    settings = names.settings_of(trial.method)
+    wrong = [name for name in trial.method.paced if type(settings.get(name)) is not int]
+    _require(not wrong, f"`paced` must name settings that are whole numbers: {', '.join(wrong)}")
+
+
 METHOD_CHECKS: Mapping[str, Callable[[MethodTrial], None]] = {
     "declares whole numbers": declares_whole_numbers,
+    "searches around its defaults": searches_around_its_defaults,
     "its state is arrays only": state_is_arrays,
     "one compilation serves all steps": never_compiles_again,
     "spends what it declares": spends_what_it_declares,

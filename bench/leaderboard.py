@@ -22,6 +22,7 @@ from bench.cells import CellKey
 from bench.records import RunRecord
 from bench.reference import Reference
 from bench.standings import AGGREGATE, PAIRS, PROFILES, SPENT, TARGETS, ScoredCell
+from bench.tuning import Tuning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,11 +58,12 @@ class Leaderboard:
 
     `rows`: one per task, grid and method; `score` is the unclipped mean, `auc` the mean area under the learning curve.
     `aggregate`: one per suite and method, best first; `score` is the interquartile mean over tasks and seeds, and
-    methods share a `rank` where paired permutation tests cannot tell them apart; an oracle has none. `pairs`: the
+    methods share a `rank` where paired permutation tests cannot tell them apart; an oracle has none; `trials` is how
+    many settings were tried before the one that ran was chosen, 0 where it was not tuned. `pairs`: the
     chance that a run of `method` scores above one of `other`, and the corrected p-value of their difference. `curves`:
     mean score at every evaluation. `profiles`: share of runs above a threshold of score. `targets`: share of (run,
     regret target) pairs reached against what was spent on a run. `runs`: one per record, with its provenance. `notes`:
-    missing cells and references, runs that beat their reference, few seeds.
+    missing cells and references, runs that beat their reference, few seeds, and tasks on which a method was tuned.
     """
 
     rows: pd.DataFrame
@@ -74,8 +76,10 @@ class Leaderboard:
     notes: tuple[str, ...]
 
 
-def build(records: Iterable[RunRecord], references: Mapping[str, Reference]) -> Leaderboard:
-    """A leaderboard of `records`; `references` by fingerprint.
+def build(
+    records: Iterable[RunRecord], references: Mapping[str, Reference], tunings: Mapping[str, Tuning] | None = None
+) -> Leaderboard:
+    """A leaderboard of `records`; `references` by fingerprint, `tunings` by method.
 
     Raises MixtureError if a table would mix two versions of a task, or two settings of a method.
     """
@@ -109,7 +113,14 @@ def build(records: Iterable[RunRecord], references: Mapping[str, Reference]) -> 
     for suite, methods in scored.items():
         ranked = {method: cells for method, cells in methods.items() if not standings.is_oracle(cells)}
         p_values = standings.significance(ranked)
-        aggregate += standings.aggregates(suite, methods, standings.ranks_of(ranked, p_values), rng)
+        tuned = _tuned(methods, tunings or {})
+        notes += [
+            f"Tuned here: {method} was tuned on {task}, which {suite} scores."
+            for method, tuning in tuned.items()
+            for task in sorted({key.task for key in methods[method]} & {*tuning.tasks})
+        ]
+        trials = {method: tuning.trials for method, tuning in tuned.items()}
+        aggregate += standings.aggregates(suite, methods, standings.ranks_of(ranked, p_values), trials, rng)
         pairs += standings.pairs(suite, ranked, p_values, rng)
         profiles += standings.profiles(suite, methods, rng)
         targets += standings.targets(suite, methods)
@@ -166,6 +177,12 @@ def _curve(key, cell, rng):
         low, high = stats.bootstrap_interval([scores], stats.mean, rng)
         spent = [point[unit] for unit in SPENT]
         yield dict(zip(CURVES, (*key, *spent, scores.mean(), float(low), float(high)), strict=True))
+
+
+def _tuned(methods: standings.Methods, tunings: Mapping[str, Tuning]) -> dict[str, Tuning]:
+    """The tunings whose best setting is the one that ran."""
+    runs = {method: [run for cell in of.values() for run in cell.runs] for method, of in methods.items()}
+    return {m: tunings[m] for m, of in runs.items() if m in tunings and tunings[m].was_used_in(of)}
 
 
 def _missing(cells):

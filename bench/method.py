@@ -5,8 +5,9 @@ method there is no loop over its budget, no clock, no seed and no file.
 """
 
 import abc
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import equinox as eqx
 from jaxtyping import Array, Key
@@ -31,11 +32,34 @@ class Usage:
     updates: int = 0
 
 
+@dataclass(frozen=True)
+class Between:
+    """The values that tuning may give a hyperparameter: numbers between two, whole ones if both ends are, on a
+    logarithmic scale if `log`."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+    def __post_init__(self):
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError(f"Between takes low < high, and low > 0 on a logarithmic scale, got {self}.")
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+
 class AbstractMethod(eqx.Module, Generic[State]):
     """A way to learn a policy. Fields are hyperparameters; a State is an `eqx.Module` of arrays only.
 
     `init` and `step` are pure, so the harness compiles them once, scans over steps and vmaps over seeds.
+
+    `search` is where `bench tune` looks, settings as `--set` names them: Between, or a tuple of choices. `paced` are
+    the settings that count updates between environment steps, which `bench pace` scales to a given time.
     """
+
+    search: ClassVar[Mapping[str, Between | tuple]] = {}
+    paced: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def usage(self, task: AbstractTask) -> Usage:

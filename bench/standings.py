@@ -12,7 +12,7 @@ from bench.records import RunRecord
 from bench.reference import Reference
 from bench.stats import Floats
 
-AGGREGATE = ["suite", "method", "rank", "tasks", "seeds", "failed"]
+AGGREGATE = ["suite", "method", "rank", "trials", "tasks", "seeds", "failed"]
 AGGREGATE += [name + end for name in ("score", "median", "mean") for end in ("", "_low", "_high")] + ["auc"]
 PAIRS = ["suite", "method", "other", "probability", "low", "high", "p_value"]
 PROFILES = ["suite", "method", "threshold", "share", "low", "high"]
@@ -67,12 +67,14 @@ def ranks_of(methods: Methods, p_values: Floats) -> dict[str, int]:
     return dict(zip(methods, ranks.ranks(_by_seed(methods), p_values), strict=True))
 
 
-def aggregates(suite: str, methods: Methods, places: Mapping[str, int], rng: np.random.Generator) -> Iterator[Line]:
-    """One line per method; those without a place are not ranked."""
+def aggregates(
+    suite: str, methods: Methods, places: Mapping[str, int], trials: Mapping[str, int], rng: np.random.Generator
+) -> Iterator[Line]:
+    """One line per method; those without a place are not ranked, those without trials not tuned."""
     for method, cells in methods.items():
         strata = [cell.scores for cell in cells.values()]
         failed = sum(run.status != "ok" for cell in cells.values() for run in cell.runs)
-        line = [suite, method, places.get(method), len(strata), min(map(len, strata)), failed]
+        line = [suite, method, places.get(method), trials.get(method, 0), len(strata), min(map(len, strata)), failed]
         for _, statistic in AGGREGATES:
             line += [float(statistic(strata)), *map(float, stats.bootstrap_interval(strata, statistic, rng))]
         area = float(stats.mean([cell.areas for cell in cells.values()]))

@@ -71,7 +71,9 @@ class Suite:
     """The contents of a suite's TOML file.
 
     `num_steps` (refine) or `stretch` (extend) ask for several grids of every task, and `starts` how its episodes start.
-    `settings` maps a task's or method's name to fields and values.
+    `tuning_tasks` are for `bench tune`; none of them is scored. `settings` maps a task's or method's name to fields and
+    values. A method may stand in `methods` several times, as
+    the tables name it: "sac" and "sac[batch=64, hold=1]".
     """
 
     name: str
@@ -82,6 +84,7 @@ class Suite:
     budget: Allowance
     num_steps: tuple[int, ...] = ()
     stretch: tuple[int | float, ...] = ()
+    tuning_tasks: tuple[str, ...] = ()
     starts: Literal["fixed", "random"] | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -98,7 +101,10 @@ class Suite:
         seeds: int | None = None,
         extra: Mapping[str, Mapping[str, str]] | None = None,
     ) -> list[Cell]:
-        """Tasks x grids x methods, those given in place of the suite's own; `extra` are further settings by name."""
+        """Tasks x grids x methods, those given in place of the suite's own; `extra` are further settings by name.
+
+        Raises SuiteError.
+        """
         extra = extra or {}
         return [
             Cell(
@@ -111,11 +117,11 @@ class Suite:
                 ({"starts": self.starts} if self.starts else {}) | dict(self.settings.get(task, {})),
                 self.settings.get(method, {}),
                 extra.get(task, {}),
-                extra.get(method, {}),
+                {**own, **extra.get(method, {})},
             )
             for task in dict.fromkeys(tasks or self.tasks)
             for grid in self.grids
-            for method in dict.fromkeys(methods or self.methods)
+            for method, own in map(_variant, dict.fromkeys(methods or self.methods))
         ]
 
 
@@ -137,7 +143,21 @@ def load(name: str) -> Suite:
         raise SuiteError(str(error) if isinstance(error, SuiteError) else f"{path}: {error}") from error
     if not isinstance(suite.seeds, int) or suite.seeds < 1:
         raise SuiteError(f"{path}: seeds must be a whole number of at least 1, got {suite.seeds!r}.")
+    if scored := sorted({*suite.tasks} & {*suite.tuning_tasks}):
+        raise SuiteError(
+            f"{path}: {', '.join(scored)} stands in tasks and in tuning_tasks. Scores on a task that settings were "
+            "chosen on say nothing: tune on others."
+        )
     return suite
+
+
+def _variant(text: str) -> tuple[str, dict[str, str]]:
+    """A method's name and settings, from how `Cell.method_label` writes them."""
+    name, bracket, inside = text.partition("[")
+    pairs = [pair.partition("=") for pair in inside.removesuffix("]").split(",")] if bracket else []
+    if bracket and (not inside.endswith("]") or not all(key.strip() and equals for key, equals, _ in pairs)):
+        raise SuiteError(f"a method with settings is written 'name[field=value, ...]', got '{text}'.")
+    return name, {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _checked(path: Path, what: str, data: Any, kind: type, given: tuple[str, ...] = ()) -> dict[str, Any]:

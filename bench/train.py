@@ -112,6 +112,13 @@ def train(
         yield evaluation
 
 
+BRANCHES = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
 def _lower(task, method, init_keys, step_keys):
     """The method's numbers; the programs that start, advance and score a block of seeds; and its state's shapes.
 
@@ -120,7 +127,7 @@ def _lower(task, method, init_keys, step_keys):
     """
     try:
         return _lower_with(*eqx.partition(method, lambda leaf: isinstance(leaf, float)), task, init_keys, step_keys)
-    except jax.errors.ConcretizationTypeError:
+    except BRANCHES:
         return _lower_with(*eqx.partition(method, lambda leaf: False), task, init_keys, step_keys)
 
 

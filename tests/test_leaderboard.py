@@ -12,6 +12,7 @@ from bench.leaderboard import AGGREGATE, ROWS, build
 from bench.records import RunRecord
 from bench.reference import Reference
 from bench.report import FORMATS
+from bench.tuning import Tuning
 
 
 def reference(fingerprint="f", floor=20.0, best=10.0):
@@ -68,6 +69,20 @@ def test_an_oracle_is_shown_and_never_ranked():
     assert set(board.pairs["method"]) == {"good", "poor"}
     assert board.aggregate["score"].iloc[2] > 0.9
     assert "oracle" in "".join(render(board) for render in FORMATS["markdown"].values())
+
+
+def test_tuning_is_shown_where_the_setting_that_ran_is_the_tuned_one():
+    tuning = Tuning("m", "s", ["u"], 2, 20, 0.1, 0.2, "2026-01-01", {"rate": 1})
+    runs = [record(), record("other")]
+    board = build(runs, {"f": reference()}, {"m": tuning, "absent": tuning})
+    assert board.aggregate.set_index("method")["trials"].to_dict() == {"m": 20, "other": 0}
+    assert not any("Tuned here" in note for note in board.notes)
+    for name, render in FORMATS["markdown"].items():
+        assert "| 20 trials |" in render(board), name
+    changed = dataclasses.replace(tuning, best={"rate": 2})
+    assert list(build(runs, {"f": reference()}, {"m": changed}).aggregate["trials"]) == [0, 0]
+    here = build(runs, {"f": reference()}, {"m": dataclasses.replace(tuning, tasks=["t"])})
+    assert "Tuned here: m was tuned on t, which s scores." in here.notes
 
 
 def test_a_method_whose_runs_all_failed_stays_in_the_table():

@@ -15,14 +15,15 @@ from baselines.constant import Constant
 from baselines.evolution import SearchDistribution
 from baselines.exploration import Held, ou_noise, warmup_episode
 from baselines.model_gradient import ModelGradient, trapezoid_cost
-from baselines.networks import MLP, FeedbackPolicy, Scales, policy_network, project
+from baselines.networks import MLP, FeedbackPolicy, Scales, observe, policy_network, project
 from baselines.online_decision_transformer import OnlineDecisionTransformer, Returns, split, token
 from baselines.ppo import advantages
 from baselines.replay import Replay
 from baselines.sac import SAC, sample
+from baselines.short_horizon_actor_critic import SHAC, Critic, lambda_returns
 from baselines.simulator_gradient import SimulatorGradient
-from baselines.world_models import AbstractWorldModel
-from bench import reference
+from baselines.world_models import AbstractWorldModel, OneStep
+from bench import names, reference
 from bench.budget import Budget
 from bench.contract import checked
 from bench.simulate import open_loop, rollout
@@ -123,6 +124,26 @@ def test_full_feedback_gradient_is_that_of_the_simulator_and_the_cut_one_is_not(
     # 200 intervals: what is left is the trapezoid rule.
     assert np.linalg.norm(gradients[False] - true) < 1e-3 * np.linalg.norm(true)
     assert np.linalg.norm(gradients[True] - true) > 1e-2 * np.linalg.norm(true)
+
+
+@pytest.mark.usefixtures("x64")
+def test_an_open_loop_policy_reads_no_state_in_imagination_nor_in_reality():
+    """Without feedback, to cut it or not is the same."""
+    task, after = DoubleIntegrator(num_steps=4), []
+    for cut in (True, False):
+        method = ModelGradient(OneStep, "imagined", cut, True, warmup=2, model_updates=2, policy_updates=3, width=8)
+        state = jax.jit(lambda key, m=method: m.init(task, key))(jr.key(0))
+        after.append((method, jax.jit(lambda s, m=method: m.step(task, s, jr.key(1)))(state)))
+    one, other = (flat(state.net) for _, state in after)
+    np.testing.assert_allclose(one, other, rtol=1e-9)  # two orders of summation
+    policy = after[0][0].policy(task, after[0][1])
+    np.testing.assert_array_equal(policy.control(0.0, task.x0), policy.control(0.0, task.x0 + 1))
+    assert policy.control(0.0, task.x0) != policy.control(1.0, task.x0)
+
+
+def test_feedback_through_real_states_cannot_be_left_uncut():
+    with pytest.raises(names.SettingError, match="needs states=imagined"):
+        names.method("awm_gru", {"cut_feedback": "false"})
 
 
 @pytest.mark.usefixtures("x64")
@@ -306,3 +327,63 @@ def test_the_decision_transformer_acts_as_it_was_trained():
     means, _ = jax.vmap(split)(state.net.transformer(jnp.stack(tokens)))
     expected = jnp.repeat(3 * means[:, 0], 4)[:10]
     np.testing.assert_allclose(episode.us[:, 0], expected, rtol=1e-9)  # float64, and no bound is met
+
+
+def test_td_lambda_lies_between_one_step_and_the_whole_return():
+    costs, after = jr.normal(jr.key(0), (2, 5)).at[1, -1].set(0.0)
+    np.testing.assert_allclose(lambda_returns(costs, after, 0.0), costs + after, rtol=1e-6)  # float32
+    np.testing.assert_allclose(lambda_returns(costs, after, 1.0), jnp.cumsum(costs[::-1])[::-1], atol=1e-6)
+    g = [0.0]
+    for c, v in zip(costs[::-1], after[::-1], strict=True):
+        g.append(c + 0.3 * v + 0.7 * g[-1])
+    np.testing.assert_allclose(lambda_returns(costs, after, 0.7), g[:0:-1], atol=1e-6)
+
+
+def test_a_short_horizon_ends_at_the_critic_and_the_last_one_at_the_end():
+    """With one window of the whole episode the target critic, gone wild, must not matter; with two, it does."""
+    task = DoubleIntegrator(num_steps=4)
+    for window, reads in ((4, False), (3, True)):
+        method = SHAC(window=window, warmup=2, width=8, critic_updates=1)
+        state = jax.jit(lambda key, m=method: m.init(task, key))(jr.key(0))
+        wild = eqx.tree_at(lambda s: s.target.net, state, jax.tree.map(lambda w: 1e3 * w, state.target.net))
+        step = jax.jit(lambda s, m=method: m.step(task, s, jr.key(1)))
+        after = step(state)
+        assert np.array_equal(flat(after.actor), flat(step(wild).actor)) != reads
+        episode = open_loop(task, after.replay.us[2], task.x0)  # the windows of an episode follow on each other
+        np.testing.assert_allclose(after.replay.xs[2], episode.xs, rtol=1e-5)  # float32
+        assert float(after.replay.costs[2].sum()) == pytest.approx(float(episode.cost), rel=1e-5)
+
+
+def test_rescaling_a_critic_moves_its_mean_and_leaves_what_it_says_of_states():
+    critic = Critic(MLP((3, 8, 1), key=jr.key(0)), jnp.array([5.0, 2.0]), jnp.array(3.0))
+    moved = critic.rescaled(jnp.array([[100.0, 10.0], [300.0, 10.0]]))
+    np.testing.assert_allclose(moved.mean, [200, 10])
+    assert float(moved.std) == pytest.approx(np.sqrt(100**2 / 2), rel=1e-5)
+    assert float(moved.rescaled(jnp.ones((2, 2))).std) == float(moved.std) / 2
+    for k, o in ((0, jnp.ones(3)), (1, jnp.arange(3.0))):
+        k = jnp.asarray(k)
+        said = [float(c(k, o) - c.mean[k]) for c in (critic, moved)]
+        assert said[1] == pytest.approx(said[0], abs=1e-4)  # float32 of 200
+
+
+def test_networks_read_time_in_units_of_the_horizon():
+    """Raw time steps, 0 to H, would saturate a tanh."""
+    for num_steps in (10, 1000):
+        task = DoubleIntegrator(num_steps=num_steps)
+        scales = Scales.of(task, jnp.zeros((1, 2, 2)), jnp.ones(1))
+        times = [observe(task, scales, k * task.dt, task.x0)[2:] for k in (0, num_steps // 2, num_steps)]
+        np.testing.assert_allclose(times, [[-1, 1], [0, 0], [1, 1]], atol=1e-6)  # float32
+
+
+def test_sac_believes_the_lower_of_two_critics_and_learns_its_temperature():
+    task, method = DoubleIntegrator(num_steps=8), SAC(warmup=2, width=8, batch=16)
+    state = jax.jit(lambda key: method.init(task, key))(jr.key(0))
+    step = jax.jit(lambda s: method.step(task, s, jr.key(1)).networks)
+
+    def raised(by):
+        return eqx.tree_at(lambda s: s.targets.layers[-1].bias, state, state.targets.layers[-1].bias.at[1].add(by))
+
+    high, higher, low = (step(raised(by)) for by in (1e3, 1e6, -1e3))
+    np.testing.assert_array_equal(flat(high), flat(higher))  # the other critic is the lower, by however much
+    assert np.abs(flat(high) - flat(low)).max() > 1e-3
+    assert high.log_temperature != state.networks.log_temperature

@@ -42,6 +42,24 @@ def test_a_budget_in_episodes_grants_as_many_on_every_grid():
             Allowance(**wrong)
 
 
+def test_a_suite_names_variants_of_a_method_as_the_tables_do(tmp_path):
+    loaded = suite.load("smoke")
+    text = "sac[hold=1, batch=64]"
+    (job,) = prepare(loaded.cells(["cancer_treatment"], [text], extra={"sac": {"width": "16"}}), tmp_path)
+    assert job.cell.method_label == "sac[batch=64, hold=1, width=16]"
+    assert (job.method.batch, job.method.hold, job.method.width) == (64, 1, 16)
+    for wrong in ("sac[batch=64", "sac[batch]", "sac[]"):
+        with pytest.raises(SuiteError, match="field=value"):
+            loaded.cells(methods=[wrong])
+
+
+def test_a_tuning_task_must_not_be_scored(tmp_path):
+    text = (suite.SHIPPED / "paper.toml").read_text().replace("tuning_tasks = [", 'tuning_tasks = ["harvest", ')
+    (tmp_path / "leak.toml").write_text(text)
+    with pytest.raises(SuiteError, match="harvest stands in tasks and in tuning_tasks"):
+        suite.load(str(tmp_path / "leak.toml"))
+
+
 def test_a_stretch_that_cuts_an_interval_is_refused():
     with pytest.raises(SuiteError, match="choose one that divides"):
         Grid(stretch=0.333).settings(1.0, 100)

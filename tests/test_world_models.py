@@ -12,7 +12,8 @@ from baselines.attention import CausalTransformer
 from baselines.exploration import warmup_episode
 from baselines.model_gradient import ModelGradient
 from baselines.networks import Scales
-from baselines.world_models import HistoryTransformer, OneStep, unroll
+from baselines.world_models import ActionsRecurrent, ActionsTransformer, HistoryTransformer, OneStep, unroll
+from bench import names
 from tasks import TASKS
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -74,6 +75,39 @@ def test_cutting_predictions_changes_the_gradient_and_not_the_states(task, episo
     assert np.abs(last[0] - last[1]).max() > 1e-6
     # The last control reaches the last state directly only, so its gradient is not cut.
     np.testing.assert_allclose(last[0][-1], last[1][-1], rtol=ROUNDING)
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+@pytest.mark.parametrize("make", [ActionsTransformer, ActionsRecurrent, HistoryTransformer, OneStep])
+def test_an_incremental_model_adds_to_the_last_state_and_an_absolute_one_does_not(make, incremental, task, episode):
+    """All weights 0 but the last bias, which is 1: every output of the network is 1."""
+    scales = Scales.of(task, episode.xs[None], jnp.ones(1))
+    made = make(scales, incremental=incremental, key=jr.key(1))
+    *leaves, bias = jax.tree.leaves(made)
+    ones = jax.tree.unflatten(jax.tree.structure(made), [*map(jnp.zeros_like, leaves), jnp.ones_like(bias)])
+    model = eqx.tree_at(lambda m: m.scales, ones, scales)
+    x0 = episode.xs[0]
+    if incremental:
+        expected = x0 + jnp.arange(1, STEPS + 1)[:, None] * scales.increment_std
+    else:
+        start = scales.mean if make in (HistoryTransformer, OneStep) else x0
+        expected = jnp.broadcast_to(start + scales.std, (STEPS, 3))
+    np.testing.assert_allclose(model(x0, episode.us), expected, rtol=ROUNDING)
+    np.testing.assert_allclose(unroll(model, x0, episode.us), expected, rtol=ROUNDING)
+    own = jnp.concatenate([x0[None], expected])
+    np.testing.assert_allclose(model.residuals(own, episode.us), 0, atol=1e-9)  # differences of close numbers
+
+
+def test_depth_width_and_heads_are_settings():
+    scales = Scales.of(TASKS["harvest"](), jnp.zeros((1, 2, 1)), jnp.ones(1))
+    settings = {"model.depth": "3", "model.width": "24", "model.heads": "4"}
+    for name in ("awm_transformer", "history_model"):
+        net = names.method(name, settings).model(scales, key=jr.key(0)).net
+        assert (len(net.blocks), net.blocks[0].heads, net.read.in_features) == (3, 4, 24)
+    mlp = names.method("one_step_model", {"model.depth": "3", "model.width": "24"}).model(scales, key=jr.key(0)).net
+    assert [layer.out_features for layer in mlp.layers] == [24, 24, 24, 1]
+    cell = names.method("awm_gru", {"model.width": "24"}).model(scales, key=jr.key(0)).cell
+    assert cell.cell.hidden_size == 24
 
 
 def test_a_one_step_models_gradient_is_the_product_of_its_jacobians(task, episode):

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bench.cli import check, doctor, gallery, plot, reference, report, run, show, status, validate
+from bench.cli import check, doctor, gallery, pace, plot, reference, report, run, show, status, tune, validate
 from bench.cli import list as list_command
 from bench.errors import UsageError
 
@@ -19,6 +19,8 @@ app.command("list")(list_command.command)
 app.command("report")(report.command)
 app.command("plot")(plot.command)
 app.command("check")(check.command)
+app.command("tune")(tune.command)
+app.command("pace")(pace.command)
 app.command("show")(show.command)
 app.command("status")(status.command)
 app.command("validate")(validate.command)

@@ -41,7 +41,7 @@ def everything() -> list[Format]:
 
 def write(folder: Path, formats: list[Format]) -> None:
     """Print the leaderboard of the records in `folder`, write it beside them in `formats`, and print the paths."""
-    from bench import reference
+    from bench import reference, tuning
     from bench.cli.table import show_leaderboard
     from bench.leaderboard import build
     from bench.records import write_atomically
@@ -49,7 +49,7 @@ def write(folder: Path, formats: list[Format]) -> None:
 
     records = read_records(folder)
     reference.add_source(folder / "references.toml")
-    leaderboard = build(records, reference.known())
+    leaderboard = build(records, reference.known(), tuning.known(folder))
     show_leaderboard(leaderboard)
     for name in formats:
         for file, render in FORMATS[name].items():

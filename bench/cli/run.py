@@ -106,8 +106,8 @@ def command(
         typer.echo(f"warning: `bench status` will not know of this run ({error.strerror}).", err=True)
     cache.enable()
     forecast = Forecast(todo, known, workers or 1)
-    with progress.display(forecast, quiet) as shown, _backend(folder, shown, workers, cluster, limit) as backend:
-        sweep = Sweep(backend, shown)
+    with progress.display(forecast, quiet) as shown, backend(folder, shown, workers, cluster, limit) as place:
+        sweep = Sweep(place, shown)
         sweep.run(todo)
     if sweep.interrupted:
         typer.echo("bench: interrupted. The same command goes on from here.", err=True)
@@ -157,9 +157,10 @@ def _print_plan(jobs: "Sequence[Job]", known: "Sequence[RunRecord]", width: int)
 
 
 @contextmanager
-def _backend(
+def backend(
     folder: Path, shown: "AbstractObserver", workers: int | None, cluster: str | None, limit: float | None
 ) -> "Iterator[Backend]":
+    """Where cells run, with Ctrl-C handled; `shown` is told of what happens."""
     from bench import executors
     from bench.cli import interrupt
     from bench.executors import SPAWN

@@ -19,9 +19,22 @@ class Table(NamedTuple):
 LEGEND = (
     "Scores: 0 is the best constant control, 1 the best known control sequence. IQM is the interquartile mean over "
     "tasks and seeds, of scores clipped to [-1, 1] with -1 for failed runs; so are median, mean and the area under the "
-    "learning curve. Methods share a rank where paired permutation tests cannot tell them apart."
+    "learning curve. Methods share a rank where paired permutation tests cannot tell them apart. Tuned says how many "
+    "settings were tried, on other tasks, before this one was chosen."
 )
-AGGREGATE_HEAD = ("rank", "method", "IQM", "95 % interval", "median", "mean", "curve area", "failed", "tasks", "seeds")
+AGGREGATE_HEAD = (
+    "rank",
+    "method",
+    "IQM",
+    "95 % interval",
+    "median",
+    "mean",
+    "curve area",
+    "failed",
+    "tasks",
+    "seeds",
+    "tuned",
+)
 ROWS_HEAD = ("method", "score", "95 % interval", "curve area", "cost", "failed", "env steps", "train s")
 
 
@@ -41,7 +54,13 @@ def task_tables(leaderboard: Leaderboard) -> Iterator[Table]:
 
 def _aggregate(row: Mapping[Any, Any]) -> tuple[str, ...]:
     shown = (number(row["score"]), interval(row), *(number(row[name]) for name in ("median", "mean", "auc")))
-    return rank(row["rank"]), row["method"], *shown, *(str(row[name]) for name in ("failed", "tasks", "seeds"))
+    return (
+        rank(row["rank"]),
+        row["method"],
+        *shown,
+        *(str(row[name]) for name in ("failed", "tasks", "seeds")),
+        tuned(row["trials"]),
+    )
 
 
 def _row(row: Mapping[Any, Any]) -> tuple[str, ...]:
@@ -60,6 +79,11 @@ def _row(row: Mapping[Any, Any]) -> tuple[str, ...]:
 def rank(value: Any) -> str:
     """A rank; an oracle has none."""
     return str(value) if isinstance(value, int) else "oracle"
+
+
+def tuned(trials: int) -> str:
+    """How many settings a method's own was chosen from."""
+    return f"{trials} trials" if trials else "no"
 
 
 def number(value: float) -> str:

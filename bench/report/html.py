@@ -15,7 +15,7 @@ import numpy as np
 from bench.errors import UsageError
 from bench.leaderboard import Leaderboard
 from bench.report.charts import Chart, Series, curves, horizon, methods, profiles, targets
-from bench.report.display import number, rank
+from bench.report.display import number, rank, tuned
 from bench.report.plots import colour, stroke, svg
 from bench.stats import Floats
 
@@ -71,7 +71,7 @@ def page(board: Leaderboard) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "rank": rank, "plain": _plain, "figures": _figures}
+    environment.filters |= {"number": number, "rank": rank, "tuned": tuned, "plain": _plain, "figures": _figures}
     return environment.get_template("page.html.j2").render(
         suites=suites,
         methods=[{"name": name, "colour": colour(i), "stroke": stroke(i)[1], "i": i} for i, name in enumerate(order)],

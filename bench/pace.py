@@ -1,0 +1,77 @@
+"""How many updates between environment steps fit a given time: the calibration of tracks at equal compute.
+
+A method names the settings that count its updates in `paced`; they are scaled together. Time is this process's CPU time
+on the steps of a run, without compilation, so calibrate with one thread. The counts then stand in a suite's file, and
+runs are as reproducible as any.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench import names
+from bench.budget import Budget
+from bench.method import AbstractMethod
+from bench.train import train
+from tasks.base import AbstractTask
+
+STEPS = 6  # of a method, that are timed; the first of them warms up and does not count
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A method's settings for the given time, with the CPU seconds of a run with its defaults and with these."""
+
+    method: str
+    settings: dict[str, int]
+    default_seconds: float
+    seconds: float
+
+
+def cpu_seconds(task: AbstractTask, method: AbstractMethod, budget: Budget) -> float:
+    """CPU seconds of a run's steps, judged by a few of them."""
+    usage = method.usage(task)
+    evaluations = train(task, method, Budget(usage.init_env_steps + STEPS * usage.env_steps, STEPS), (0,))
+    _, first = next(evaluations), next(evaluations)
+    began = time.process_time()
+    *_, last = evaluations
+    spent = (time.process_time() - began) / (last.env_steps - first.env_steps)
+    return spent * budget.steps(usage) * usage.env_steps
+
+
+def calibrate(name: str, task: AbstractTask, budget: Budget, default_seconds: float, target: float) -> Pace:
+    """The counts of updates with which a run takes `target` CPU seconds; at least 1 of each, so some take longer."""
+    made = names.method(name)
+    defaults = {key: getattr(made, key) for key in made.paced}
+
+    def scaled(factor: float) -> dict[str, int]:
+        return {key: max(1, round(factor * count)) for key, count in defaults.items()}
+
+    def seconds(factor: float) -> float:
+        return cpu_seconds(task, names.method(name, scaled(factor)), budget)
+
+    # Time is a line in the updates, as the simulation takes its own: two points, then the line through the nearest two.
+    further = max(2.0, target / default_seconds)
+    slope = (seconds(further) - default_seconds) / (further - 1)
+    factor = max(1 + (target - default_seconds) / slope, 1 / max(defaults.values()))
+    return Pace(name, scaled(factor), default_seconds, seconds(factor))
+
+
+def suite_text(base: str, name: str, task: str, target: float, processor: str, paces: Iterable[Pace]) -> str:
+    """The text of suite `name` with settings from `paces` added, so that every method takes as long."""
+    description = f"{name} at equal compute: updates that fit {target:.3g} CPU seconds a run (timed on {task})"
+    text, count = re.subn(r"(?m)^description = .*$", lambda _: f'description = "{description}"', base, count=1)
+    if not count:
+        raise ValueError("the text of a suite has a line 'description = ...'.")
+    blocks = [
+        "\n".join(
+            [
+                f'[settings."{pace.method}"]  # {pace.seconds:.3g} s, with its defaults {pace.default_seconds:.3g} s',
+                *(f"{key} = {count}" for key, count in pace.settings.items()),
+            ]
+        )
+        for pace in paces
+    ]
+    head = f"# Made by `python -m bench pace {name}` on one core of {processor}.\n"
+    return head + text.rstrip("\n") + "\n" + "".join(f"\n{block}\n" for block in blocks)

@@ -1,0 +1,45 @@
+"""Calibration: counts of updates that fit a time, and the suite that they are written into."""
+
+import pytest
+from problems import DoubleIntegrator
+from walk import Walk
+
+from bench import names, pace, suite
+from bench.budget import Budget
+from bench.pace import Pace, calibrate, cpu_seconds, suite_text
+from bench.run import prepare
+
+TASK, BUDGET = DoubleIntegrator(), Budget(5000)
+
+
+@pytest.mark.parametrize(("target", "model", "policy"), [(22.0, 120, 100), (6.5, 27, 22), (0.1, 1, 1)])
+def test_counts_are_scaled_together_until_the_time_is_met(target, model, policy, monkeypatch):
+    def seconds(task, method, budget):
+        assert task is TASK
+        assert budget is BUDGET
+        return 2 + method.model_updates / 10 + method.policy_updates / 12.5
+
+    monkeypatch.setattr(pace, "cpu_seconds", seconds)
+    found = calibrate("awm_gru", TASK, BUDGET, 12.0, target)
+    assert found.settings == {"model_updates": model, "policy_updates": policy}
+    assert found.default_seconds == 12
+    assert found.seconds == pytest.approx(target, abs=0.2 if target > 2 else 2.1)  # counts are whole, and at least 1
+
+
+def test_time_is_of_the_steps_of_a_whole_run():
+    short, long = (cpu_seconds(TASK, Walk(work=200_000), Budget(steps)) for steps in (3000, 30_000))
+    assert 3 < long / short < 30  # ten times as many steps; some milliseconds are timed
+    assert cpu_seconds(TASK, Walk(work=4_000_000), Budget(3000)) > 4 * short  # twenty times the work
+
+
+def test_the_suite_that_is_written_can_run_with_the_counts(tmp_path):
+    base = (suite.SHIPPED / "paper.toml").read_text()
+    paces = [Pace("sac", {"updates": 3}, 4.0, 11.9), Pace("ppo", {"epochs": 70}, 1.0, 12.1)]
+    (tmp_path / "equal.toml").write_text(suite_text(base, "paper", "harvest", 12.0, "a processor", paces))
+    loaded = suite.load(str(tmp_path / "equal.toml"))
+    assert loaded.tasks == suite.load("paper").tasks
+    assert "12 CPU seconds" in loaded.description
+    sac, ppo, random = prepare(loaded.cells(["harvest"], ["sac", "ppo", "random"]), tmp_path)
+    assert (sac.method.updates, ppo.method.epochs) == (3, 70)
+    assert (sac.cell.method_label, sac.settings["method"]["updates"]) == ("sac", 3)
+    assert random.method == names.method("random")

@@ -1,0 +1,154 @@
+"""Tuning: which settings are tried, that nothing is lost when it is killed, and what is stored of it."""
+
+import dataclasses
+from pathlib import Path
+
+import equinox as eqx
+import jax.numpy as jnp
+import pytest
+from jaxtyping import Array, Float
+from walk import Hold, bench
+
+from baselines import METHODS
+from bench import names, reference, suite, tuning
+from bench.errors import UsageError
+from bench.method import AbstractMethod, Between, Usage
+from bench.records import RunRecord, write
+from bench.tune import defaults, result, search
+
+TASK = "cancer_treatment"
+
+
+class LevelState(eqx.Module):
+    u: Float[Array, " m"]
+
+
+class Level(AbstractMethod[LevelState]):
+    """Plays a constant control, `level` of its range from below, which is all there is to tune."""
+
+    search = {"level": Between(0.0, 1.0), "often": Between(1, 9), "mood": ("good", "bad")}  # noqa: RUF012
+    level: float = 0.9
+    often: int = 1
+    mood: str = "bad"
+
+    def usage(self, task):
+        return Usage(100)
+
+    def init(self, task, key):
+        low, high = task.bounds
+        return LevelState(low + (high - low) * (self.level + jnp.zeros(len(low))))
+
+    def step(self, task, state, key):
+        return state
+
+    def policy(self, task, state):
+        return Hold(state.u)
+
+
+SUITE = f"""
+description = "levels"
+tasks = ["harvest"]
+tuning_tasks = ["{TASK}"]
+methods = ["test_tune:Level"]
+seeds = 1
+
+[budget]
+env_steps = 100
+evals = 1
+"""
+
+
+@pytest.fixture
+def levels(tmp_path):
+    (tmp_path / "levels.toml").write_text(SUITE)
+    return suite.load(str(tmp_path / "levels.toml"))
+
+
+class Runs:
+    """In place of training: records with a cost that falls as the level nears 0.5; interrupted after `patience` calls,
+    with the last one's runs done and not yet told."""
+
+    def __init__(self, patience: int = 1000):
+        self.calls, self.patience = 0, patience
+
+    def __call__(self, jobs) -> bool:
+        for job in jobs:
+            self.calls += 1
+            found = reference.lookup(job.task)
+            cost = found.best + abs(job.method.level - 0.5) * (found.floor - found.best)
+            for seed in job.todo:
+                bad = job.method.mood == "bad"
+                status, value = ("ok", cost) if not bad or seed else ("diverged", None)
+                write(
+                    job.path(seed),
+                    RunRecord(
+                        job.cell.suite, TASK, 1.0, 100, "m", seed, status, value, [], {}, job.fingerprint, job.settings
+                    ),
+                )
+        return self.calls < self.patience
+
+
+def tried(levels, folder: Path, trials: int, runs: Runs):
+    return list(search("test_tune:Level", levels, trials, 2, folder, runs))
+
+
+def test_the_defaults_come_first_and_better_settings_are_found(levels, tmp_path):
+    trials = tried(levels, tmp_path, 12, Runs())
+    assert trials[0].setting == {"level": 0.9, "often": 1, "mood": "bad"}
+    assert trials[0].score == pytest.approx((-1 + 0.6) / 2)  # a run that diverged counts -1
+    assert all(type(t.setting["often"]) is int and 1 <= t.setting["often"] <= 9 for t in trials)
+    assert len({tuple(t.setting.values()) for t in trials}) == 12
+    found = result("m", levels, 2, trials)
+    assert (found.default_score, found.best_score) == (trials[0].score, max(t.score for t in trials))
+    assert found.best["mood"] == "good"
+    assert found.best_score == pytest.approx(1 - abs(found.best["level"] - 0.5))
+    assert found.tasks == [TASK]
+
+
+def test_a_search_that_was_killed_goes_on_where_it_was(levels, tmp_path):
+    whole = tried(levels, tmp_path / "whole", 6, Runs())
+    assert tried(levels, tmp_path / "whole", 6, Runs(patience=0)) == whole  # nothing is left to do
+    cut = Runs(patience=3)
+    assert tried(levels, tmp_path / "cut", 6, cut) == whole[:2]
+    rest = Runs()
+    assert tried(levels, tmp_path / "cut", 6, rest) == whole
+    assert rest.calls == 3  # the third trial's runs were done
+    assert tried(levels, tmp_path / "whole", 8, Runs())[:6] == whole  # more trials continue the search
+
+
+def test_a_search_space_must_hold_its_defaults():
+    with pytest.raises(UsageError, match=r"default level=1.5 is not in Between\(low=0.0, high=1.0"):
+        defaults(Level(level=1.5))
+    with pytest.raises(ValueError, match="low < high"):
+        Between(1.0, 0.0)
+
+
+def test_what_is_stored_is_read_again_and_one_method_replaces_itself(tmp_path):
+    path = tmp_path / "tuned.toml"
+    one = tuning.Tuning("my.file:M", "s", ["t"], 2, 20, -0.5, 0.25, "2026-01-01", {"model.width": 3, "rate": 1e-05})
+    other = dataclasses.replace(one, method="sac", best={"mood": "good", "flag": True})
+    for made in (one, other, dataclasses.replace(one, trials=30)):
+        tuning.store(path, made)
+    assert tuning.read(path) == {"my.file:M": dataclasses.replace(one, trials=30), "sac": other}
+    path.write_text("[sac]\nnonsense = 1\n")
+    with pytest.raises(UsageError, match="no file of tunings"):
+        tuning.read(path)
+
+
+def test_the_defaults_in_the_methods_files_are_the_tuned_ones():
+    """What was tuned is what runs: after `bench tune`, write the best setting into the method's file."""
+    for name, tuned in tuning.read(tuning.PACKAGE).items():
+        settings = names.settings_of(METHODS[name]())
+        assert {key: settings[key] for key in tuned.best} == tuned.best, name
+
+
+def test_the_command_tunes_and_stores(tmp_path):
+    (tmp_path / "levels.toml").write_text(SUITE)
+    arguments = ("tune", "test_tune:Level", "--suite", tmp_path / "levels.toml", "--out", tmp_path / "out")
+    done = bench(*arguments, "--trials", 2, "--seeds", 1, "--store", tmp_path / "mine" / "tuned.toml")
+    assert done.returncode == 0, done.stderr
+    assert "trial 2/2  score " in done.stdout
+    stored = tuning.read(tmp_path / "mine" / "tuned.toml")
+    assert stored == tuning.read(tmp_path / "out" / "tuned.toml")
+    assert (stored["test_tune:Level"].trials, stored["test_tune:Level"].seeds) == (2, 1)
+    assert bench("tune", "constant").stderr.startswith("bench: method 'constant' declares no search space")
