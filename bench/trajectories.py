@@ -5,12 +5,13 @@ there is none), each with `states` "knots n", `controls` "steps m", running `cos
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench.cells import CellKey, Cells
 from bench.records import RunRecord, run_name
 from bench.stats import Floats
 
@@ -47,10 +48,20 @@ def nothing(run: RunRecord) -> None:
     """A `Find` for records without files."""
 
 
-def median(runs: Iterable[RunRecord]) -> RunRecord | None:
-    """The run with the median cost of those that finished (the better of two in the middle); None without any."""
-    finished = sorted((run.cost, run.seed) for run in runs if run.cost is not None)
-    if not finished:
-        return None
-    _, seed = finished[(len(finished) - 1) // 2]
-    return next(run for run in runs if run.seed == seed)
+class Shown(NamedTuple):
+    """The trajectory that stands for a cell, and the seed that it is of."""
+
+    cell: CellKey
+    seed: int
+    stored: dict[str, Any]
+
+
+def medians(cells: Cells, find: Find) -> Iterator[Shown]:
+    """Of each cell the run with the median cost of those that finished, the better of two in the middle."""
+    for key, runs in cells.items():
+        finished = sorted((run.cost, run.seed, run) for run in runs if run.cost is not None)
+        if finished:
+            _, seed, run = finished[(len(finished) - 1) // 2]
+            stored = find(run)
+            if stored is not None:
+                yield Shown(key, seed, stored)

@@ -4,7 +4,6 @@ Nothing is fetched when it is read: styles, scripts and drawings are inside, and
 """
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,8 +13,8 @@ import numpy as np
 
 from bench.errors import UsageError
 from bench.leaderboard import Leaderboard
-from bench.report.charts import Chart, Series, curves, horizon, methods, profiles, targets
-from bench.report.display import number, rank
+from bench.report.charts import Chart, curves, horizon, methods, profiles, targets, trajectories
+from bench.report.display import count, missing, number, percent, rank
 from bench.report.plots import colour, stroke, svg
 from bench.stats import Floats
 
@@ -37,7 +36,7 @@ def page(board: Leaderboard) -> str:
     def figure(chart: Chart) -> Mapping[str, Any]:
         i = next(numbers)
         drawing, axes = svg(chart, order, i)
-        data = {**axes, "series": [_data(series, order) for series in chart.series]}
+        data = {**axes, **_data(chart, order)}
         return {"chart": chart, "svg": Markup(drawing), "data": data, "number": i}
 
     suites = [
@@ -46,21 +45,28 @@ def page(board: Leaderboard) -> str:
             "aggregate": of(board.aggregate, suite=suite),
             "pairs": _matrix(of(board.pairs, suite=suite)),
             "figures": [figure(c) for make in (profiles, targets) for c in make(board) if c.place["suite"] == suite],
+            "misses": any(r["end_miss"] > 0 for r in of(board.rows, suite=suite)),
             "tasks": [],
             "horizons": [figure(c) for c in horizon(board) if c.place["suite"] == suite],
         }
         for suite in dict.fromkeys(board.rows["suite"])
     ]
     drawn = {tuple(c.place.values()): c for c in curves(board)}
+    episodes = defaultdict(list)
+    for chart in trajectories(board):
+        episodes[tuple(chart.place.values())].append(chart)
     for suite in suites:
         for task, steps in dict.fromkeys((r["task"], r["num_steps"]) for r in of(board.rows, suite=suite["name"])):
             chart = drawn.get((suite["name"], task, steps))
+            rows = of(board.rows, suite=suite["name"], task=task, num_steps=steps)
             suite["tasks"].append(
                 {
                     "name": task,
                     "num_steps": steps,
-                    "rows": of(board.rows, suite=suite["name"], task=task, num_steps=steps),
+                    "rows": rows,
                     "figure": figure(chart) if chart else None,
+                    "misses": any(r["end_miss"] > 0 for r in rows),
+                    "episodes": [figure(c) for c in episodes[suite["name"], task, steps]],
                 }
             )
     stamps, runs = _provenance(board)
@@ -71,7 +77,14 @@ def page(board: Leaderboard) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "rank": rank, "plain": _plain, "figures": _figures}
+    environment.filters |= {
+        "number": number,
+        "rank": rank,
+        "percent": percent,
+        "count": count,
+        "plain": _plain,
+        "figures": _figures,
+    }
     return environment.get_template("page.html.j2").render(
         suites=suites,
         methods=[{"name": name, "colour": colour(i), "stroke": stroke(i)[1], "i": i} for i, name in enumerate(order)],
@@ -91,10 +104,15 @@ def of(table: Any, **values: Any) -> list[dict[str, Any]]:
     return [line for line in table.to_dict("records") if all(line[name] == value for name, value in values.items())]
 
 
-def _data(series: Series, order: list[str]) -> dict[str, Any]:
-    bands = {"low": series.low, "high": series.high}
-    shown = {"x": series.x, "y": series.y, **{name: b for name, b in bands.items() if b is not None}}
-    return {"m": order.index(series.method), **{name: _short(values) for name, values in shown.items()}}
+def _data(chart: Chart, order: list[str]) -> dict[str, Any]:
+    """The values of a chart's curves, by the number of their method (none: the best known); `xs` if all share them."""
+    common = all(np.array_equal(series.x, chart.series[0].x) for series in chart.series)
+    lines = []
+    for series in chart.series:
+        shown = {"x": None if common else series.x, "y": series.y, "low": series.low, "high": series.high}
+        number = None if series.method is None else order.index(series.method)
+        lines.append({"m": number, **{name: _short(values) for name, values in shown.items() if values is not None}})
+    return {"series": lines, "xs": _short(chart.series[0].x) if common else None}
 
 
 def _short(values: Floats) -> list[float]:
@@ -131,11 +149,11 @@ def _settings(board: Leaderboard) -> Iterator[tuple[str, str]]:
     yield from tasks.items()
 
 
-def _plain(value: int | float | None, digits: int = 6) -> str:
+def _plain(value: Any, digits: int = 6) -> str:
     """A number that is no score, empty where there is none."""
-    return "" if value is None or math.isnan(value) else f"{value:.{digits}g}"
+    return "" if missing(value) else f"{value:.{digits}g}"
 
 
-def _figures(value: int | float | None) -> str:
+def _figures(value: Any) -> str:
     """A number for sorting, in full; empty where there is none."""
-    return "" if value is None or math.isnan(value) else repr(float(value))
+    return "" if missing(value) else repr(float(value)).replace("inf", "Infinity")
