@@ -25,9 +25,10 @@ LEGEND = (
     "the largest distance to an end-state target, of the state's range. Above 1 % they are marked !, and counted as "
     "gaps and misses; empty: not measured."
 )
-AGGREGATE_HEAD = ("rank", "method", "IQM", "95 % interval", "median", "mean", "curve area", "failed")
-AGGREGATE_HEAD += ("gaps", "misses", "tasks", "seeds")
-ROWS_HEAD = ("method", "score", "95 % interval", "curve area", "cost", "gap", "miss", "failed", "env steps", "train s")
+# In the order of their weight: a narrow terminal leaves out the last.
+AGGREGATE_HEAD = ("rank", "method", "IQM", "95 % interval", "failed", "gaps", "misses")
+AGGREGATE_HEAD += ("median", "mean", "curve area", "tasks", "seeds")
+ROWS_HEAD = ("method", "score", "95 % interval", "failed", "gap", "miss", "cost", "curve area", "env steps", "train s")
 
 
 def aggregate_tables(leaderboard: Leaderboard) -> Iterator[Table]:
@@ -53,9 +54,10 @@ def _used(table: Table) -> Table:
 
 
 def _aggregate(row: Mapping[Any, Any]) -> tuple[str, ...]:
-    shown = (number(row["score"]), interval(row), *(number(row[name]) for name in ("median", "mean", "auc")))
-    marks = (count(row[name]) for name in ("cost_gaps", "end_misses"))
-    return rank(row["rank"]), row["method"], *shown, str(row["failed"]), *marks, str(row["tasks"]), str(row["seeds"])
+    marks = (count(row[name]) for name in ("failed", "cost_gaps", "end_misses"))
+    others = (number(row[name]) for name in ("median", "mean", "auc"))
+    sizes = str(row["tasks"]), str(row["seeds"])
+    return rank(row["rank"]), row["method"], number(row["score"]), interval(row), *marks, *others, *sizes
 
 
 def _row(row: Mapping[Any, Any]) -> tuple[str, ...]:
@@ -63,11 +65,11 @@ def _row(row: Mapping[Any, Any]) -> tuple[str, ...]:
         row["method"],
         number(row["score"]),
         interval(row),
-        number(row["auc"]),
-        "" if math.isnan(row["cost"]) else f"{row['cost']:.6g}",
+        f"{row['failed']}/{row['seeds']}",
         percent(row["cost_gap"]),
         percent(row["end_miss"]) if row["end_miss"] else "",
-        f"{row['failed']}/{row['seeds']}",
+        "" if math.isnan(row["cost"]) else f"{row['cost']:.6g}",
+        number(row["auc"]),
         str(row["env_steps"]),
         f"{row['train_seconds']:.1f}",
     )
