@@ -85,7 +85,7 @@ def rescore(
             alive = np.isfinite(total) & np.isfinite(us).all(-1)
             us = np.where(alive[..., None], us, task.bounds[0])
             with jax.enable_x64(True):
-                after, us, cost, end = jax.device_get(_interval(task, jnp.asarray(k * task.dt), xs, us))
+                after, us, cost, end = jax.device_get(_interval(task, *map(jnp.asarray, (k * task.dt, xs, us))))
             episode.append((xs[0, :, 0], us[0, :, 0], cost[0, :, 0]))
             total = np.where(alive & np.isfinite(after).all(-1), total + cost, np.nan)
             # An adaptive solver that is given nan halves its steps until it gives up, which takes long.

@@ -83,14 +83,15 @@ def adaptive_transition(
     solver, term, end = diffrax.Dopri8(), _with_cost(task, u), t + task.dt
     y = (x, jnp.zeros((), x.dtype))
     h = task.dt / task.solver_steps
-    next_t, control = controller.init(term, t, end, y, h, None, solver.func, solver.error_order(term))
+    next_t, control = controller.init(term, t, end, y, h, None, solver.func, solver.order(term))
 
     def step(carry):
         t, next_t, y, state, control, count = carry
         next_t = jnp.minimum(next_t, end)
         new_y, error, _, new_state, _ = solver.step(term, t, next_t, y, None, state, made_jump=False)
-        order = solver.error_order(term)
-        kept, t, next_t, _, control, _ = controller.adapt_step_size(t, next_t, y, new_y, None, error, order, control)
+        kept, t, next_t, _, control, _ = controller.adapt_step_size(
+            t, next_t, y, new_y, None, error, solver.order(term), control
+        )
         y, state = jax.tree.map(lambda new, old: jnp.where(kept, new, old), (new_y, new_state), (y, state))
         return t, next_t, y, state, control, count + 1
 

@@ -7,19 +7,19 @@ there is none), each with `states` "knots n", `controls` "steps m", running `cos
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsFloat
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bench.cells import CellKey, Cells
 from bench.records import RunRecord, run_name
-from bench.stats import Floats
 
 DIGITS = 7  # of the numbers that are stored: float32 has no more
 Find = Callable[[RunRecord], dict[str, Any] | None]
 
 
-def plain(states: Floats, controls: Floats, costs: Floats, cost: float | Floats) -> dict[str, Any]:
+def plain(states: ArrayLike, controls: ArrayLike, costs: ArrayLike, cost: SupportsFloat) -> dict[str, Any]:
     """One episode as values of JSON."""
     arrays = {"states": states, "controls": controls, "costs": costs}
     return {**{name: _short(np.asarray(values)) for name, values in arrays.items()}, "cost": float(cost)}

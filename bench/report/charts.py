@@ -91,8 +91,10 @@ def trajectories(board: Leaderboard) -> Iterator[Chart]:
         groups[shown.cell.suite, shown.cell.task, shown.cell.num_steps].append(shown)
     for (suite, task, steps), group in groups.items():
         of = group[0].stored["task"]
+        episodes: list[tuple[str | None, Line]] = [(s.cell.method, s.stored["policy"]) for s in group]
         best = next((s.stored["reference"] for s in group if s.stored["reference"]), None)
-        episodes = [(None, best)] * bool(best) + [(s.cell.method, s.stored["policy"]) for s in group]
+        if best:
+            episodes.insert(0, (None, best))  # below all others
         times = np.linspace(0.0, of["horizon"], steps + 1)
         time = unit_after("time", of["time_unit"])
         place = {"suite": suite, "task": task, "num_steps": steps}

@@ -19,6 +19,7 @@ from bench.report.plots import colour, stroke, svg
 from bench.stats import Floats
 
 FOLDER = Path(__file__).parent / "page"
+SCRIPTS = ("trajectories.js", "page.js")
 STAMP = ("version", "commit", "dirty", "device", "precision")
 
 
@@ -37,7 +38,12 @@ def page(board: Leaderboard) -> str:
         i = next(numbers)
         drawing, axes = svg(chart, order, i)
         data = {**axes, **_data(chart, order)}
-        return {"chart": chart, "svg": Markup(drawing), "data": data, "number": i}
+        return {"chart": chart, "caption": chart.title, "svg": Markup(drawing), "data": data}
+
+    def undrawn(chart: Chart) -> Mapping[str, Any]:
+        """A chart that the page draws when it is opened."""
+        data = {**_data(chart, order), "label": chart.x_label, "held": chart.held}
+        return {"chart": chart, "caption": chart.y_label, "svg": "", "data": data}
 
     suites = [
         {
@@ -66,7 +72,7 @@ def page(board: Leaderboard) -> str:
                     "rows": rows,
                     "figure": figure(chart) if chart else None,
                     "misses": any(r["end_miss"] > 0 for r in rows),
-                    "episodes": [figure(c) for c in episodes[suite["name"], task, steps]],
+                    "episodes": [undrawn(c) for c in episodes[suite["name"], task, steps]],
                 }
             )
     stamps, runs = _provenance(board)
@@ -87,7 +93,7 @@ def page(board: Leaderboard) -> str:
     }
     return environment.get_template("page.html.j2").render(
         suites=suites,
-        methods=[{"name": name, "colour": colour(i), "stroke": stroke(i)[1], "i": i} for i, name in enumerate(order)],
+        methods=[_legend(i, name) for i, name in enumerate(order)],
         tasks=list(dict.fromkeys(board.rows["task"])),
         notes=board.notes,
         stamps=stamps,
@@ -95,13 +101,22 @@ def page(board: Leaderboard) -> str:
         settings=_settings(board),
         seeds=sorted({int(n) for n in board.rows["seeds"]}),
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
-        script=Markup((FOLDER / "page.js").read_text(encoding="utf-8")),
+        script=Markup(
+            "".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in ("trajectories", "page"))
+        ),
     )
 
 
 def of(table: Any, **values: Any) -> list[dict[str, Any]]:
     """The lines of a table that have these values."""
     return [line for line in table.to_dict("records") if all(line[name] == value for name, value in values.items())]
+
+
+def _legend(i: int, name: str) -> dict[str, Any]:
+    """How the i-th method is drawn, in words of CSS."""
+    kind = stroke(i)[1]
+    dashes = {"solid": "none", "dashed": "5 2", "dotted": "1.3 1.6"}[kind]
+    return {"name": name, "colour": colour(i), "stroke": kind, "dashes": dashes, "i": i}
 
 
 def _data(chart: Chart, order: list[str]) -> dict[str, Any]:

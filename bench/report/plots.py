@@ -62,14 +62,14 @@ def panels(charts: Sequence[Chart], methods: Sequence[str]) -> "Figure":
         return figure
 
 
-def draw(axis: "Axes", chart: Chart, methods: Sequence[str], ink: str = "black") -> None:
+def draw(axis: "Axes", chart: Chart, methods: Sequence[str]) -> None:
     """Curves with their bands, in the order of `methods`."""
     if chart.log_x and any(np.any(series.x > 0) for series in chart.series):
         axis.set_xscale("log")
     steps = "steps-post" if chart.held else "default"
     for series in chart.series:
         if series.method is None:
-            axis.plot(series.x, series.y, drawstyle=steps, **(REFERENCE | {"color": ink}))
+            axis.plot(series.x, series.y, drawstyle=steps, **REFERENCE)
             continue
         i = methods.index(series.method)
         axis.plot(series.x, series.y, color=colour(i), linestyle=stroke(i)[0], drawstyle=steps, gid=f"line-{i}")
@@ -96,7 +96,7 @@ def svg(chart: Chart, methods: Sequence[str], number: int) -> tuple[str, dict]:
     with drawing.style(**ink, **{"svg.fonttype": "none", "svg.hashsalt": str(number), "font.family": "sans-serif"}):
         figure = drawing.figure(size, layout="constrained")
         axis = figure.subplots()
-        draw(axis, chart, methods, INK)
+        draw(axis, chart, methods)
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
         left, bottom, right, top = axis.get_position().extents

@@ -1,4 +1,3 @@
-"use strict";
 // Sorting: a click or Enter on a heading; the rows know their values in full.
 for (const table of document.querySelectorAll("table")) {
   table.tHead.addEventListener("click", (event) => {
@@ -82,9 +81,11 @@ restore();
 
 // Values: the pointer, a finger or the arrow keys choose an abscissa; the box lists every curve there, the highest first.
 const short = (number) => String(Number(number.toPrecision(4)));
-for (const chart of document.querySelectorAll(".chart")) {
+
+function interactive(chart) {
   const data = JSON.parse(chart.querySelector("script").textContent);
   for (const s of data.series) s.x ??= data.xs;
+  if (!chart.querySelector("svg")) drawTrajectory(chart, data);
   const svg = chart.querySelector("svg");
   const output = chart.querySelector("output");
   const rule = document.createElementNS("http://www.w3.org/2000/svg", "line");
@@ -138,4 +139,16 @@ for (const chart of document.querySelectorAll(".chart")) {
     event.preventDefault();
     show(moves[event.key]);
   });
+}
+
+for (const chart of document.querySelectorAll(".chart:not(.later .chart)")) interactive(chart);
+for (const place of document.querySelectorAll(".later")) {
+  place.addEventListener(
+    "toggle",
+    () => {
+      place.querySelectorAll(".chart").forEach(interactive);
+      apply();
+    },
+    { once: true },
+  );
 }
