@@ -61,7 +61,7 @@ def trajectory(run):
     task = {
         "horizon": 2.0,
         "time_unit": "d",
-        "states": [{"name": "mass", "unit": "kg", "target": None}],
+        "states": [{"name": "mass", "unit": "kg", "target": 2.0}],
         "controls": [{"name": "force", "low": -1.0, "high": 1.0, "unit": "1"}],
     }
     return {"task": task, "policy": episode(run.seed + 1), "reference": episode(0.5)}

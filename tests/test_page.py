@@ -193,6 +193,7 @@ addEventListener("load", async () => {
   const episodes = [...later.querySelectorAll(".chart")];
   seen.captions = episodes.map((c) => c.querySelector("figcaption").textContent);
   seen.lines = episodes.map((c) => c.querySelectorAll("svg .line").length);
+  seen.targets = episodes.map((c) => c.querySelectorAll("svg .target").length);
   episodes[1].dispatchEvent(new KeyboardEvent("keydown", { key: "Home", bubbles: true }));
   seen.held = [...episodes[1].querySelectorAll("output div")].map((d) => d.textContent);
   box.click();
@@ -262,6 +263,7 @@ def test_the_page_in_a_browser(text, board, tmp_path, width):
     assert seen["closed"] == 0
     assert seen["captions"] == ["mass (kg)", "force", "accumulated cost"]
     assert seen["lines"] == [4, 4, 4]  # good, fair, the wicked one and the best known
+    assert seen["targets"] == [1, 0, 0]
     assert seen["held"][0] == "0"
     assert sorted(line.split()[-1] for line in seen["held"][1:]) == ["-1"] * 4
     assert any(line.startswith("best known") for line in seen["held"])

@@ -59,6 +59,7 @@ def test_charts_show_every_state_and_control_and_the_cost_beside_the_best_known(
     assert [s.method for s in mass.series] == [None, "good", "fair"]
     assert mass.y_label == "mass (kg)"
     assert mass.x_label == "time (d)"
+    assert (mass.target, force.target) == (2.0, None)
     best, good, _ = mass.series
     assert (best.y[-1], good.y[-1], good.x[-1]) == (0.5, 1.0, 2.0)
     assert force.held

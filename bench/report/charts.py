@@ -32,7 +32,7 @@ class Series:
 @dataclass(frozen=True)
 class Chart:
     """Curves of several methods. `place` says which of the suite, task and number of steps it belongs to; with `held`,
-    a value is that until the next point."""
+    a value is that until the next point. `target` is where the curves should end."""
 
     title: str
     x_label: str
@@ -41,6 +41,7 @@ class Chart:
     place: Mapping[str, Any] = field(default_factory=dict)
     log_x: bool = False
     held: bool = False
+    target: float | None = None
 
 
 def curves(board: Leaderboard) -> Iterator[Chart]:
@@ -100,7 +101,14 @@ def trajectories(board: Leaderboard) -> Iterator[Chart]:
         place = {"suite": suite, "task": task, "num_steps": steps}
         for i, state in enumerate(of["states"]):
             lines = tuple(Series(name, times, np.array(e["states"])[:, i]) for name, e in episodes)
-            yield Chart(f"{task}: {state['name']}", time, unit_after(state["name"], state["unit"]), lines, place)
+            yield Chart(
+                f"{task}: {state['name']}",
+                time,
+                unit_after(state["name"], state["unit"]),
+                lines,
+                place,
+                target=state["target"],
+            )
         for i, control in enumerate(of["controls"]):
             values = [np.array(e["controls"])[:, i] for _, e in episodes]
             lines = tuple(Series(n, times, np.append(v, v[-1])) for (n, _), v in zip(episodes, values, strict=True))

@@ -42,7 +42,7 @@ def page(board: Leaderboard) -> str:
 
     def undrawn(chart: Chart) -> Mapping[str, Any]:
         """A chart that the page draws when it is opened."""
-        data = {**_data(chart, order), "label": chart.x_label, "held": chart.held}
+        data = {**_data(chart, order), "label": chart.x_label, "held": chart.held, "target": chart.target}
         return {"chart": chart, "caption": chart.y_label, "svg": "", "data": data}
 
     suites = [

@@ -20,6 +20,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7
 STROKES = (("-", "solid"), ((0, (4, 1.5)), "dashed"), ((0, (1, 1.2)), "dotted"))  # matplotlib's and CSS's
 INK = "#010203"  # a colour of no curve: becomes the page's text colour
 REFERENCE: dict[str, Any] = {"color": "black", "linewidth": 2.4, "alpha": 0.55}  # of its line, below all others
+TARGET = COLOURS[2]
 POINTS = 72  # of an inch: matplotlib's SVG is measured in points
 
 
@@ -77,6 +78,8 @@ def draw(axis: "Axes", chart: Chart, methods: Sequence[str]) -> None:
             axis.fill_between(
                 series.x, series.low, series.high, color=colour(i), alpha=0.15, linewidth=0, gid=f"band-{i}"
             )
+    if chart.target is not None:
+        axis.plot(chart.series[0].x[-1], chart.target, "D", color=TARGET, markersize=4, clip_on=False, zorder=3)
     grid = sorted({x for series in chart.series for x in series.x})
     if chart.log_x and len(grid) <= 8:
         axis.set_xticks(grid, [f"{x:g}" for x in grid])

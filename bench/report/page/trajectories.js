@@ -4,7 +4,7 @@ const SIZE = [331, 190];
 
 function drawTrajectory(chart, data) {
   const [width, height] = SIZE;
-  const values = data.series.flatMap((s) => s.y);
+  const values = data.series.flatMap((s) => s.y).concat(data.target ?? []);
   const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
   const room = 0.04 * (high - low || Math.abs(high) || 1);
   data.x = [data.series[0].x[0], data.series[0].x.at(-1)];
@@ -32,11 +32,14 @@ function drawTrajectory(chart, data) {
     const kind = s.m === null ? "best" : `m${s.m}`;
     svg.append(element("path", { class: `line ${kind}`, d: `M${points[0].join(" ")}${path}` }));
   }
+  if (data.target !== null) {
+    svg.append(element("path", { class: "target", d: `M${right - 5} ${y(data.target)}l5 -5l5 5l-5 5z` }));
+  }
   chart.querySelector(".plot").append(svg);
 }
 
 function ticks(low, high) {
-  const rough = (high - low) / 4;
+  const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * power).find((s) => s >= rough);
   const first = Math.ceil(low / step - 1e-9);
