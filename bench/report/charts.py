@@ -65,8 +65,8 @@ def targets(board: Leaderboard) -> Iterator[Chart]:
     words = {"env_steps": "environment steps", "updates": "gradient updates", "train_seconds": "seconds of training"}
     for (suite, unit), lines in _groups(board.targets, "suite", "unit"):
         series = tuple(_series(lines, "spent", "share"))
-        title = f"{suite}: regret targets by {words[unit]}"
-        yield Chart(title, words[unit], "share of (run, target) pairs", series, {"suite": suite}, log_x=True)
+        title = f"{suite}: regret targets reached"
+        yield Chart(title, words[unit], "share of (run, target)", series, {"suite": suite}, log_x=True)
 
 
 def horizon(board: Leaderboard) -> Iterator[Chart]:

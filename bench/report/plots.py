@@ -47,11 +47,11 @@ def panels(charts: Sequence[Chart], methods: Sequence[str]) -> "Figure":
         legend_rows = math.ceil((len(shown) + (None in named)) / in_a_row)
         height = 2.1 * rows + 0.25 * legend_rows
         figure = drawing.figure((max(2.7 * columns, 3.6), height), dpi=150, layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).flat
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         for axis, chart in zip(axes, charts, strict=False):
             draw(axis, chart, methods)
             axis.set_title(chart.title, loc="left", parse_math=False)
-        for axis in list(axes)[len(charts) :]:
+        for axis in axes[len(charts) :]:
             axis.remove()
         handles = [Line2D([], [], color=colour(i), linestyle=stroke(i)[0]) for i, m in enumerate(methods) if m in shown]
         if None in named:
@@ -65,6 +65,8 @@ def panels(charts: Sequence[Chart], methods: Sequence[str]) -> "Figure":
 
 def draw(axis: "Axes", chart: Chart, methods: Sequence[str]) -> None:
     """Curves with their bands, in the order of `methods`."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     if chart.log_x and any(np.any(series.x > 0) for series in chart.series):
         axis.set_xscale("log")
     steps = "steps-post" if chart.held else "default"
@@ -84,6 +86,11 @@ def draw(axis: "Axes", chart: Chart, methods: Sequence[str]) -> None:
     if chart.log_x and len(grid) <= 8:
         axis.set_xticks(grid, [f"{x:g}" for x in grid])
         axis.minorticks_off()
+    low, high = axis.get_xlim()
+    if axis.get_xscale() == "log" and len(grid) > 8 and high < 30 * low:  # too few powers of ten to read it by
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel(chart.x_label)
     axis.set_ylabel(chart.y_label)
     axis.margins(x=0.01)
