@@ -12,7 +12,8 @@ import numpy as np
 
 from bench.cells import CellKey
 from bench.errors import UsageError
-from bench.regression import PAIRED_FROM, Scores, Thresholds, compare
+from bench.power import PAIRED_FROM, Scores
+from bench.regression import Thresholds, compare
 
 DROPS = (0.05, 0.1, 0.2, 0.5)
 

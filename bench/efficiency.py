@@ -28,8 +28,10 @@ def curve(run: RunRecord, reference: Reference) -> Floats:
 
 def area(spent: Floats, scores: Floats, budget: int | float) -> float:
     """Mean score over a budget that is spent evenly: trapezes between evaluations, level before the first and after the
-    last; -1 without any evaluation.
+    last; -1 without any evaluation, nan where it is not known what was spent, or nobody spent anything.
     """
+    if not budget:
+        return np.nan
     if not len(scores):
         return -1.0
     inside = np.clip(spent, 0, budget)

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.drawing import figure as new_figure
 from bench.drawing import style
+from bench.report.charts import unit_after
 from bench.simulate import Trajectory
 from bench.stats import Floats
 from tasks.base import AbstractTask, ControlVar, StateVar
@@ -46,7 +47,7 @@ def episode(task: AbstractTask, trajectory: Trajectory, title: str) -> "Figure":
             axis.locator_params(axis="y", nbins=4)
         for column in grid.T:
             lowest = [axis for axis in column if axis in places][-1]
-            lowest.set_xlabel(_label("time", task.time_unit))
+            lowest.set_xlabel(unit_after("time", task.time_unit))
             lowest.tick_params(labelbottom=True)
         for axis in set(grid.flat) - set(places):
             axis.remove()
@@ -97,7 +98,7 @@ def _draw_state(axis: "Axes", state: StateVar, times: Floats, values: Floats) ->
         low = state.low if 0 < low - state.low < 0.6 * size else low
         high = state.high if 0 < state.high - high < 0.6 * size else high
     axis.set_ylim(low - 0.1 * size, high + 0.1 * size)
-    axis.set_title(_label(state.name, state.unit), loc="left")
+    axis.set_title(unit_after(state.name, state.unit), loc="left")
 
 
 def _draw_control(axis: "Axes", control: ControlVar, times: Floats, values: Floats) -> None:
@@ -105,7 +106,7 @@ def _draw_control(axis: "Axes", control: ControlVar, times: Floats, values: Floa
     for bound in (control.low, control.high):
         axis.axhline(bound, color=CONTROL, linestyle="--", linewidth=0.7, alpha=0.6)
     axis.stairs(values, times, baseline=None, color=CONTROL, linewidth=1.4)
-    axis.set_title(_label(control.name, control.unit), loc="left")
+    axis.set_title(unit_after(control.name, control.unit), loc="left")
 
 
 def _draw_cost(axis: "Axes", times: Floats, trajectory: Trajectory) -> None:
@@ -115,8 +116,3 @@ def _draw_cost(axis: "Axes", times: Floats, trajectory: Trajectory) -> None:
     axis.plot([*times, times[-1]], [*running, total], color=COST)
     axis.plot(times[-1], total, "o", color=COST, markersize=4, clip_on=False)
     axis.set_title("accumulated cost", loc="left")
-
-
-def _label(name: str, unit: str) -> str:
-    """A name, and its unit unless that is 1."""
-    return name if unit == "1" else f"{name} ({unit.replace('mm3', 'mm³')})"

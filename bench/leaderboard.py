@@ -17,15 +17,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench import cells as grouping
-from bench import standings, stats
+from bench import standings, stats, trajectories
 from bench.cells import CellKey
+from bench.exploitation import gap, largest, marked, miss
 from bench.records import RunRecord
 from bench.reference import Reference
-from bench.standings import AGGREGATE, PAIRS, PROFILES, SPENT, TARGETS, ScoredCell
+from bench.standings import AGGREGATE, AREAS, MARKS, PAIRS, PROFILES, SPENT, TARGETS, ScoredCell
+from bench.trajectories import Find, Shown
 from bench.tuning import Tuning
 
 if TYPE_CHECKING:
     import pandas as pd
+
+COUNTS = dict.fromkeys(MARKS, "Int64")  # integers, and none where nothing was measured
 
 SEED = 0  # of the bootstrap
 INDICATIVE = 10  # fewer seeds than this are labelled
@@ -42,28 +46,47 @@ ROWS = [
     "score",
     "score_low",
     "score_high",
-    "auc",
+    *AREAS,
+    "cost_gap",
+    "cost_gaps",
+    "end_miss",
+    "end_misses",
     "env_steps",
     "train_seconds",
     "compile_seconds",
 ]
-CURVES = ["suite", "task", "horizon", "num_steps", "method", "env_steps", "train_seconds", "score", "low", "high"]
+CURVES = ["suite", "task", "horizon", "num_steps", "method", *SPENT, "score", "low", "high"]
 RUNS = ["suite", "task", "horizon", "num_steps", "method", "seed", "status", "cost", "score", "auc", "env_steps"]
-RUNS += ["train_seconds", "version", "commit", "dirty", "device", "precision", "started", "settings", "error"]
+RUNS += [
+    "train_seconds",
+    "cost_gap",
+    "end_miss",
+    "version",
+    "commit",
+    "dirty",
+    "device",
+    "precision",
+    "started",
+    "settings",
+    "error",
+]
 
 
 @dataclass(frozen=True)
 class Leaderboard:
     """Tables, and what a reader must know.
 
-    `rows`: one per task, grid and method; `score` is the unclipped mean, `auc` the mean area under the learning curve.
+    `rows`: one per task, grid and method; `score` is the unclipped mean, `auc` the mean area under the learning curve;
+    `cost_gap` and `end_miss` are the largest of a run (see `bench.exploitation`), `cost_gaps` and `end_misses` the
+    numbers of runs that are marked.
     `aggregate`: one per suite and method, best first; `score` is the interquartile mean over tasks and seeds, and
     methods share a `rank` where paired permutation tests cannot tell them apart; an oracle has none; `trials` is how
     many settings were tried before the one that ran was chosen, 0 where it was not tuned. `pairs`: the
     chance that a run of `method` scores above one of `other`, and the corrected p-value of their difference. `curves`:
     mean score at every evaluation. `profiles`: share of runs above a threshold of score. `targets`: share of (run,
-    regret target) pairs reached against what was spent on a run. `runs`: one per record, with its provenance. `notes`:
-    missing cells and references, runs that beat their reference, few seeds, and tasks on which a method was tuned.
+    regret target) pairs reached against what was spent on a run. `runs`: one per record, with its provenance.
+    `trajectories`: that of the run with the median cost of each cell, where it was kept. `notes`: missing cells and
+    references, runs that beat their reference, few seeds, and tasks on which a method was tuned.
     """
 
     rows: pd.DataFrame
@@ -73,13 +96,18 @@ class Leaderboard:
     profiles: pd.DataFrame
     targets: pd.DataFrame
     runs: pd.DataFrame
+    trajectories: tuple[Shown, ...]
     notes: tuple[str, ...]
 
 
 def build(
-    records: Iterable[RunRecord], references: Mapping[str, Reference], tunings: Mapping[str, Tuning] | None = None
+    records: Iterable[RunRecord],
+    references: Mapping[str, Reference],
+    tunings: Mapping[str, Tuning] | None = None,
+    find: Find = trajectories.nothing,
 ) -> Leaderboard:
-    """A leaderboard of `records`; `references` by fingerprint, `tunings` by method.
+    """A leaderboard of `records`; `references` by fingerprint, `tunings` by method; `find` looks for the trajectory of
+    a run.
 
     Raises MixtureError if a table would mix two versions of a task, or two settings of a method.
     """
@@ -90,6 +118,10 @@ def build(
     notes = _missing(cells)
     rows, all_runs, curves = [], [], []
     scored: dict[str, dict[str, dict[CellKey, ScoredCell]]] = defaultdict(lambda: defaultdict(dict))
+    spent: dict[tuple, list[RunRecord]] = defaultdict(list)
+    for key, runs in cells.items():
+        spent[key[:-1]] += runs
+    most = {grid: standings.most_spent(runs) for grid, runs in spent.items()}
     for key, runs in cells.items():
         reference = references.get(runs[0].fingerprint)
         if reference is None:
@@ -101,14 +133,15 @@ def build(
                 f"BEATEN REFERENCE: {key.method} reaches score {finished.max():.4f} on {key.grid}. "
                 "The best known cost is stale: recompute it with `python -m bench reference`."
             )
-        areas = np.full(len(runs), np.nan)
+        areas = dict.fromkeys(AREAS, np.full(len(runs), np.nan))
         if reference is not None and reference.headroom is not None:
-            cell = standings.scored(runs, reference)
+            cell = standings.scored(runs, reference, most[key[:-1]])
             scored[key.suite][key.method][key] = cell
             areas = cell.areas
             curves += _curve(key, cell, rng)
-        rows.append(_row(key, runs, finished, areas, rng))
-        all_runs += [_run(*of_run) for of_run in zip(runs, scores, areas, strict=True)]
+        gaps, misses = [gap(run, reference) for run in runs], [miss(run) for run in runs]
+        rows.append(_row(key, runs, finished, areas, gaps, misses, rng))
+        all_runs += [_run(*of_run) for of_run in zip(runs, scores, areas["auc"], gaps, misses, strict=True)]
     aggregate, pairs, profiles, targets = [], [], [], []
     for suite, methods in scored.items():
         ranked = {method: cells for method, cells in methods.items() if not standings.is_oracle(cells)}
@@ -126,22 +159,25 @@ def build(
         targets += standings.targets(suite, methods)
     if any(row["seeds"] < INDICATIVE for row in rows):
         notes.append(f"Indicative: some cells have fewer than {INDICATIVE} seeds.")
-    table = pd.DataFrame(rows, columns=ROWS).astype({"env_steps": int}) if rows else pd.DataFrame(columns=ROWS)
+    table = (
+        pd.DataFrame(rows, columns=ROWS).astype({"env_steps": int, **COUNTS}) if rows else pd.DataFrame(columns=ROWS)
+    )
     return Leaderboard(
         table.sort_values(["suite", "task", "num_steps", "score", "method"], ascending=[True, True, True, False, True]),
         pd.DataFrame(aggregate, columns=AGGREGATE)
-        .astype({"rank": "Int64"})  # integers, and none for an oracle
+        .astype({"rank": "Int64", **COUNTS})  # integers, and none for an oracle
         .sort_values(["suite", "rank", "score"], ascending=[True, True, False], kind="stable"),
         pd.DataFrame(pairs, columns=PAIRS),
         pd.DataFrame(curves, columns=CURVES),
         pd.DataFrame(profiles, columns=PROFILES),
         pd.DataFrame(targets, columns=TARGETS),
         pd.DataFrame(all_runs, columns=RUNS),
+        tuple(trajectories.medians(cells, find)),
         tuple(dict.fromkeys(notes)),
     )
 
 
-def _row(key, runs, finished, areas, rng):
+def _row(key, runs, finished, areas, gaps, misses, rng):
     low, high = stats.bootstrap_interval([finished], stats.mean, rng)
     costs = [r.cost for r in runs if r.cost is not None]
     return {
@@ -155,18 +191,23 @@ def _row(key, runs, finished, areas, rng):
         "score": np.mean(finished) if len(finished) else np.nan,
         "score_low": float(low),
         "score_high": float(high),
-        "auc": np.mean(areas),
+        **{name: np.mean(values) for name, values in areas.items()},
+        "cost_gap": largest(gaps),
+        "cost_gaps": marked(gaps),
+        "end_miss": largest(misses),
+        "end_misses": marked(misses),
         **{name: np.mean([r.usage[name] for r in runs]) for name in ROWS[-3:]},
     }
 
 
-def _run(run, score, area):
+def _run(run, score, area, cost_gap, end_miss):
     stamp = {
         name: run.provenance.get(name) for name in ("version", "commit", "dirty", "device", "precision", "started")
     }
     own = {name: getattr(run, name) for name in RUNS[:8]}
     usage = {name: run.usage[name] for name in ("env_steps", "train_seconds")}
-    return {**own, "score": score, "auc": area, **usage, **stamp, "settings": run.settings, "error": run.error}
+    judged = {"score": score, "auc": area, "cost_gap": cost_gap, "end_miss": end_miss}
+    return {**own, **judged, **usage, **stamp, "settings": run.settings, "error": run.error}
 
 
 def _curve(key, cell, rng):
@@ -175,7 +216,7 @@ def _curve(key, cell, rng):
     for i, point in enumerate(longest):
         scores = np.array([curve[i] if i < len(curve) else -1.0 for curve in cell.curves])
         low, high = stats.bootstrap_interval([scores], stats.mean, rng)
-        spent = [point[unit] for unit in SPENT]
+        spent = [point.get(unit, np.nan) for unit in SPENT]
         yield dict(zip(CURVES, (*key, *spent, scores.mean(), float(low), float(high)), strict=True))
 
 

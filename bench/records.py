@@ -7,7 +7,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,11 +23,16 @@ class RecordError(ValueError):
 class RunRecord:
     """One run. `cost` is the mean of the last five evaluations, None unless the status is "ok".
 
-    `curve` holds one entry per evaluation: env_steps, train_seconds, cost, end_error (None where not finite). `usage`
+    `curve` holds one entry per evaluation: env_steps, updates (older records lack them), train_seconds, cost, end_error
+    (None where not finite). `usage`
     is what the run spent: env_steps, env_grad_steps, updates, train_seconds and compile_seconds; seconds are the wall
     time of the block of seeds divided by their number. `settings` holds every field of the task, the method and the
     budget. `ended_by` is "budget" or the cap of the budget that came first, "updates" or "seconds"; for a failed run it
     is "error", "time limit" or "lost worker".
+
+    `rescored` are the final policy's costs by an adaptive solver (`adaptive`) and on a finer grid (`finer`), and its
+    `end_error` by the former, as in `bench.rescore`; None where an episode was lost, empty where nothing was measured.
+    `trajectory` is not part of the file: it lies beside it, see `bench.trajectories`, and `read` leaves it there.
     """
 
     suite: str
@@ -45,6 +50,8 @@ class RunRecord:
     provenance: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     ended_by: str = "budget"
+    rescored: dict[str, float | None] = field(default_factory=dict)
+    trajectory: dict[str, Any] | None = field(default=None, compare=False, repr=False)
     schema: int = SCHEMA
 
 
@@ -79,7 +86,16 @@ def _plain(name: str) -> str:
 
 def write(path: Path, record: RunRecord) -> None:
     """Write a record so that the file is there whole or not at all, also after a crash. Raises OSError."""
-    write_atomically(path, json.dumps(asdict(record), allow_nan=False, indent=1) + "\n")
+    data = asdict(replace(record, trajectory=None))
+    del data["trajectory"]
+    if record.trajectory is not None:  # first: a run with a record is done
+        write_atomically(trajectory_path(path), json.dumps(record.trajectory, allow_nan=False) + "\n")
+    write_atomically(path, json.dumps(data, allow_nan=False, indent=1) + "\n")
+
+
+def trajectory_path(path: Path) -> Path:
+    """Where the trajectory of the run lives whose record is at `path`."""
+    return path.parent.parent / "trajectories" / path.name
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -1,69 +1,121 @@
 """Does a policy live off the simulator's errors? Its episodes again by an adaptive solver, and on a finer grid.
 
-rescored = rescore(task, method.policy(task, state), evaluation_starts(task))
+The loop over intervals is Python's: so the solvers are compiled once for a task, whatever the method, and of a method
+only one call of its policy. A scan over all of it would compile for seconds in every cell.
 """
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
-from bench.simulate import AbstractPolicy, adaptive_transition, open_loop, rollout
-from tasks.base import AbstractTask
+from bench import trajectories
+from bench.simulate import AbstractPolicy, adaptive_transition, clip, end_error, transition
+from tasks.base import AbstractTask, Scalar
 
 FINER = 4
-SUSPICIOUS = 0.01  # a gap above this is marked
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Rescore:
-    """Mean costs over the starts, in float64: `cost` by the task's own fixed steps, `adaptive` by a solver at rtol
-    1e-8, `finer` on a grid FINER times as fine with the controls of `cost` held as long as there. `end_error` is that
-    of `adaptive`: the largest miss of an end-state target. A number that could not be reached is nan.
+    """Closed-loop episodes of trained policies in float64, every control held as in training.
+
+    `adaptive` are the mean costs over the starts by a solver at rtol 1e-8, `finer` those on a grid FINER times as fine,
+    `end_error` the mean largest miss of an end-state target by the adaptive solver; nan where an episode was lost on
+    the way. `states`, `controls`, `costs` (running, of each interval) and `cost` (with the terminal one) are its
+    episodes from the first start.
     """
 
-    cost: float
-    adaptive: float
-    finer: float
-    end_error: float
+    adaptive: Float[np.ndarray, " seeds"]
+    finer: Float[np.ndarray, " seeds"]
+    end_error: Float[np.ndarray, " seeds"]
+    states: Float[np.ndarray, "seeds knots n"]
+    controls: Float[np.ndarray, "seeds steps m"]
+    costs: Float[np.ndarray, "seeds steps"]
+    cost: Float[np.ndarray, " seeds"]
 
-    @property
-    def gap(self) -> float:
-        """The largest change of the cost, relative to its size."""
-        return float(np.max(np.abs(np.array([self.adaptive, self.finer]) - self.cost)) / max(abs(self.cost), 1e-9))
+    def plain(self) -> tuple[dict[str, Any], ...]:
+        """What a record keeps of each seed, as values of JSON: the scores, and the episode if it was not lost."""
+        return tuple(map(self._of_seed, range(len(self.cost))))
 
-    @property
-    def is_suspicious(self) -> bool:
-        """Whether the gap is above SUSPICIOUS, or not even a number."""
-        return not self.gap <= SUSPICIOUS
+    def _of_seed(self, i: int) -> dict[str, Any]:
+        scores = {name: float(getattr(self, name)[i]) for name in ("adaptive", "finer", "end_error")}
+        episode = {name: getattr(self, name)[i] for name in ("states", "controls", "costs", "cost")}
+        return {
+            "scores": {name: value if np.isfinite(value) else None for name, value in scores.items()},
+            "episode": trajectories.plain(**episode) if np.isfinite(self.cost[i]) else None,
+        }
 
 
-def rescore(task: AbstractTask, policy: AbstractPolicy, starts: Float[np.ndarray, "starts n"]) -> Rescore:
-    """The episodes of a trained policy from each of `starts`, scored in three ways.
+def rescore(
+    task: AbstractTask, policy: Callable[[Any], AbstractPolicy], state: Any, starts: Float[np.ndarray, "starts n"]
+) -> Rescore:
+    """Score the policies of a block of seeds again, from each of `starts`.
 
-    The adaptive solution is of the closed loop, so the policy sees its states. A hybrid task is reset at the end of an
-    interval, so on the finer grid a reset comes sooner after its cause.
+    `policy` makes that of one seed from its final state; every leaf of `state` has the seeds as its first axis.
+    Policies compute in the precision that they were trained in. A hybrid task is reset at the end of an interval, so on
+    the finer grid a reset comes sooner after its cause.
     """
-    with jax.enable_x64(True):
-        arrays, rest = eqx.partition(policy, eqx.is_inexact_array)
-        precise = eqx.combine(jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), arrays), rest)
-        # No fewer solver steps an interval than before, also where a long interval had more than `substeps`.
-        fine_task = dataclasses.replace(task, num_steps=FINER * task.num_steps, substeps=task.solver_steps)
 
-        @eqx.filter_jit
-        def all_three(policy, starts):
-            def one(x0):
-                own = rollout(task, policy, x0)
-                truth = rollout(task, policy, x0, adaptive_transition)
-                fine = open_loop(fine_task, jnp.repeat(own.us, FINER, axis=0), x0)
-                return own.cost, truth.cost, fine.cost, truth.end_error
+    def each(call: Callable) -> Callable:
+        """`call` of (state, t, x, carry) for both solvers, all seeds and all starts."""
+        for axis in (None, 0, None):
+            call = jax.vmap(call, (axis, None, 0, 0))
+        return jax.jit(call)
 
-            # One after another: under vmap the slowest interval of all would set the adaptive solver's pace.
-            return jax.lax.map(one, starts)
+    begin = each(lambda state, t, x, carry: policy(state).initial())
+    act = each(lambda state, t, x, carry: policy(state)(t, x, carry))
+    seeds = len(jax.tree.leaves(state)[0])
+    trained = task.x0.dtype
+    origin = np.broadcast_to(np.asarray(starts, np.float64), (2, seeds, *starts.shape))
+    xs, total, end = origin, np.zeros(origin.shape[:-1]), (0.0, 0.0)
+    carry = begin(state, np.zeros((), trained), xs.astype(trained), ())
+    episode = []
+    with np.errstate(over="ignore"):  # an episode that blows up is lost, which is a result
+        for k in range(task.num_steps):
+            t = np.asarray(k, trained) * np.asarray(task.dt, trained)
+            us, carry = act(state, t, xs.astype(trained), carry)
+            us = np.asarray(us, np.float64)
+            alive = np.isfinite(total) & np.isfinite(us).all(-1)
+            us = np.where(alive[..., None], us, task.bounds[0])
+            with jax.enable_x64(True):
+                after, us, cost, end = jax.device_get(_interval(task, *map(jnp.asarray, (k * task.dt, xs, us))))
+            episode.append((xs[0, :, 0], us[0, :, 0], cost[0, :, 0]))
+            total = np.where(alive & np.isfinite(after).all(-1), total + cost, np.nan)
+            # An adaptive solver that is given nan halves its steps until it gives up, which takes long.
+            xs = np.where(np.isfinite(total)[..., None], after, origin)
+    terminal, misses = end
+    total = total + terminal
+    adaptive, finer = total.mean(-1)
+    states, controls, costs = (np.stack(part, axis=1) for part in zip(*episode, strict=True))
+    states = np.concatenate([states, xs[0, :, :1]], axis=1)
+    return Rescore(adaptive, finer, (misses + 0 * total)[0].mean(-1), states, controls, costs, total[0, :, 0])
 
-        means = [float(np.mean(values)) for values in all_three(precise, jnp.asarray(starts, jnp.float64))]
-    return Rescore(*(value if np.isfinite(value) else float("nan") for value in means))
+
+@eqx.filter_jit
+def _interval(
+    task: AbstractTask, t: Scalar, xs: Float[Array, "2 seeds starts n"], us: Float[Array, "2 seeds starts m"]
+) -> tuple:
+    """One interval by the adaptive solver and on the finer grid: (states, controls in bounds, running costs, (terminal
+    costs, misses of end-state targets if the episode ended now))."""
+    # No fewer solver steps an interval than before, also where a long interval had more than `substeps`.
+    fine = dataclasses.replace(task, num_steps=FINER * task.num_steps, substeps=task.solver_steps)
+
+    def finer(t, x, u):
+        x, costs = jax.lax.scan(lambda x, i: transition(fine, t + i * fine.dt, x, u), x, jnp.arange(FINER))
+        return x, jnp.sum(costs)
+
+    def move(solver, x, u):
+        u = clip(task, u)
+        x, cost = solver(t, x, u)
+        return x, u, cost, (task.terminal_cost(x), end_error(task, x))
+
+    solvers = partial(adaptive_transition, task), finer
+    both = [jax.vmap(jax.vmap(partial(move, solver)))(x, u) for solver, x, u in zip(solvers, xs, us, strict=True)]
+    return jax.tree.map(lambda *parts: jnp.stack(parts), *both)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import cache, names, reference, threads
+from bench import cache, names, reference, replay, threads
 from bench.budget import Budget, BudgetError
 from bench.checkpoint import Checkpoint
 from bench.errors import UsageError
@@ -24,6 +24,7 @@ from bench.method import AbstractMethod
 from bench.provenance import provenance
 from bench.records import RecordError, RunRecord, final_cost, read, record_path, run_name, write_atomically
 from bench.reference import Reference
+from bench.starts import evaluation_starts
 from bench.status import Planned
 from bench.suite import Cell
 from bench.train import Evaluation, train
@@ -241,16 +242,31 @@ def _records(job: Job, evaluations: list[Evaluation], started: datetime, error: 
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "seeds_in_block": len(job.todo),
     }
-    return [_record(job, i, evaluations, error, stamp, ended_by) for i in range(len(job.todo))]
+    beside = _beside(job) if evaluations and evaluations[-1].final else {}
+    return [_record(job, i, evaluations, error, stamp, ended_by, beside) for i in range(len(job.todo))]
+
+
+def _beside(job: Job) -> dict[str, Any]:
+    """What is shown beside the trajectory of a final policy."""
+    first = evaluation_starts(job.task)[0].tolist()
+    best = next((replay.best_known(job.task, r) for r in job.known if r.start in (None, first)), None)
+    return {"task": replay.description(job.task), "reference": best}
 
 
 def _record(
-    job: Job, i: int, evaluations: list[Evaluation], error: str, stamp: dict[str, Any], ended_by: str
+    job: Job,
+    i: int,
+    evaluations: list[Evaluation],
+    error: str,
+    stamp: dict[str, Any],
+    ended_by: str,
+    beside: dict[str, Any],
 ) -> RunRecord:
     block = len(job.todo)
     curve = [
         {
             "env_steps": e.env_steps,
+            "updates": e.updates,
             "train_seconds": e.train_seconds / block,
             "cost": _finite(e.cost[i]),
             "end_error": _finite(e.end_error[i]),
@@ -259,6 +275,7 @@ def _record(
     ]
     status, cost = ("failed", None) if error else final_cost(curve)
     last = evaluations[-1] if evaluations else None
+    final = last.final[i] if last and last.final else {}
     return RunRecord(
         suite=job.cell.suite,
         task=job.cell.task_label,
@@ -281,6 +298,8 @@ def _record(
         provenance=stamp | ({"final_state": last.state[i]} if last and last.state else {}),
         error="".join(error.splitlines(keepends=True)[-40:]),
         ended_by=ended_by,
+        rescored=final.get("scores", {}),
+        trajectory={**beside, "policy": final["episode"]} if final.get("episode") else None,
     )
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from tasks.base import AbstractHybridTask, AbstractTask, Scalar
 
 Transition = Callable[..., tuple[Float[Array, " n"], Float[Array, ""]]]  # of (task, t, x, u)
+MOST_STEPS = 4096  # of an adaptive solver within one interval
 SOLVERS = {
     "euler": diffrax.Euler,
     "heun": diffrax.Heun,
@@ -75,15 +76,28 @@ def adaptive_transition(
 ) -> tuple[Float[Array, " n"], Float[Array, ""]]:
     """`transition` by an adaptive solver of order 8: the truth that fixed steps are judged by, for float64.
 
-    Not finite where 4096 steps do not reach the end.
+    nan where MOST_STEPS do not reach the end. The loop is ours: that of `diffeqsolve` takes twice as long to compile
+    and calls back into Python, so that its programs cannot be kept on disk.
     """
     controller = diffrax.PIDController(rtol=rtol, atol=1e-2 * rtol)
-    start = (x, jnp.zeros((), x.dtype))
-    span = (t, t + task.dt, task.dt / task.solver_steps)
-    solution = diffrax.diffeqsolve(
-        _with_cost(task, u), diffrax.Dopri8(), *span, start, stepsize_controller=controller, throw=False
-    )
-    x, cost = jax.tree.map(lambda y: y[-1], solution.ys)
+    solver, term, end = diffrax.Dopri8(), _with_cost(task, u), t + task.dt
+    y = (x, jnp.zeros((), x.dtype))
+    h = task.dt / task.solver_steps
+    next_t, control = controller.init(term, t, end, y, h, None, solver.func, solver.order(term))
+
+    def step(carry):
+        t, next_t, y, state, control, count = carry
+        next_t = jnp.minimum(next_t, end)
+        new_y, error, _, new_state, _ = solver.step(term, t, next_t, y, None, state, made_jump=False)
+        kept, t, next_t, _, control, _ = controller.adapt_step_size(
+            t, next_t, y, new_y, None, error, solver.order(term), control
+        )
+        y, state = jax.tree.map(lambda new, old: jnp.where(kept, new, old), (new_y, new_state), (y, state))
+        return t, next_t, y, state, control, count + 1
+
+    start = (t, next_t, y, solver.init(term, t, next_t, y, None), control, 0)
+    reached, _, (x, cost), *_ = jax.lax.while_loop(lambda c: (c[0] < end) & (c[-1] < MOST_STEPS), step, start)
+    x, cost = jax.tree.map(lambda a: jnp.where(reached < end, jnp.nan, a), (x, cost))
     return _after_reset(task, t, x, u), cost
 
 

@@ -1,55 +1,70 @@
 """The methods of one suite against each other, as lines of tables. No JAX here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench import efficiency, ranks, stats
+from bench import efficiency, exploitation, ranks, stats
 from bench.cells import CellKey, clipped, scores
 from bench.records import RunRecord
 from bench.reference import Reference
 from bench.stats import Floats
 
+SPENT = ("env_steps", "updates", "train_seconds")  # what targets and areas are counted against
+AREAS = {"auc": "env_steps", "auc_updates": "updates", "auc_seconds": "train_seconds"}
+MARKS = ("cost_gaps", "end_misses")  # numbers of runs
+
 AGGREGATE = ["suite", "method", "rank", "trials", "tasks", "seeds", "failed"]
-AGGREGATE += [name + end for name in ("score", "median", "mean") for end in ("", "_low", "_high")] + ["auc"]
+AGGREGATE += [name + end for name in ("score", "median", "mean") for end in ("", "_low", "_high")]
+AGGREGATE += [*AREAS, *MARKS]
 PAIRS = ["suite", "method", "other", "probability", "low", "high", "p_value"]
 PROFILES = ["suite", "method", "threshold", "share", "low", "high"]
 TARGETS = ["suite", "method", "unit", "spent", "share"]
 
 THRESHOLDS = np.linspace(-1, 1, 81)  # of performance profiles
-SPENT = ("env_steps", "train_seconds")  # what targets are counted against
 POINTS = 60  # of a curve of targets
 AGGREGATES = (("score", stats.interquartile_mean), ("median", stats.median), ("mean", stats.mean))
 
 
 class ScoredCell(NamedTuple):
-    """A cell of a task with headroom: runs, final scores and learning curves clipped to [-1, 1], areas under these."""
+    """A cell of a task with headroom: runs, final scores and learning curves clipped to [-1, 1], the areas under these
+    by the names of AREAS, and how many runs carry which of MARKS, None where that was not measured."""
 
     runs: list[RunRecord]
     scores: Floats
     curves: list[Floats]
-    areas: Floats
+    areas: dict[str, Floats]
+    marks: dict[str, int | None]
 
 
 Methods = Mapping[str, Mapping[CellKey, ScoredCell]]
 Line = dict[str, Any]
 
 
-def scored(runs: list[RunRecord], reference: Reference) -> ScoredCell:
-    """The scores of a cell on a task with headroom."""
+def scored(runs: list[RunRecord], reference: Reference, most: Mapping[str, float]) -> ScoredCell:
+    """The scores of a cell on a task with headroom; `most` is the largest amount that any run there spent."""
     curves = [efficiency.curve(run, reference) for run in runs]
-    areas = [
-        efficiency.area(spent(run, "env_steps"), curve, run.settings["budget"]["env_steps"])
-        for run, curve in zip(runs, curves, strict=True)
-    ]
-    return ScoredCell(runs, clipped(scores(runs, reference)), curves, np.array(areas))
+    areas = {}
+    for name, unit in AREAS.items():
+        budgets = [run.settings["budget"]["env_steps"] if unit == "env_steps" else most[unit] for run in runs]
+        parts = zip(runs, curves, budgets, strict=True)
+        areas[name] = np.array([efficiency.area(spent(run, unit), curve, budget) for run, curve, budget in parts])
+    gaps, misses = [exploitation.gap(run, reference) for run in runs], [exploitation.miss(run) for run in runs]
+    marks = {name: exploitation.marked(values) for name, values in zip(MARKS, (gaps, misses), strict=True)}
+    return ScoredCell(runs, clipped(scores(runs, reference)), curves, areas, marks)
 
 
 def spent(run: RunRecord, unit: str) -> Floats:
-    """What was spent at each evaluation."""
-    return np.array([point[unit] for point in run.curve], float)
+    """What was spent at each evaluation; nan where a record of an older version does not say."""
+    return np.array([point.get(unit, np.nan) for point in run.curve], float)
+
+
+def most_spent(runs: Iterable[RunRecord]) -> dict[str, float]:
+    """The largest amount that any of the runs spent, by unit; 0 where none spent anything."""
+    amounts = {unit: [run.curve[-1].get(unit) or 0 for run in runs if run.curve] for unit in SPENT}
+    return {unit: float(max(values, default=0)) for unit, values in amounts.items()}
 
 
 def significance(methods: Methods) -> Floats:
@@ -77,8 +92,11 @@ def aggregates(
         line = [suite, method, places.get(method), trials.get(method, 0), len(strata), min(map(len, strata)), failed]
         for _, statistic in AGGREGATES:
             line += [float(statistic(strata)), *map(float, stats.bootstrap_interval(strata, statistic, rng))]
-        area = float(stats.mean([cell.areas for cell in cells.values()]))
-        yield dict(zip(AGGREGATE, (*line, area), strict=True))
+        line += [float(stats.mean([cell.areas[name] for cell in cells.values()])) for name in AREAS]
+        for name in MARKS:
+            counts = [cell.marks[name] for cell in cells.values()]
+            line.append(sum(c for c in counts if c is not None) if any(c is not None for c in counts) else None)
+        yield dict(zip(AGGREGATE, line, strict=True))
 
 
 def pairs(suite: str, methods: Methods, p_values: Floats, rng: np.random.Generator) -> Iterator[Line]:
@@ -115,8 +133,12 @@ def targets(suite: str, methods: Methods) -> Iterator[Line]:
         times = {m: [[spent(run, unit) for run in cell.runs] for cell in of] for m, of in cells.items()}
         later = np.concatenate([[0.0], *(t for of in times.values() for runs in of for t in runs)])
         later = later[later > 0]
-        grid = np.geomspace(later.min(), later.max(), POINTS) if len(later) else np.zeros(1)
+        if not len(later):
+            continue
+        grid = np.geomspace(later.min(), later.max(), POINTS)
         for method, of in cells.items():
+            if any(np.isnan(t).any() for runs in times[method] for t in runs):
+                continue  # older records, which do not say what was spent
             strata = [
                 np.array([efficiency.first_reached(t, c) for t, c in zip(runs, cell.curves, strict=True)])
                 for cell, runs in zip(of, times[method], strict=True)

@@ -9,6 +9,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -21,6 +22,7 @@ from jaxtyping import Float
 from bench.budget import Budget
 from bench.checkpoint import Checkpoint, Progress, program_digest, state_digests
 from bench.method import AbstractMethod
+from bench.rescore import rescore
 from bench.simulate import rollout
 from bench.starts import evaluation_starts
 from tasks.base import AbstractTask
@@ -39,6 +41,7 @@ class Evaluation:
     cost: Float[np.ndarray, " seeds"]
     end_error: Float[np.ndarray, " seeds"]
     state: tuple[str, ...] = ()  # with a run's last evaluation, a hash of each seed's final state
+    final: tuple[dict[str, Any], ...] = ()  # and what `bench.rescore` found about each seed's final policy
 
     def plain(self) -> dict[str, Any]:
         """As values of JSON, from which `of` makes an equal one."""
@@ -46,8 +49,8 @@ class Evaluation:
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> "Evaluation":
-        arrays = {name: np.array(v, np.float64) for name, v in plain.items() if isinstance(v, list) and name != "state"}
-        return cls(**{**plain, **arrays, "state": tuple(plain["state"])})
+        arrays = {name: np.array(plain[name], np.float64) for name in ("cost", "end_error")}
+        return cls(**{**plain, **arrays, "state": tuple(plain["state"]), "final": tuple(plain.get("final", ()))})
 
 
 def train(
@@ -95,6 +98,7 @@ def train(
             state = jax.block_until_ready(advance(numbers, state, step_keys, jnp.int32(done), jnp.int32(point)))
             train_seconds += time.perf_counter() - began
         cost, end_error = score(numbers, state)
+        at_end = point == points[-1] or out_of_time()
         evaluation = Evaluation(
             share=point / points[-1] if points[-1] else 1.0,
             env_steps=usage.init_env_steps + point * usage.env_steps,
@@ -104,7 +108,8 @@ def train(
             compile_seconds=compile_seconds,
             cost=np.asarray(cost, np.float64),
             end_error=np.asarray(end_error, np.float64),
-            state=state_digests(state, len(seeds)) if point == points[-1] or out_of_time() else (),
+            state=state_digests(state, len(seeds)) if at_end else (),
+            final=rescore(task, partial(method.policy, task), state, evaluation_starts(task)).plain() if at_end else (),
         )
         curve.append(evaluation)
         if checkpoint:

@@ -4,6 +4,7 @@ import numpy as np
 
 from bench.records import RunRecord, final_cost
 from bench.reference import Reference
+from bench.trajectories import plain
 
 FLOOR, BEST = 20.0, 10.0
 
@@ -24,6 +25,7 @@ def record(method="m", seed=0, score: float | None = 0.5, task="t", num_steps=10
     curve = [
         {
             "env_steps": 100 * i,
+            "updates": 10 * i,
             "train_seconds": 0.1 * i,
             "cost": FLOOR + (BEST - FLOOR) * score * min(1.0, 2 * i / points),
             "end_error": 0.0,
@@ -46,6 +48,23 @@ def record(method="m", seed=0, score: float | None = 0.5, task="t", num_steps=10
         settings={"task": {}, "method": {"rate": rate}, "budget": {"env_steps": 100 * points, "evals": points}},
         provenance={"version": "0", "commit": "c", "device": "d", "started": "2026-01-01T00:00:00+00:00"},
     )
+
+
+def trajectory(run):
+    """A stored trajectory of a made-up run: the state goes to its seed, the control jumps half-way, T is 2."""
+    ramp = np.linspace(0, 1, run.num_steps + 1)
+
+    def episode(end):
+        controls = np.where(ramp[:-1] < 0.5, -1.0, 1.0)
+        return plain(end * ramp[:, None], controls[:, None], np.ones(run.num_steps), run.num_steps + 5.0)
+
+    task = {
+        "horizon": 2.0,
+        "time_unit": "d",
+        "states": [{"name": "mass", "unit": "kg", "target": 2.0}],
+        "controls": [{"name": "force", "low": -1.0, "high": 1.0, "unit": "1"}],
+    }
+    return {"task": task, "policy": episode(run.seed + 1), "reference": episode(0.5)}
 
 
 def sample(methods, tasks=("t", "u"), seeds=10, spread=0.05, grids=(10,), draw=0, **changes):

@@ -58,6 +58,11 @@ def test_a_run_leaves_records_and_leaderboards(finished):
     assert len(records) == 4
     learner = next(r for r in records if r["method"] == "simulator_gradient")
     assert [point["env_steps"] for point in learner["curve"]] == [40, 50, 60]
+    assert [point["updates"] for point in learner["curve"]] == [0, 1, 2]
+    # By smaller steps, and in float64.
+    assert learner["rescored"]["adaptive"] == pytest.approx(learner["curve"][-1]["cost"], rel=1e-3)
+    assert {p.name for p in (out / "trajectories").iterdir()} == {p.name for p in (out / "records").iterdir()}
+    assert "Trajectories of the median seed" in (out / "leaderboard.html").read_text()
     assert learner["usage"]["env_steps"] == 60
     assert learner["settings"]["budget"] == {"env_steps": 60, "evals": 2}
     assert {"commit", "packages", "device", "started", "ended"} <= learner["provenance"].keys()
@@ -251,7 +256,9 @@ def test_a_wheel_carries_suites_and_references_and_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 17  # 16 cells and their sum
     assert not list((tmp_path / "site").glob("tests*"))
-    assert {p.name for p in (tmp_path / "site/bench/report/page").iterdir()} == {"page.html.j2", "page.css", "page.js"}
+    assert {p.name for p in (tmp_path / "site/bench/report/page").iterdir()} == {
+        *("page.html.j2", "page.css", "page.js", "trajectories.js"),
+    }
 
 
 def test_constraints_pin_exact_versions_and_name_no_index():

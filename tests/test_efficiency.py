@@ -82,6 +82,9 @@ def test_the_tables_of_a_suite_have_the_known_answers():
     # From the floor in strides of 2/5 to the score: 0, .4, .8, 1, 1, 1 of it, with ends that count half.
     assert totals.loc["a", "auc"] == pytest.approx(0.3 * (0.4 + 0.8 + 1 + 1 + 0.5) / 5)
     assert totals.loc["b", "auc"] == pytest.approx((0.4 * 3.7 / 5 - 1) / 2)
+    # Whoever spends most spends 500 steps, 50 updates and .5 s, evenly.
+    assert totals["auc_updates"].tolist() == pytest.approx(totals["auc"].tolist())
+    assert totals["auc_seconds"].tolist() == pytest.approx(totals["auc"].tolist())
     chance = board.pairs.set_index(["method", "other"])["probability"]
     assert chance["a", "b"] == pytest.approx((0 + 0.5 + 1 + 1) / 4)
     assert chance["a", "b"] + chance["b", "a"] == 1
@@ -95,3 +98,27 @@ def test_the_tables_of_a_suite_have_the_known_answers():
     assert last["a", "t"] == pytest.approx(0.3)
     assert last["b", "t"] == pytest.approx((0.4 - 1) / 2)
     assert len(board.runs) == len(runs) == sum(map(len, group(runs).values()))
+
+
+def test_the_area_over_updates_lasts_as_long_as_the_run_that_made_most():
+    brief = record("brief", points=5)
+    for point in brief.curve:
+        point["updates"] //= 10
+    board = build([brief, record("long")], {"t-10": reference(fingerprint="t-10")})
+    totals = board.aggregate.set_index("method")
+    assert totals.loc["brief", "auc"] == totals.loc["long", "auc"]
+    # Five updates to learn, and the score of 1/2 for the other 45.
+    assert totals.loc["brief", "auc_updates"] == pytest.approx(0.1 * totals.loc["long", "auc_updates"] + 0.9 * 0.5)
+
+
+def test_older_records_do_not_say_their_updates_and_are_left_out_of_what_counts_them():
+    old = record("old")
+    for point in old.curve:
+        del point["updates"]
+    board = build([old, record("new")], {"t-10": reference(fingerprint="t-10")})
+    totals = board.aggregate.set_index("method")
+    assert np.isnan(totals.loc["old", "auc_updates"])
+    assert np.isfinite(totals.loc["new", "auc_updates"])
+    assert np.isfinite(totals.loc["old", "auc_seconds"])
+    by_updates = board.targets[board.targets["unit"] == "updates"]
+    assert set(by_updates["method"]) == {"new"}

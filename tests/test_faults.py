@@ -197,10 +197,10 @@ def test_a_lock_is_gone_with_its_process(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder on a file system of 96 kB, where that may be made."""
+    """A folder on a file system of 1 MB (the page alone takes 100 kB), where that may be made."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "none", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no right to mount a tmpfs")
     yield folder
@@ -210,7 +210,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_is_said_aloud_and_room_mends_it(tmp_path, small_disk):
     arguments = ("run", suite_file(tmp_path), "--out", small_disk)
     with suppress(OSError), (small_disk / "others").open("wb") as others:
-        others.write(bytes(96 * 1024))
+        others.write(bytes(1024 * 1024))
     done = bench(*arguments)
     assert done.returncode == 1
     assert "no checkpoint could be written" in done.stderr

@@ -67,7 +67,8 @@ def test_imports_respect_the_layers(path):
 WITHOUT_JAX = (
     *("suite", "budget", "records", "stats", "leaderboard", "reference", "report", "errors", "cli"),
     *("status", "lock", "estimate", "executors", "threads"),
-    *("tuning", "cells", "permutation", "ranks", "efficiency", "standings", "regression", "calibration", "drawing"),
+    *("tuning", "cells", "permutation", "ranks", "efficiency", "standings", "power", "regression", "calibration"),
+    *("drawing", "trajectories", "exploitation"),
     *("report.charts", "report.gate", "report.html", "report.plots"),
 )
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from synthetic import record, references, sample
+from synthetic import record, references, sample, trajectory
 
 from bench.cli.plot import Kind
 from bench.leaderboard import build
@@ -23,7 +23,7 @@ def board():
     runs = sample({"good": 0.8, "fair": 0.5, WICKED: 0.1}, tasks=("t", "u"), seeds=3, grids=(10, 20))
     runs += sample({"good": 0.2, "other": 0.9}, tasks=("t",), seeds=2, suite="second")
     runs.append(record("broken", 0, None))
-    return build(runs, references(runs))
+    return build(runs, references(runs), find=trajectory)
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +79,14 @@ def test_every_chart_carries_its_values(text, board):
     expected = [chart for make in charts.KINDS.values() for chart in make(board)]
     assert len(data) == len(expected) > 0
     for values in data:
+        if "held" in values:  # a trajectory, which the page draws itself
+            continue
         left, top, right, bottom = values["box"]
         assert 0 < left < right <= 4.6 * 72
         assert 0 <= top < bottom < 2.7 * 72
+    for values in data:
         for series in values["series"]:
-            assert len(series["x"]) == len(series["y"]) > 0
+            assert len(series.get("x", values["xs"])) == len(series["y"]) > 0
 
 
 def test_every_id_is_there_once_and_every_reference_has_one(text):
@@ -183,6 +186,20 @@ addEventListener("load", async () => {
   seen.inside = chart.querySelector("output").getBoundingClientRect().right <= innerWidth;
   chart.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
   seen.hidden = getComputedStyle(chart.querySelector("output")).display;
+  const later = document.querySelector("[data-suite=s] section[data-task=t] .later");
+  seen.closed = later.querySelectorAll("svg").length;
+  later.open = true;
+  await wait(100);
+  const episodes = [...later.querySelectorAll(".chart")];
+  seen.captions = episodes.map((c) => c.querySelector("figcaption").textContent);
+  seen.lines = episodes.map((c) => c.querySelectorAll("svg .line").length);
+  seen.targets = episodes.map((c) => c.querySelectorAll("svg .target").length);
+  episodes[1].dispatchEvent(new KeyboardEvent("keydown", { key: "Home", bubbles: true }));
+  seen.held = [...episodes[1].querySelectorAll("output div")].map((d) => d.textContent);
+  box.click();
+  const lines = [...episodes[0].querySelectorAll("svg .line")];
+  seen.left = lines.filter((p) => getComputedStyle(p).display !== "none").length;
+  box.click();
   seen.width = document.documentElement.scrollWidth <= innerWidth;
   seen.fetched = performance.getEntriesByType("resource").map((entry) => entry.name);
   seen.errors = errors;
@@ -243,6 +260,14 @@ def test_the_page_in_a_browser(text, board, tmp_path, width):
     assert steps == "500"
     assert [value.split()[0] for value in values if value.split()[0].isalpha()] == ["good", "fair"]
     assert seen["inside"]
+    assert seen["closed"] == 0
+    assert seen["captions"] == ["mass (kg)", "force", "accumulated cost"]
+    assert seen["lines"] == [4, 4, 4]  # good, fair, the wicked one and the best known
+    assert seen["targets"] == [1, 0, 0]
+    assert seen["held"][0] == "0"
+    assert sorted(line.split()[-1] for line in seen["held"][1:]) == ["-1"] * 4
+    assert any(line.startswith("best known") for line in seen["held"])
+    assert seen["left"] == 3
     assert seen["hidden"] == "none"
     assert seen["width"]  # nothing sticks out of the window
     assert seen["fetched"] == []

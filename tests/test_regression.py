@@ -12,7 +12,7 @@ import pytest
 from synthetic import record, references, sample
 from typer.testing import CliRunner
 
-from bench import reference, regression
+from bench import power, reference, regression
 from bench.calibration import calibrate
 from bench.cells import MixtureError, clipped, group, scores
 from bench.cli import app
@@ -138,7 +138,7 @@ def test_the_detectable_drop_is_found_as_often_as_it_says():
     detectable = float(np.mean([judged(draw, 0.0).detectable for draw in range(50)]))
     found = sum(judged(draw, detectable).verdict == "worse" for draw in range(200))
     # Four standard errors of a share of 0.8 in 200 trials are 0.11.
-    assert found / 200 == pytest.approx(regression.POWER, abs=0.11)
+    assert found / 200 == pytest.approx(power.POWER, abs=0.11)
 
 
 def test_what_cannot_be_compared_is_named():

@@ -1,4 +1,4 @@
-"""Scoring a policy again: against SciPy's integrator, and where the simulator's steps are too coarse to be believed."""
+"""Scoring policies again: against SciPy's integrator, and where the simulator's steps are too coarse to be believed."""
 
 import dataclasses
 
@@ -10,28 +10,31 @@ import pytest
 from jaxtyping import Array, Float
 from scipy.integrate import solve_ivp
 
-from bench.rescore import FINER, Rescore, rescore
-from bench.simulate import AbstractPolicy, open_loop, rollout
+from bench.rescore import FINER, rescore
+from bench.simulate import AbstractPolicy, rollout
 from tasks import TASKS
 
 
 class Proportional(AbstractPolicy):
-    """u = gain x[0], by a float32 gain as training leaves it."""
+    """u = gain x[0], held for two intervals: the carry says whether to ask again, and what is held."""
 
-    gain: Float[Array, " m"]
+    gain: Float[Array, ""]
 
     def initial(self):
-        return ()
+        return jnp.zeros((), bool), jnp.zeros((), jnp.float32)
 
     def __call__(self, t, x, carry):
-        return self.gain * x[0], carry
+        held, value = carry
+        value = jnp.where(held, value, self.gain * x[0])
+        return value[None], (~held, value)
 
 
-POLICY = Proportional(jnp.full(1, 0.3, jnp.float32))
+GAINS = jnp.array([0.3, 0.6], jnp.float32)  # of two seeds
+STARTS = np.array([[0.975], [0.5]])
 
 
-def truth(task, starts):
-    """The closed loop by SciPy's order 8 at rtol 1e-10: mean cost. Controls change every interval of `task`."""
+def truth(task, gain, starts):
+    """The closed loop by SciPy's order 8 at rtol 1e-10: costs. Controls change every second interval of `task`."""
 
     def right_hand_side(t, y, u):
         return [*np.asarray(task.vector_field(t, y[:-1], u)), float(task.running_cost(t, y[:-1], u))]
@@ -39,42 +42,76 @@ def truth(task, starts):
     costs = []
     low, high = (np.asarray(b) for b in task.bounds)
     for x0 in starts:
-        y = np.array([*x0, 0.0])
+        y, u = np.array([*x0, 0.0]), low
         for i in range(task.num_steps):
-            u = np.clip(np.asarray(POLICY.gain, np.float64) * y[0], low, high)
+            u = np.clip(np.float64([gain]) * y[0], low, high) if i % 2 == 0 else u
             span = (i * task.dt, (i + 1) * task.dt)
             y = solve_ivp(right_hand_side, span, y, args=(u,), method="DOP853", rtol=1e-10, atol=1e-12).y[:, -1]
         costs.append(y[-1] + float(task.terminal_cost(y[:-1])))
-    return np.mean(costs)
+    return np.array(costs)
 
 
-def test_the_adaptive_score_is_scipys(x64):
-    task = TASKS["cancer_treatment"](num_steps=5)
-    starts = np.array([[0.975], [0.5]])
-    again = rescore(task, POLICY, starts)
-    assert again.adaptive == pytest.approx(truth(task, starts), rel=1e-7)  # ten times the solver's tolerance
-    assert again.finer == pytest.approx(again.cost, rel=1e-5)  # order 5 on a smooth task
-    assert not again.is_suspicious
+@pytest.fixture(scope="module")
+def smooth():
+    task = TASKS["cancer_treatment"](num_steps=6)
+    return task, rescore(task, Proportional, GAINS, STARTS)
 
 
-def test_coarse_steps_are_suspicious_and_the_finer_grid_takes_more(x64):
+def test_the_adaptive_score_is_scipys(smooth):
+    task, again = smooth
+    with jax.enable_x64(True):
+        costs = np.array([truth(task, gain, STARTS) for gain in GAINS])
+    # The policies compute in float32, and a control that is off by 1e-7 moves the cost as little.
+    np.testing.assert_allclose(again.adaptive, costs.mean(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(again.cost, costs[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(again.finer, again.adaptive, rtol=1e-5)  # order 5 on a smooth task
+
+
+def test_the_episode_is_that_of_the_simulator_from_the_first_start(smooth):
+    task, again = smooth
+    assert again.end_error.tolist() == [0, 0]  # no target
+    for i, gain in enumerate(GAINS):
+        own = rollout(task, Proportional(gain), jnp.asarray(STARTS[0], jnp.float32))
+        for name, values in {"states": own.xs, "controls": own.us, "costs": own.costs}.items():
+            np.testing.assert_allclose(getattr(again, name)[i], values, rtol=1e-4, atol=1e-6)  # fixed steps, float32
+    plain = again.plain()[1]
+    assert plain["scores"] == {"adaptive": again.adaptive[1], "finer": again.finer[1], "end_error": 0}
+    assert plain["episode"]["cost"] == again.cost[1]
+    np.testing.assert_allclose(plain["episode"]["states"], again.states[1], rtol=1e-6)  # seven digits
+
+
+def test_the_finer_grid_takes_smaller_steps_with_the_controls_held():
     task = TASKS["cancer_treatment"](num_steps=4, horizon=0.8, solver="euler", delta=4.0)
-    again = rescore(task, POLICY, np.array([[0.975]]))
-    assert again.is_suspicious
-    exact = rescore(dataclasses.replace(task, solver="dopri8"), POLICY, np.array([[0.975]])).cost
-    assert again.adaptive == pytest.approx(exact, rel=1e-6)  # order 8
-    us = rollout(task, POLICY, jnp.array([0.975])).us  # the controls that Euler's states asked for, held
+    again = rescore(task, Proportional, GAINS, STARTS)
     # A control held over four intervals of one step each is one interval of four steps.
-    held = open_loop(dataclasses.replace(task, substeps=FINER), us, task.x0).cost
-    assert again.finer == pytest.approx(float(held), rel=1e-12)
-    assert again.finer != pytest.approx(again.cost, rel=1e-3)
+    held = dataclasses.replace(task, substeps=FINER)
+    costs = [float(rollout(held, Proportional(GAINS[0]), jnp.asarray(x, jnp.float32)).cost) for x in STARTS]
+    assert again.finer[0] == pytest.approx(np.mean(costs), rel=1e-5)  # float32
+    own = float(rollout(task, Proportional(GAINS[0]), jnp.asarray(STARTS[0], jnp.float32)).cost)
+    assert again.cost[0] != pytest.approx(own, rel=1e-2)  # Euler's errors are seen
 
 
-def test_what_blows_up_is_suspicious_and_precision_stays_as_it_was():
-    assert Rescore(1.0, float("nan"), 1.0, 0.0).is_suspicious
-    assert not Rescore(1.0, 1.005, 0.995, 0.0).is_suspicious
-    assert Rescore(-10.0, -10.0, -10.2, 0.0).gap == pytest.approx(0.02)
+def test_a_lost_episode_is_nan_and_the_other_seeds_go_on(smooth):
+    task, whole = smooth
+    broken = rescore(task, Proportional, jnp.array([0.3, np.nan], jnp.float32), STARTS)
+    assert broken.adaptive[0] == whole.adaptive[0]
+    assert np.isnan([broken.adaptive[1], broken.finer[1], broken.end_error[1], broken.cost[1]]).all()
+    assert broken.plain()[1] == {"scores": dict.fromkeys(("adaptive", "finer", "end_error")), "episode": None}
+
+
+def test_the_miss_of_a_target_is_that_of_the_end_state():
+    task = TASKS["van_der_pol"](num_steps=3)
+    again = rescore(task, Proportional, GAINS, np.asarray(task.x0)[None])
+    ends = [float(jnp.max(jnp.abs(task.misses(jnp.asarray(xs[-1]))))) for xs in again.states]
+    assert again.end_error == pytest.approx(ends, rel=1e-6)  # float32
+    assert min(ends) > 0.01
+
+
+def test_scores_are_the_same_again_and_the_precision_stays_as_it_was(smooth):
+    task, first = smooth
     before = jax.config.read("jax_enable_x64")
-    rescore(TASKS["cancer_treatment"](num_steps=4), POLICY, np.array([[0.975]]))
+    again = rescore(task, Proportional, GAINS, STARTS)
+    for name in ("adaptive", "finer", "states", "controls"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
     assert jax.config.read("jax_enable_x64") == before
-    assert eqx.filter(POLICY, eqx.is_array).gain.dtype == jnp.float32
+    assert eqx.filter(GAINS, eqx.is_array).dtype == jnp.float32

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from bench import figures, reference
 from bench.cli import app, gallery
-from bench.cli.show import sequence, simulate
+from bench.cli.show import sequence
 from bench.errors import UsageError
+from bench.replay import replay
 from tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +31,7 @@ def show(*arguments):
 
 
 def episode(task, control, seed=0):
-    return simulate(task, sequence("task", task, control, None, seed))
+    return replay(task, sequence("task", task, control, None, seed))
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -104,7 +105,7 @@ def test_show_draws_a_control_from_a_file(tmp_path, suffix):
     us = np.array([[0.5, 0.1], [0.75, 0.2], [1.0, 0.3]])
     file = tmp_path / f"control{suffix}"
     np.save(file, us) if suffix == ".npy" else np.savetxt(file, us, delimiter=",")
-    np.testing.assert_array_equal(simulate(task, sequence("", task, str(file), None, 0)).us, us)
+    np.testing.assert_array_equal(replay(task, sequence("", task, str(file), None, 0)).us, us)
     out = tmp_path / "out.png"
     show("show", "rocket_landing", "--control", file, "--set", "rocket_landing.num_steps=3", "--out", out)
     assert out.exists()
@@ -183,12 +184,12 @@ def test_gallery_writes_only_between_its_marks(tmp_path, monkeypatch):
 
 def test_figures_need_no_double_precision_default():
     assert not jax.config.read("jax_enable_x64")
-    assert simulate(TASKS["harvest"](), np.full((100, 1), 0.5)).xs.dtype == np.float64
+    assert replay(TASKS["harvest"](), np.full((100, 1), 0.5)).xs.dtype == np.float64
 
 
 def test_an_unstable_optimum_is_drawn_as_it_is_and_not_as_its_controls_replay():
     task = TASKS["pendulum"]()
     known = reference.lookup(task)
     best = sequence("pendulum", task, "best", known, 0)
-    assert float(simulate(task, best, known.states).cost) == pytest.approx(known.best, rel=1e-6)  # ten digits
-    assert float(simulate(task, best).cost) > 2 * known.best
+    assert float(replay(task, best, known.states).cost) == pytest.approx(known.best, rel=1e-6)  # ten digits
+    assert float(replay(task, best).cost) > 2 * known.best

@@ -126,7 +126,7 @@ def calibration(baseline: "Cells", seeds: int, repetitions: int, limits: "Thresh
 def show(check: "Check", limits: "Thresholds") -> None:
     """Print the verdicts, the gaps and what they rest on."""
     from bench.cli.table import show as show_table
-    from bench.regression import POWER
+    from bench.power import POWER
     from bench.report import gate
     from bench.report.display import Table
 

@@ -26,8 +26,9 @@ def command(
 ) -> None:
     """Write the table of all tasks into the README, and draw the thumbnails that it shows."""
     from bench import figures, names, reference
-    from bench.cli.show import sequence, simulate
+    from bench.cli.show import sequence
     from bench.errors import UsageError
+    from bench.replay import replay
 
     try:
         text = readme.read_text(encoding="utf-8")
@@ -44,7 +45,7 @@ def command(
         if not found:
             typer.echo(f"warning: {name} has no stored reference, so its thumbnail is of a random control.", err=True)
         us = sequence(name, task, "best" if found else "random", found, seed=0)
-        figures.write_thumbnail(task, simulate(task, us, found.states if found else None), folder / f"{name}.png")
+        figures.write_thumbnail(task, replay(task, us, found.states if found else None), folder / f"{name}.png")
         typer.echo(folder / f"{name}.png")
     before, _, rest = text.partition(BEGIN)
     readme.write_text(before + BEGIN + table() + END + rest.partition(END)[2], encoding="utf-8")

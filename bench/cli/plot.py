@@ -14,28 +14,39 @@ class Kind(enum.StrEnum):
     profiles = "profiles"
     targets = "targets"
     horizon = "horizon"
+    trajectories = "trajectories"
 
 
 def command(
     folder: Annotated[Path, typer.Argument(help="A folder with run records, e.g. results/smoke.")],
     kind: Annotated[Kind, typer.Option(help="What to draw.")] = Kind.curves,
+    tasks: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may be repeated.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The file to write, .pdf, .svg or .png; DIR/KIND.pdf by default.")
     ] = None,
 ) -> None:
-    """Draw learning curves, performance profiles, regret targets, or scores over grids, as one figure."""
+    """Draw learning curves, performance profiles, regret targets, scores over grids, or trajectories, as one figure.
+
+    Trajectories are those of the run with the median cost of each method, beside the best known control sequence.
+    """
     from bench import reference
     from bench.cli.report import read_records
     from bench.errors import UsageError
     from bench.leaderboard import build
     from bench.report import charts, plots
+    from bench.trajectories import finder
 
     records = read_records(folder)
     reference.add_source(folder / "references.toml")
-    board = build(records, reference.known())
-    found = list(charts.KINDS[kind](board))
+    board = build(records, reference.known(), find=finder(folder))
+    found = [chart for chart in charts.KINDS[kind](board) if not tasks or chart.place.get("task") in tasks]
     if not found:
-        why = "no task was run on several grids" if kind == Kind.horizon else "no task has a reference and headroom"
+        why = {
+            Kind.horizon: "no task was run on several grids",
+            Kind.trajectories: "no trajectories/ beside them; runs of this version keep theirs",
+        }.get(kind, "no task has a reference and headroom")
+        if tasks:
+            why = f"nothing of {', '.join(tasks)}, or {why}"
         raise UsageError(f"the records in {folder} have nothing to draw as {kind.value}: {why}.")
     figure = plots.panels(found, charts.methods(board))
     file = out or folder / f"{kind.value}.pdf"

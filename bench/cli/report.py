@@ -46,10 +46,11 @@ def write(folder: Path, formats: list[Format]) -> None:
     from bench.leaderboard import build
     from bench.records import write_atomically
     from bench.report import FORMATS
+    from bench.trajectories import finder
 
     records = read_records(folder)
     reference.add_source(folder / "references.toml")
-    leaderboard = build(records, reference.known(), tuning.known(folder))
+    leaderboard = build(records, reference.known(), tuning.known(folder), find=finder(folder))
     show_leaderboard(leaderboard)
     for name in formats:
         for file, render in FORMATS[name].items():

@@ -114,7 +114,7 @@ def command(
         sys.exit(130)
     unwritten = ""
     try:
-        report.write(folder, [report.Format.csv, report.Format.markdown])
+        report.write(folder, report.everything())
     except OSError as error:
         unwritten = error.strerror or str(error)
     except UsageError:

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bench.reference import Reference
-    from bench.simulate import Trajectory
     from tasks.base import AbstractTask
 
 
@@ -31,6 +30,7 @@ def command(
     from bench import figures, names, reference
     from bench.cli.run import parse
     from bench.errors import UsageError
+    from bench.replay import replay
     from bench.report.display import number
     from bench.stats import score
 
@@ -42,7 +42,7 @@ def command(
     except LookupError:
         known = None
     us = sequence(name, task, control, known, seed)
-    trajectory = simulate(task, us, known.states if known and control == "best" else None)
+    trajectory = replay(task, us, known.states if known and control == "best" else None)
     words = [f"{name}, {Path(control).name} control", f"cost {float(trajectory.cost):.6g}"]
     if known and known.headroom:
         words.append(f"score {number(score(float(trajectory.cost), known.floor, known.best))}")
@@ -53,22 +53,6 @@ def command(
     except (OSError, ValueError) as error:  # no such folder; no such format
         raise UsageError(f"cannot write {file}: {error}") from error
     typer.echo(file)
-
-
-def simulate(task: "AbstractTask", us: "np.ndarray", knots: list[list[float]] | None = None) -> "Trajectory":
-    """The episode of controls "steps m" from the task's start, in float64 like the references, as NumPy arrays.
-
-    `knots` are the states of an optimum that is too unstable to be replayed from its controls alone.
-    """
-    import jax
-    import jax.numpy as jnp
-
-    from bench.simulate import from_knots, open_loop
-
-    with jax.enable_x64(True):
-        if knots is not None:
-            return jax.device_get(from_knots(task, jnp.asarray(us), jnp.asarray(knots)))
-        return jax.device_get(jax.jit(lambda us: open_loop(task, us, task.x0))(jnp.asarray(us)))
 
 
 def sequence(name: str, task: "AbstractTask", control: str, known: "Reference | None", seed: int) -> "np.ndarray":

@@ -1,4 +1,4 @@
-"""Leaderboard -> charts: learning curves, performance profiles, regret targets and horizons, as data. No JAX here."""
+"""Leaderboard -> charts: learning curves, profiles, regret targets, horizons and trajectories, as data. No JAX here."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +10,7 @@ import numpy as np
 from bench.cells import clipped
 from bench.leaderboard import Leaderboard
 from bench.stats import Floats
+from bench.trajectories import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,9 +20,9 @@ Line = Mapping[Any, Any]  # of a table
 
 @dataclass(frozen=True)
 class Series:
-    """A curve of one method, with the ends of its band where it has one."""
+    """A curve of one method, or of the reference (None), with the ends of its band where it has one."""
 
-    method: str
+    method: str | None
     x: Floats
     y: Floats
     low: Floats | None = None
@@ -30,7 +31,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves of several methods. `place` says which of the suite, task and number of steps it belongs to."""
+    """Curves of several methods. `place` says which of the suite, task and number of steps it belongs to; with `held`,
+    a value is that until the next point. `target` is where the curves should end."""
 
     title: str
     x_label: str
@@ -38,6 +40,8 @@ class Chart:
     series: tuple[Series, ...]
     place: Mapping[str, Any] = field(default_factory=dict)
     log_x: bool = False
+    held: bool = False
+    target: float | None = None
 
 
 def curves(board: Leaderboard) -> Iterator[Chart]:
@@ -58,11 +62,11 @@ def profiles(board: Leaderboard) -> Iterator[Chart]:
 
 def targets(board: Leaderboard) -> Iterator[Chart]:
     """Share of (run, regret target) pairs reached, one chart for each suite and unit of what is spent."""
-    words = {"env_steps": "environment steps", "train_seconds": "seconds of training"}
+    words = {"env_steps": "environment steps", "updates": "gradient updates", "train_seconds": "seconds of training"}
     for (suite, unit), lines in _groups(board.targets, "suite", "unit"):
         series = tuple(_series(lines, "spent", "share"))
-        title = f"{suite}: regret targets by {words[unit]}"
-        yield Chart(title, words[unit], "share of (run, target) pairs", series, {"suite": suite}, log_x=True)
+        title = f"{suite}: regret targets reached"
+        yield Chart(title, words[unit], "share of (run, target)", series, {"suite": suite}, log_x=True)
 
 
 def horizon(board: Leaderboard) -> Iterator[Chart]:
@@ -80,11 +84,53 @@ def horizon(board: Leaderboard) -> Iterator[Chart]:
             yield Chart(f"{task} over its grids", "steps of an episode", "score (mean over seeds)", series, place, True)
 
 
+def trajectories(board: Leaderboard) -> Iterator[Chart]:
+    """States, controls and accumulated cost of the median run of each method beside the best known control sequence,
+    one chart for each of them, task and grid."""
+    groups: dict[tuple[str, str, int], list[Shown]] = defaultdict(list)
+    for shown in board.trajectories:
+        groups[shown.cell.suite, shown.cell.task, shown.cell.num_steps].append(shown)
+    for (suite, task, steps), group in groups.items():
+        of = group[0].stored["task"]
+        episodes: list[tuple[str | None, Line]] = [(s.cell.method, s.stored["policy"]) for s in group]
+        best = next((s.stored["reference"] for s in group if s.stored["reference"]), None)
+        if best:
+            episodes.insert(0, (None, best))  # below all others
+        times = np.linspace(0.0, of["horizon"], steps + 1)
+        time = unit_after("time", of["time_unit"])
+        place = {"suite": suite, "task": task, "num_steps": steps}
+        for i, state in enumerate(of["states"]):
+            lines = tuple(Series(name, times, np.array(e["states"])[:, i]) for name, e in episodes)
+            yield Chart(
+                f"{task}: {state['name']}",
+                time,
+                unit_after(state["name"], state["unit"]),
+                lines,
+                place,
+                target=state["target"],
+            )
+        for i, control in enumerate(of["controls"]):
+            values = [np.array(e["controls"])[:, i] for _, e in episodes]
+            lines = tuple(Series(n, times, np.append(v, v[-1])) for (n, _), v in zip(episodes, values, strict=True))
+            label = unit_after(control["name"], control["unit"])
+            yield Chart(f"{task}: {control['name']}", time, label, lines, place, held=True)
+        # The terminal cost is a jump at the end.
+        ends = np.append(times, times[-1])
+        lines = tuple(Series(n, ends, np.array([0.0, *np.cumsum(e["costs"]), e["cost"]])) for n, e in episodes)
+        yield Chart(f"{task}: accumulated cost", time, "accumulated cost", lines, place)
+
+
+def unit_after(name: str, unit: str) -> str:
+    """A name, and its unit unless that is 1."""
+    return name if unit == "1" else f"{name} ({unit.replace('mm3', 'mm³')})"
+
+
 KINDS: Mapping[str, Callable[[Leaderboard], Iterator[Chart]]] = {
     "curves": curves,
     "profiles": profiles,
     "targets": targets,
     "horizon": horizon,
+    "trajectories": trajectories,
 }
 
 

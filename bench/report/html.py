@@ -4,7 +4,6 @@ Nothing is fetched when it is read: styles, scripts and drawings are inside, and
 """
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,12 +13,13 @@ import numpy as np
 
 from bench.errors import UsageError
 from bench.leaderboard import Leaderboard
-from bench.report.charts import Chart, Series, curves, horizon, methods, profiles, targets
-from bench.report.display import number, rank, tuned
+from bench.report.charts import Chart, curves, horizon, methods, profiles, targets, trajectories
+from bench.report.display import count, missing, number, percent, rank, tuned
 from bench.report.plots import colour, stroke, svg
 from bench.stats import Floats
 
 FOLDER = Path(__file__).parent / "page"
+SCRIPTS = ("trajectories.js", "page.js")
 STAMP = ("version", "commit", "dirty", "device", "precision")
 
 
@@ -37,8 +37,13 @@ def page(board: Leaderboard) -> str:
     def figure(chart: Chart) -> Mapping[str, Any]:
         i = next(numbers)
         drawing, axes = svg(chart, order, i)
-        data = {**axes, "series": [_data(series, order) for series in chart.series]}
-        return {"chart": chart, "svg": Markup(drawing), "data": data, "number": i}
+        data = {**axes, **_data(chart, order)}
+        return {"chart": chart, "caption": chart.title, "svg": Markup(drawing), "data": data}
+
+    def undrawn(chart: Chart) -> Mapping[str, Any]:
+        """A chart that the page draws when it is opened."""
+        data = {**_data(chart, order), "label": chart.x_label, "held": chart.held, "target": chart.target}
+        return {"chart": chart, "caption": chart.y_label, "svg": "", "data": data}
 
     suites = [
         {
@@ -46,21 +51,28 @@ def page(board: Leaderboard) -> str:
             "aggregate": of(board.aggregate, suite=suite),
             "pairs": _matrix(of(board.pairs, suite=suite)),
             "figures": [figure(c) for make in (profiles, targets) for c in make(board) if c.place["suite"] == suite],
+            "misses": any(r["end_miss"] > 0 for r in of(board.rows, suite=suite)),
             "tasks": [],
             "horizons": [figure(c) for c in horizon(board) if c.place["suite"] == suite],
         }
         for suite in dict.fromkeys(board.rows["suite"])
     ]
     drawn = {tuple(c.place.values()): c for c in curves(board)}
+    episodes = defaultdict(list)
+    for chart in trajectories(board):
+        episodes[tuple(chart.place.values())].append(chart)
     for suite in suites:
         for task, steps in dict.fromkeys((r["task"], r["num_steps"]) for r in of(board.rows, suite=suite["name"])):
             chart = drawn.get((suite["name"], task, steps))
+            rows = of(board.rows, suite=suite["name"], task=task, num_steps=steps)
             suite["tasks"].append(
                 {
                     "name": task,
                     "num_steps": steps,
-                    "rows": of(board.rows, suite=suite["name"], task=task, num_steps=steps),
+                    "rows": rows,
                     "figure": figure(chart) if chart else None,
+                    "misses": any(r["end_miss"] > 0 for r in rows),
+                    "episodes": [undrawn(c) for c in episodes[suite["name"], task, steps]],
                 }
             )
     stamps, runs = _provenance(board)
@@ -71,10 +83,18 @@ def page(board: Leaderboard) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "rank": rank, "tuned": tuned, "plain": _plain, "figures": _figures}
+    environment.filters |= {
+        "number": number,
+        "rank": rank,
+        "tuned": tuned,
+        "percent": percent,
+        "count": count,
+        "plain": _plain,
+        "figures": _figures,
+    }
     return environment.get_template("page.html.j2").render(
         suites=suites,
-        methods=[{"name": name, "colour": colour(i), "stroke": stroke(i)[1], "i": i} for i, name in enumerate(order)],
+        methods=[_legend(i, name) for i, name in enumerate(order)],
         tasks=list(dict.fromkeys(board.rows["task"])),
         notes=board.notes,
         stamps=stamps,
@@ -82,7 +102,9 @@ def page(board: Leaderboard) -> str:
         settings=_settings(board),
         seeds=sorted({int(n) for n in board.rows["seeds"]}),
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
-        script=Markup((FOLDER / "page.js").read_text(encoding="utf-8")),
+        script=Markup(
+            "".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in ("trajectories", "page"))
+        ),
     )
 
 
@@ -91,10 +113,22 @@ def of(table: Any, **values: Any) -> list[dict[str, Any]]:
     return [line for line in table.to_dict("records") if all(line[name] == value for name, value in values.items())]
 
 
-def _data(series: Series, order: list[str]) -> dict[str, Any]:
-    bands = {"low": series.low, "high": series.high}
-    shown = {"x": series.x, "y": series.y, **{name: b for name, b in bands.items() if b is not None}}
-    return {"m": order.index(series.method), **{name: _short(values) for name, values in shown.items()}}
+def _legend(i: int, name: str) -> dict[str, Any]:
+    """How the i-th method is drawn, in words of CSS."""
+    kind = stroke(i)[1]
+    dashes = {"solid": "none", "dashed": "5 2", "dotted": "1.3 1.6"}[kind]
+    return {"name": name, "colour": colour(i), "stroke": kind, "dashes": dashes, "i": i}
+
+
+def _data(chart: Chart, order: list[str]) -> dict[str, Any]:
+    """The values of a chart's curves, by the number of their method (none: the best known); `xs` if all share them."""
+    common = all(np.array_equal(series.x, chart.series[0].x) for series in chart.series)
+    lines = []
+    for series in chart.series:
+        shown = {"x": None if common else series.x, "y": series.y, "low": series.low, "high": series.high}
+        number = None if series.method is None else order.index(series.method)
+        lines.append({"m": number, **{name: _short(values) for name, values in shown.items() if values is not None}})
+    return {"series": lines, "xs": _short(chart.series[0].x) if common else None}
 
 
 def _short(values: Floats) -> list[float]:
@@ -131,11 +165,11 @@ def _settings(board: Leaderboard) -> Iterator[tuple[str, str]]:
     yield from tasks.items()
 
 
-def _plain(value: int | float | None, digits: int = 6) -> str:
+def _plain(value: Any, digits: int = 6) -> str:
     """A number that is no score, empty where there is none."""
-    return "" if value is None or math.isnan(value) else f"{value:.{digits}g}"
+    return "" if missing(value) else f"{value:.{digits}g}"
 
 
-def _figures(value: int | float | None) -> str:
+def _figures(value: Any) -> str:
     """A number for sorting, in full; empty where there is none."""
-    return "" if value is None or math.isnan(value) else repr(float(value))
+    return "" if missing(value) else repr(float(value)).replace("inf", "Infinity")

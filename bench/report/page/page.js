@@ -1,4 +1,3 @@
-"use strict";
 // Sorting: a click or Enter on a heading; the rows know their values in full.
 for (const table of document.querySelectorAll("table")) {
   table.tHead.addEventListener("click", (event) => {
@@ -82,8 +81,11 @@ restore();
 
 // Values: the pointer, a finger or the arrow keys choose an abscissa; the box lists every curve there, the highest first.
 const short = (number) => String(Number(number.toPrecision(4)));
-for (const chart of document.querySelectorAll(".chart")) {
+
+function interactive(chart) {
   const data = JSON.parse(chart.querySelector("script").textContent);
+  for (const s of data.series) s.x ??= data.xs;
+  if (!chart.querySelector("svg")) drawTrajectory(chart, data);
   const svg = chart.querySelector("svg");
   const output = chart.querySelector("output");
   const rule = document.createElementNS("http://www.w3.org/2000/svg", "line");
@@ -99,7 +101,7 @@ for (const chart of document.querySelectorAll(".chart")) {
     const x = place(grid[at]);
     for (const [name, number] of Object.entries({ x1: x, x2: x, y1: top, y2: bottom })) rule.setAttribute(name, number);
     svg.append(rule);
-    const lines = data.series.filter((s) => boxes[s.m].checked && grid[at] <= s.x[s.x.length - 1]);
+    const lines = data.series.filter((s) => (s.m === null || boxes[s.m].checked) && grid[at] <= s.x[s.x.length - 1]);
     const found = lines.map((s) => [s, s.x.findLastIndex((value) => value <= grid[at])]).filter(([, j]) => j >= 0);
     found.sort(([a, i], [b, j]) => b.y[j] - a.y[i]);
     output.replaceChildren(line(short(grid[at])), ...found.map(([s, j]) => line(text(s, j), s.m)));
@@ -109,10 +111,11 @@ for (const chart of document.querySelectorAll(".chart")) {
     output.style.left = `${Math.max(0, Math.min(room, wanted < room ? wanted + 12 : wanted - output.offsetWidth - 12))}px`;
     output.style.top = "100%"; // below the curves, so that it hides none of them
   };
-  const text = (s, j) => `${boxes[s.m].value} ${short(s.y[j])}` + (s.low ? ` [${short(s.low[j])}, ${short(s.high[j])}]` : "");
+  const text = (s, j) => `${s.m === null ? "best known" : boxes[s.m].value} ${short(s.y[j])}` + (s.low ? ` [${short(s.low[j])}, ${short(s.high[j])}]` : "");
   const line = (words, method) => {
     const row = document.createElement("div");
-    if (method !== undefined) row.append(Object.assign(document.createElement("i"), { className: `dot m${method}` }));
+    const mark = method === null ? "best" : `m${method}`;
+    if (method !== undefined) row.append(Object.assign(document.createElement("i"), { className: `dot ${mark}` }));
     row.append(words);
     return row;
   };
@@ -136,4 +139,16 @@ for (const chart of document.querySelectorAll(".chart")) {
     event.preventDefault();
     show(moves[event.key]);
   });
+}
+
+for (const chart of document.querySelectorAll(".chart:not(.later .chart)")) interactive(chart);
+for (const place of document.querySelectorAll(".later")) {
+  place.addEventListener(
+    "toggle",
+    () => {
+      place.querySelectorAll(".chart").forEach(interactive);
+      apply();
+    },
+    { once: true },
+  );
 }
