@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from bench.cli import check, doctor, gallery, plot, reference, report, run, show, status, validate
+from bench.cli import (
+    check,
+    doctor,
+    gallery,
+    gradients,
+    landscape,
+    plot,
+    reference,
+    report,
+    run,
+    show,
+    status,
+    validate,
+)
 from bench.cli import list as list_command
 from bench.errors import UsageError
 
@@ -21,6 +34,8 @@ app.command("plot")(plot.command)
 app.command("check")(check.command)
 app.command("show")(show.command)
 app.command("status")(status.command)
+app.command("gradients")(gradients.command)
+app.command("landscape")(landscape.command)
 app.command("validate")(validate.command)
 app.command("doctor")(doctor.command)
 app.command("reference")(reference.command)

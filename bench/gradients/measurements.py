@@ -1,4 +1,4 @@
-"""Measurements of gradients: one JSON file for each model at a policy, kept and resumed like run records. No JAX here."""
+"""Measurements of gradients: a JSON file for all models at a policy, kept and resumed like run records. No JAX here."""
 
 import csv
 import hashlib
@@ -26,9 +26,9 @@ class Measurement:
     `numbers` are, per horizon: `norm` (geometric mean over episodes from drawn starts), `norm_of_mean`, `cosine` and
     `norm_ratio` of the mean gradient to the true one, signal-to-noise over starts and over minibatches, the share of
     non-finite values; where the model reads its predictions, the share of the gradient through them, and norm and
-    cosine of the rest; of the simulator, the error against finite differences. Beside these: `fit_error` (squared error
-    of states over the whole horizon, in variances), `effective_horizon`, `by_distance` (norm of the gradient of the last
-    cost by each action, from the last to the first), and `growth` (see growth.py). None is not a finite number.
+    cosine of the rest; of the simulator, the error against finite differences. Beside these: `fit_error` (squared
+    error of states over the whole horizon, in variances), `effective_horizon`, `by_distance` (norm of the gradient of
+    the last cost by each action, from the last to the first), and `growth` (see growth.py). None is not a finite number.
     """
 
     suite: str

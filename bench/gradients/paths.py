@@ -1,6 +1,6 @@
 """Gradients of costs over all horizons at once, by one forward pass and one backward pass each.
 
-    J_h(u) = Σ_{t<h} c_t + Φ(x[h])       c_t the running cost of interval t, Φ the terminal cost, as if the task ended at h
+    J_h(u) = Σ_{t<h} c_t + Φ(x[h])       c_t the running cost of interval t, Φ the terminal cost
 
 The simulator and every model are a `Path`: from controls to states and running costs. With the states that the policy
 reads fixed, ∇_θ J = Σ_t (∂π/∂θ)ᵀ ∂J/∂u[t], so models differ in ∂J/∂u alone, and all are compared at the same controls.
@@ -25,7 +25,7 @@ Path = Callable[[Controls], tuple[States, Float[Array, " steps"]]]
 
 
 class Heads(NamedTuple):
-    """The costs that are differentiated: sums of running costs with `weights`, plus the terminal cost at knot `ends`."""
+    """What is differentiated: sums of running costs with `weights`, plus the terminal cost at knot `ends`."""
 
     weights: Float[Array, "heads steps"]
     ends: Int[Array, " heads"]

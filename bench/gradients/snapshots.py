@@ -1,6 +1,6 @@
 """Training runs that leave their state behind at the start, the middle and the end, and the reading of such states.
 
-The run is an ordinary cell: same loop, records, checkpoints, locks and executors. A snapshot is a copy of its checkpoint.
+The run is an ordinary cell: same loop, records, locks and executors. A snapshot is a copy of its checkpoint.
 """
 
 import json
@@ -20,8 +20,8 @@ from bench.checkpoint import MAGIC, CheckpointError, decode
 from bench.errors import UsageError
 from bench.executors import should_stop
 from bench.method import AbstractModelMethod
-from bench.run import Job, Outcome, execute, prepare
 from bench.records import run_name
+from bench.run import Job, Outcome, execute, prepare
 from bench.status import last_point
 from bench.suite import Cell
 from bench.train import Evaluation
@@ -53,7 +53,7 @@ def prepare_hosts(cells: Iterable[Cell], folder: Path) -> list[Job]:
         for seed in cell.seeds:
             (job,) = prepare([replace(cell, seeds=(seed,))], folder)
             if not isinstance(job.method, AbstractModelMethod):
-                raise UsageError(f"'{cell.method}' fits no world model. Give a method that does, e.g. of the awm family.")
+                raise UsageError(f"'{cell.method}' fits no world model. Give a method that does.")
             if not all(path(job, policy).exists() for policy in POLICIES):
                 job = replace(job, todo=(seed,), again=True)
             jobs.append(job)
