@@ -61,7 +61,7 @@ Model = Callable[[Float[Array, " n"], Float[Array, "steps m"]], Float[Array, "st
 class Fit(NamedTuple):
     """A world model under training: a callable from a start and controls to the states after each control."""
 
-    model: Model
+    model: Any  # a Model
     optimiser: Any
 
 

@@ -6,6 +6,7 @@ import typer
 
 from bench.cli import (
     check,
+    claims,
     doctor,
     gallery,
     gradients,
@@ -36,6 +37,7 @@ app.command("show")(show.command)
 app.command("status")(status.command)
 app.command("gradients")(gradients.command)
 app.command("landscape")(landscape.command)
+app.command("claims")(claims.command)
 app.command("validate")(validate.command)
 app.command("doctor")(doctor.command)
 app.command("reference")(reference.command)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import drawing
+from bench.gradients.claims import SIMULATOR
 from bench.gradients.measurements import Measurement
 from bench.gradients.scenery import CLOSE, Landscape, Surface
 from bench.report.plots import COLOURS
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "black"  # the simulator
-SIMULATOR = "simulator"
 
 
 def gradients(measured: Sequence[Measurement]) -> "Figure":
@@ -118,10 +118,9 @@ def _maps(found: Landscape) -> "Figure":
     with drawing.style():
         figure = drawing.figure((2.6 * len(surfaces) + 0.6, 3.2), dpi=150, layout="constrained")
         axes = figure.subplots(1, len(surfaces), squeeze=False, sharey=True)[0]
-        drawn = None
         for axis, surface in zip(axes, surfaces, strict=True):
             values = np.clip(_floats(surface.returns).reshape(side, side), low, high)
-            drawn = axis.imshow(values.T, origin="lower", extent=(-1, 1, -1, 1), vmin=low, vmax=high, cmap="viridis")
+            axis.imshow(values.T, origin="lower", extent=(-1, 1, -1, 1), vmin=low, vmax=high, cmap="viridis")
             slopes = np.array([[np.nan if v is None else v for v in g] for g in surface.gradients])
             _arrows(axis, slopes.reshape(side, side, 2))
             ends = np.array(surface.ends)
@@ -129,7 +128,7 @@ def _maps(found: Landscape) -> "Figure":
             axis.set_title(f"{surface.model}\n{surface.reached:.0%} reach the best basin", loc="left", parse_math=False)
             axis.set_xlabel("α₁")
         axes[0].set_ylabel("α₂")
-        figure.colorbar(drawn, ax=list(axes), label="return", shrink=0.8)
+        figure.colorbar(axes[0].images[0], ax=list(axes), label="return", shrink=0.8)
         figure.suptitle(_title(found), x=0.01, ha="left", fontsize=9, parse_math=False)
         return figure
 

@@ -26,7 +26,8 @@ from jaxtyping import Array, Float
 from bench import cache, names
 from bench.fingerprint import fingerprint
 from bench.gradients import paths
-from bench.gradients.measure import SIMULATOR, lyapunov
+from bench.gradients.claims import SIMULATOR
+from bench.gradients.measure import lyapunov
 from bench.gradients.scenery import Landscape, Surface, share_in_best_basin
 from bench.method import AbstractModelMethod
 from bench.provenance import provenance
@@ -118,13 +119,10 @@ def _line(request, task, method, state, x0, key) -> tuple[Line, int]:
         xs, _ = paths.on_policy(task, method, state, x0)
         base, unravel = ravel_pytree(method.parameters(state))
 
-        def act(parameters):
-            return paths.controls(task, method, method.with_parameters(state, unravel(parameters)), xs)
-    else:
-        base = middle
-
         def act(us):
-            return us
+            return paths.controls(task, method, method.with_parameters(state, unravel(us)), xs)
+    else:
+        base, act = middle, _itself
 
     if request.direction == "first":
         if request.space == "policy":
@@ -141,6 +139,10 @@ def _line(request, task, method, state, x0, key) -> tuple[Line, int]:
     unit = (high - low) / 2 if request.space == "controls" else 1.0
     largest = jnp.max(jnp.abs(directions / unit), axis=tuple(range(1, directions.ndim)), keepdims=True)
     return Line(base, directions / largest, act), count
+
+
+def _itself(us: Any) -> Any:
+    return us
 
 
 def _value(task: AbstractTask, path: paths.Path, us: Any) -> Any:
@@ -211,4 +213,6 @@ def _double(leaf: Any) -> Any:
 def _plain(values: Any) -> list[Any]:
     """As lists for JSON; None for what is not finite."""
     array = np.asarray(values, float)
-    return np.where(np.isfinite(array), array.astype(object), None).tolist()
+    plain = array.astype(object)
+    plain[~np.isfinite(array)] = None
+    return plain.tolist()

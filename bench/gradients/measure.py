@@ -19,6 +19,7 @@ import numpy as np
 
 from bench import cache, difficulty, names, reference
 from bench.gradients import paths, snapshots
+from bench.gradients.claims import SIMULATOR
 from bench.gradients.growth import growth
 from bench.gradients.measurements import Measurement
 from bench.gradients.snapshots import Snapshot
@@ -26,7 +27,6 @@ from bench.method import AbstractModelMethod, Model
 from bench.provenance import provenance
 from bench.stats import Floats
 
-SIMULATOR = "simulator"  # the row of the true gradient
 CUT = "model.cut_predictions"  # the setting of models whose paths through predicted states can be cut
 STARTS = 8  # episodes
 MINIBATCH = 4  # episodes

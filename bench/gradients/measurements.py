@@ -28,7 +28,7 @@ class Measurement:
     non-finite values; where the model reads its predictions, the share of the gradient through them, and norm and
     cosine of the rest; of the simulator, the error against finite differences. Beside these: `fit_error` (squared
     error of states over the whole horizon, in variances), `effective_horizon`, `by_distance` (norm of the gradient of
-    the last cost by each action, from the last to the first), and `growth` (see growth.py). None is not a finite number.
+    the last cost by each action, the last first), and `growth` (see growth.py). None is not a finite number.
     """
 
     suite: str

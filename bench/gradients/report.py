@@ -1,7 +1,9 @@
 """Measurements and claims as tables for people. No JAX here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from bench.gradients.claims import RULE, Comparison, Finding
 from bench.gradients.measurements import Measurement
 from bench.report.display import Table
 
@@ -37,3 +39,59 @@ def _line(runs: Sequence[Measurement]) -> list[str]:
 def _mean(values: Sequence[float | None]) -> str:
     found = [v for v in values if v is not None]
     return f"{sum(found) / len(found):.3g}" if found else ""
+
+
+def verdicts(findings: Sequence[Finding]) -> Table:
+    """A line per claim."""
+    head = ("claim", "verdict", "effect", "of the subject over", "on (Lyapunov x horizon)", "seeds")
+    rows = [
+        (
+            f"{f.claim}: {f.statement}",
+            f.verdict,
+            f.unit,
+            "; ".join(f"{c.other} {effect(c)}" for c in f.comparisons),
+            f.where_run,
+            str(f.seeds),
+        )
+        for f in findings
+    ]
+    return Table("Claims", head, rows)
+
+
+def effect(c: Comparison) -> str:
+    """An effect with its interval."""
+    return f"{c.effect:+.2f}" + (f" [{c.low:+.2f}, {c.high:+.2f}]" if c.low is not None and c.high is not None else "")
+
+
+def how(findings: Sequence[Finding]) -> list[str]:
+    """What a reader must know of the verdicts."""
+    notes = [RULE]
+    if any(f.quick for f in findings):
+        few = ", ".join(sorted({str(f.seeds) for f in findings}))
+        notes.append(f"Quick: {few} seeds and fewer tasks. The verdicts are indicative only.")
+    return notes
+
+
+def markdown(findings: Sequence[Finding]) -> str:
+    """The claims as a document."""
+    lines = ["# Claims about policy gradients", "", *(f"{note}\n" for note in how(findings))]
+    lines += [
+        "| | claim | verdict | effect, above 0 for the claim | 95 % interval |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for f in findings:
+        effects = "<br>".join(f"{f.subject} over {c.other}: {c.effect:+.2f}" for c in f.comparisons)
+        ends = "<br>".join(effect(c).partition(" ")[2] or "-" for c in f.comparisons)
+        verdict = f"**{f.verdict}**" + (", indicative" if f.quick else "")
+        lines.append(f"| {f.claim} | {f.statement} | {verdict} | {f.unit}:<br>{effects} | <br>{ends} |")
+    lines.append("")
+    for f in findings:
+        remarks = "".join(f"; {remark}" for remark in f.remarks)
+        lines.append(f"- {f.claim}: {f.where}; run on {f.where_run}, {f.seeds} seeds{remarks}.")
+    lines += ["", "Behind a task stands its finite-time Lyapunov exponent times the horizon.", ""]
+    return "\n".join(lines)
+
+
+def finding(entry: Mapping[str, Any]) -> Finding:
+    """From a value of JSON."""
+    return Finding(**{**entry, "comparisons": [Comparison(**c) for c in entry["comparisons"]]})

@@ -1,0 +1,33 @@
+"""Claims' experiments, run: cells, policies and landscapes together, so that what two claims need is done once."""
+
+from collections.abc import Sequence
+
+from bench import reference
+from bench.gradients import landscape, measure, snapshots
+from bench.gradients.campaign import Campaign, Request
+from bench.gradients.claims import SUITE, Evidence, Experiment
+from bench.records import RunRecord, read_all
+
+
+def run(work: Campaign, experiments: Sequence[Experiment]) -> Evidence:
+    """Everything that the experiments need, computed now or found in the folder. Raises UsageError."""
+    cells = [cell for e in experiments if e.kind == "runs" for cell in e.cells()]
+    # A cell of fewer seeds is part of the same cell of more; equal ones are one.
+    most = {}
+    for cell in cells:
+        key = cell.task, cell.method_label, cell.grid
+        most[key] = max(most.get(key, cell), cell, key=lambda c: len(c.seeds))
+    requests: list[Request] = []
+    for e in experiments:
+        if e.kind == "gradients":
+            for job in work.train_and_keep(e.hosts()):
+                path = snapshots.path(job, e.policy)
+                requests.append(measure.Request(SUITE, path, e.policy, e.models, e.horizons, e.updates))
+        elif e.kind == "landscapes":
+            requests += [landscape.Request(SUITE, t, e.models, s) for t in e.tasks for s in range(e.seeds)]
+    if not work.interrupted:
+        work.train(most.values())
+    work.compute(requests)
+    reference.add_source(work.folder / "references.toml")
+    records = [record for record in read_all(work.folder) if isinstance(record, RunRecord)]
+    return Evidence(records, reference.known(), work.measurements(), work.landscapes())
