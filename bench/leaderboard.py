@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,7 +61,8 @@ class Leaderboard:
     chance that a run of `method` scores above one of `other`, and the corrected p-value of their difference. `curves`:
     mean score at every evaluation. `profiles`: share of runs above a threshold of score. `targets`: share of (run,
     regret target) pairs reached against what was spent on a run. `runs`: one per record, with its provenance. `notes`:
-    missing cells and references, runs that beat their reference, few seeds.
+    missing cells and references, runs that beat their reference, few seeds. `diagnostics`: what else a folder
+    holds, see `bench.gradients.report.section`.
     """
 
     rows: pd.DataFrame
@@ -72,6 +73,7 @@ class Leaderboard:
     targets: pd.DataFrame
     runs: pd.DataFrame
     notes: tuple[str, ...]
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build(records: Iterable[RunRecord], references: Mapping[str, Reference]) -> Leaderboard:

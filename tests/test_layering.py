@@ -68,6 +68,7 @@ WITHOUT_JAX = (
     *("suite", "budget", "records", "stats", "leaderboard", "reference", "report", "errors", "cli"),
     *("status", "lock", "estimate", "executors", "threads"),
     *("cells", "permutation", "ranks", "efficiency", "standings", "regression", "calibration", "drawing"),
+    *(f"gradients.{name}" for name in ("growth", "measurements", "scenery", "claims", "figures", "report")),
     *("report.charts", "report.gate", "report.html", "report.plots"),
 )
 

@@ -91,8 +91,36 @@ def finish(campaign: "Campaign") -> None:
         sys.exit(1)
 
 
-def save(figure: Any, file: Path) -> None:
-    """Write a figure and print its path. Raises UsageError."""
+def write_measurements(campaign: "Campaign") -> None:
+    """Print and write what was measured of gradients: a table, CSV, a figure."""
+    from bench.cli.table import show
+    from bench.gradients import figures
+    from bench.gradients.measurements import table
+    from bench.gradients.report import summary
+    from bench.records import write_atomically
+
+    measured, out = campaign.measurements(), campaign.folder
+    if not measured:
+        return
+    show(summary(measured))
+    write_atomically(out / "gradients.csv", table(measured))
+    typer.echo(out / "gradients.csv")
+    if _can_draw():
+        _save(figures.gradients(measured), out / "gradients.png")
+
+
+def draw_landscapes(campaign: "Campaign") -> None:
+    """A figure for each landscape."""
+    from bench.gradients import figures
+
+    found = campaign.landscapes()
+    if found and _can_draw():
+        for each in found:
+            name = f"landscape-{each.task.replace(':', '.')}-seed{each.seed}.png"
+            _save(figures.landscape(each), campaign.folder / name)
+
+
+def _save(figure: Any, file: Path) -> None:
     try:
         figure.savefig(file)
     except (OSError, ValueError) as error:
@@ -100,7 +128,7 @@ def save(figure: Any, file: Path) -> None:
     typer.echo(file)
 
 
-def has_figures() -> bool:
+def _can_draw() -> bool:
     """Whether matplotlib is installed; says what is left out without it."""
     from importlib.util import find_spec
 

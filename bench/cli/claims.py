@@ -49,6 +49,8 @@ def command(
     findings = [claims.judge(claim, wanted[claim.experiment], evidence, quick) for claim in chosen]
     write_atomically(folder / "claims.json", json.dumps(claims.plain(findings), indent=1) + "\n")
     write_atomically(folder / "claims.md", markdown(findings))
+    campaign.write_measurements(work)
+    campaign.draw_landscapes(work)
     if evidence.records and not quiet:
         write(folder, everything())
     show(verdicts(findings))

@@ -10,7 +10,6 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     from bench.gradients.campaign import Campaign
     from bench.gradients.measure import Request
-    from bench.gradients.measurements import Measurement
 
 
 def command(
@@ -64,8 +63,7 @@ def command(
                 (chosen, wanted, lengths),
             )
         work.compute(requests)
-    measured = work.measurements()
-    _write(out, measured)
+    campaign.write_measurements(work)
     campaign.finish(work)
 
 
@@ -105,21 +103,3 @@ def _at_runs(
     return [
         Request("gradients", path, policy, tuple(models), horizons, updates) for path, policy in paths if path.exists()
     ]
-
-
-def _write(out: Path, measured: "list[Measurement]") -> None:
-    """Tables and a figure."""
-    from bench.cli import campaign
-    from bench.cli.table import show
-    from bench.gradients import figures
-    from bench.gradients.measurements import table
-    from bench.gradients.report import summary
-    from bench.records import write_atomically
-
-    if not measured:
-        return
-    show(summary(measured))
-    write_atomically(out / "gradients.csv", table(measured))
-    typer.echo(out / "gradients.csv")
-    if campaign.has_figures():
-        campaign.save(figures.gradients(measured), out / "gradients.png")

@@ -71,9 +71,5 @@ def command(
             for task in on
             for seed in range(seeds)
         )
-    if campaign.has_figures():
-        from bench.gradients import figures
-
-        for found in work.landscapes():
-            campaign.save(figures.landscape(found), out / f"{found.task.replace(':', '.')}-seed{found.seed}.png")
+    campaign.draw_landscapes(work)
     campaign.finish(work)

@@ -1,6 +1,7 @@
 """`bench report`: records -> leaderboards."""
 
 import enum
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,13 +44,14 @@ def write(folder: Path, formats: list[Format]) -> None:
     """Print the leaderboard of the records in `folder`, write it beside them in `formats`, and print the paths."""
     from bench import reference
     from bench.cli.table import show_leaderboard
+    from bench.gradients.report import section
     from bench.leaderboard import build
     from bench.records import write_atomically
     from bench.report import FORMATS
 
     records = read_records(folder)
     reference.add_source(folder / "references.toml")
-    leaderboard = build(records, reference.known())
+    leaderboard = replace(build(records, reference.known()), diagnostics=section(folder))
     show_leaderboard(leaderboard)
     for name in formats:
         for file, render in FORMATS[name].items():

@@ -85,10 +85,10 @@ class _Truth:
         us = jnp.concatenate([us, eqx.filter_jit(jax.vmap(partial(paths.controls, task, method, state)))(collected)])
         read = jnp.concatenate([read, collected])
         with jax.enable_x64(True):
-            exact = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64), (read[:, 0], us))
+            x0s, exact = (jnp.asarray(np.asarray(leaf), jnp.float64) for leaf in (read[:, 0], us))
             keys = jr.split(jr.key(1), len(us))
-            xs, gradients, errors = eqx.filter_jit(jax.vmap(partial(_exact, task, heads)))(*exact, keys)
-            xs, gradients, errors = (np.asarray(each) for each in (xs, gradients, errors))
+            found_exactly = eqx.filter_jit(jax.vmap(partial(_exact, task, heads)))(x0s, exact, keys)
+            xs, gradients, errors = (np.asarray(each) for each in found_exactly)
         pulled = _pull(found)(read, jnp.asarray(gradients, jnp.float32))
         return cls(
             found,
@@ -152,7 +152,7 @@ def _of_model(
         if isinstance(other, AbstractModelMethod):
             blind = other.begin_fit(task, episodes, begin_key).model
             _, direct = by_both(paths.same_weights(fit.model, blind))
-            numbers |= _paths(truth, by_parameters, direct)
+            numbers |= path_shares(by_parameters, direct, truth.by_parameters)
         yield rounds * method.updates_per_fit, numbers
 
 
@@ -192,16 +192,15 @@ def _numbers(truth: _Truth, by_controls: Floats, by_parameters: Floats) -> dict[
     }
 
 
-def _paths(truth: _Truth, total: Floats, direct: Floats) -> dict[str, Any]:
-    """How much of the gradient goes through predicted states, and how good the rest is."""
-    total, direct = total[:STARTS, :-1], direct[:STARTS, :-1]
+def path_shares(total: Floats, direct: Floats, true: Floats) -> dict[str, Any]:
+    """How much of gradients "episodes heads parameters" goes through predicted states, and how good the rest is."""
+    total, direct, true = (each[:STARTS, :-1] for each in (total, direct, true))
     around = np.linalg.norm(total - direct, axis=2)
     share = around / (around + np.linalg.norm(direct, axis=2))
-    true = truth.by_parameters[:STARTS, :-1].mean(axis=0)
     return {
         "circuitous_share": _plain(share.mean(axis=0)),
         "direct_norm": _plain(geometric_mean(np.linalg.norm(direct, axis=2))),
-        "direct_cosine": _plain(cosine(direct.mean(axis=0), true)),
+        "direct_cosine": _plain(cosine(direct.mean(axis=0), true.mean(axis=0))),
     }
 
 

@@ -1,10 +1,13 @@
 """Measurements and claims as tables for people. No JAX here."""
 
+import base64
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench.gradients.claims import RULE, Comparison, Finding
-from bench.gradients.measurements import Measurement
+from bench.gradients.measurements import Measurement, read_all
 from bench.report.display import Table
 
 
@@ -36,7 +39,7 @@ def _line(runs: Sequence[Measurement]) -> list[str]:
     ]
 
 
-def _mean(values: Sequence[float | None]) -> str:
+def _mean(values: Sequence[int | float | None]) -> str:
     found = [v for v in values if v is not None]
     return f"{sum(found) / len(found):.3g}" if found else ""
 
@@ -95,3 +98,19 @@ def markdown(findings: Sequence[Finding]) -> str:
 def finding(entry: Mapping[str, Any]) -> Finding:
     """From a value of JSON."""
     return Finding(**{**entry, "comparisons": [Comparison(**c) for c in entry["comparisons"]]})
+
+
+def section(folder: Path) -> dict[str, Any]:
+    """What a page shows of a folder's gradients, landscapes and claims; empty if there are none."""
+    measured, file = list(read_all(folder)), folder / "claims.json"
+    findings = [finding(entry) for entry in json.loads(file.read_text(encoding="utf-8"))] if file.exists() else []
+    figures = [*folder.glob("gradients*.png"), *folder.glob("landscape-*.png")]
+    if not (measured or findings or figures):
+        return {}
+    return {
+        "findings": findings,
+        "how": how(findings),
+        "effect": effect,
+        "table": summary(measured) if measured else None,
+        "figures": {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(figures)},
+    }

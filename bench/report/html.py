@@ -77,6 +77,7 @@ def page(board: Leaderboard) -> str:
         methods=[{"name": name, "colour": colour(i), "stroke": stroke(i)[1], "i": i} for i, name in enumerate(order)],
         tasks=list(dict.fromkeys(board.rows["task"])),
         notes=board.notes,
+        diagnostics=board.diagnostics,
         stamps=stamps,
         runs=runs,
         settings=_settings(board),
