@@ -25,10 +25,9 @@ def command(
     """
     from bench.cli import campaign
     from bench.cli.report import everything, write
-    from bench.cli.table import show
     from bench.errors import UsageError, did_you_mean
     from bench.gradients import claims
-    from bench.gradients.report import how, markdown, verdicts
+    from bench.gradients.report import how, lines, markdown
     from bench.records import write_atomically
 
     known, experiments = claims.load(quick)
@@ -46,6 +45,8 @@ def command(
         from bench.gradients import experiment
 
         evidence = experiment.run(work, list(wanted.values()))
+    if work.interrupted:
+        campaign.finish(work)
     findings = [claims.judge(claim, wanted[claim.experiment], evidence, quick) for claim in chosen]
     write_atomically(folder / "claims.json", json.dumps(claims.plain(findings), indent=1) + "\n")
     write_atomically(folder / "claims.md", markdown(findings))
@@ -53,7 +54,8 @@ def command(
     campaign.draw_landscapes(work)
     if evidence.records and not quiet:
         write(folder, everything())
-    show(verdicts(findings))
+    for finding in findings:
+        typer.echo("\n".join(lines(finding)) + "\n")
     for note in how(findings):
         typer.echo(note)
     typer.echo(folder / "claims.md")

@@ -99,8 +99,7 @@ def landscape(found: Landscape) -> "Figure":
             top.set_title(f"{surface.model}\n{surface.reached:.0%} reach the best basin", loc="left", parse_math=False)
             bottom.axhline(0, color="0.75", lw=0.8)
             bottom.plot(alphas, _floats([g[0] for g in surface.gradients]), color=colour, lw=0.9)
-            bottom.set_yscale("symlog", linthresh=_threshold(slopes))
-            bottom.set_ylim(*_symmetric(slopes))
+            _scale_gradient(bottom, slopes)
             bottom.set_xlabel(_alpha(found))
         for row in axes:
             for axis in row[1:]:
@@ -165,15 +164,18 @@ def _range(values: Floats, margin: float) -> tuple[float, float]:
     return low - margin * gap, high + margin * gap
 
 
-def _threshold(slopes: Floats) -> float:
-    """Where a symmetric logarithmic axis turns linear: small gradients stay visible."""
+def _scale_gradient(axis: "Axes", slopes: Floats) -> None:
+    """Logarithmic for both signs, linear around 0, over at most four decades, with five ticks."""
     sizes = np.abs(slopes[np.isfinite(slopes) & (slopes != 0)])
-    return 10.0 ** math.floor(math.log10(np.quantile(sizes, 0.1))) if len(sizes) else 1.0
-
-
-def _symmetric(slopes: Floats) -> tuple[float, float]:
-    largest = 2 * float(np.nanmax(np.abs(slopes), initial=1e-12))
-    return -largest, largest
+    top = math.ceil(math.log10(sizes.max())) if len(sizes) else 0
+    bottom = max(top - 4, math.floor(math.log10(np.quantile(sizes, 0.1)))) if len(sizes) else -1
+    axis.set_yscale("symlog", linthresh=10.0**bottom)
+    axis.set_ylim(-(10.0**top) * 1.5, 10.0**top * 1.5)
+    sides = [10.0**bottom, 10.0**top]
+    names = [f"$10^{{{bottom}}}$", f"$10^{{{top}}}$"]
+    ticks = [-sides[1], -sides[0], 0.0, *sides]
+    axis.set_yticks(ticks, [f"$-${names[1]}", f"$-${names[0]}", "0", *names])
+    axis.minorticks_off()
 
 
 def _legend(figure: "Figure", models: Sequence[str]) -> None:

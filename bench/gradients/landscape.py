@@ -35,7 +35,7 @@ from tasks.base import AbstractTask
 
 Direction = Literal["first", "gradient", "random"]
 Space = Literal["controls", "policy"]
-STEPS = jnp.geomspace(0.04, 0.0004, 100)  # of ascent; the range of α has length 2
+STEPS = jnp.linspace(0.04, 0.0004, 100)  # of ascent, 2 in all: the length of the range of α
 BATCH = 32
 
 

@@ -44,21 +44,16 @@ def _mean(values: Sequence[int | float | None]) -> str:
     return f"{sum(found) / len(found):.3g}" if found else ""
 
 
-def verdicts(findings: Sequence[Finding]) -> Table:
-    """A line per claim."""
-    head = ("claim", "verdict", "effect", "of the subject over", "on (Lyapunov x horizon)", "seeds")
-    rows = [
-        (
-            f"{f.claim}: {f.statement}",
-            f.verdict,
-            f.unit,
-            "; ".join(f"{c.other} {effect(c)}" for c in f.comparisons),
-            f.where_run,
-            str(f.seeds),
-        )
-        for f in findings
+def lines(f: Finding) -> list[str]:
+    """A claim for the terminal: the verdict, then a line for each comparison, then where it was run."""
+    width = max((len(c.other) for c in f.comparisons), default=0)
+    return [
+        f"{f.claim}: {f.verdict.upper()}{' (indicative)' if f.quick else ''}  {f.statement}",
+        f"    {f.subject}, {f.unit}:",
+        *(f"      over {c.other:<{width}}  {effect(c)}" for c in f.comparisons),
+        f"    on {f.where_run}, {f.seeds} seeds",
+        *(f"    {remark}" for remark in f.remarks),
     ]
-    return Table("Claims", head, rows)
 
 
 def effect(c: Comparison) -> str:
