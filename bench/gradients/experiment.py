@@ -25,9 +25,9 @@ def run(work: Campaign, experiments: Sequence[Experiment]) -> Evidence:
                 requests.append(measure.Request(SUITE, path, e.policy, e.models, e.horizons, e.updates))
         elif e.kind == "landscapes":
             requests += [landscape.Request(SUITE, t, e.models, s) for t in e.tasks for s in range(e.seeds)]
+    work.compute(requests)
     if not work.interrupted:
         work.train(most.values())
-    work.compute(requests)
     reference.add_source(work.folder / "references.toml")
     records = [record for record in read_all(work.folder) if isinstance(record, RunRecord)]
     return Evidence(records, reference.known(), work.measurements(), work.landscapes())
