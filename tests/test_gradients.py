@@ -181,10 +181,13 @@ def test_an_interval_is_students_over_seeds_within_strata():
     assert claims.mean_interval([np.array([1.0])], 0.95) == (1.0, None, None)
 
 
+GRIDS = {("t", 1.0, 10), ("t", 1.0, 40)}
+
+
 def judged(records, effect="regret", others=("b",)):
     test = Experiment("runs", ("t",), 3, methods=("a", *others))
     claim = Claim("x", "", "", "e", effect, "a", others)
-    return claims.judge(claim, test, Evidence(records, references(records), [], []), quick=False)
+    return claims.judge(claim, test, Evidence(records, {"e": GRIDS}, references(records), [], []), quick=False)
 
 
 def test_regrets_are_compared_in_decades_and_a_failed_run_counts_as_the_worst():
@@ -195,6 +198,8 @@ def test_regrets_are_compared_in_decades_and_a_failed_run_counts_as_the_worst():
     assert finding.comparisons[0].effect == pytest.approx(math.log10(0.1 / 0.01), rel=1e-3)
     failed = [record("a", seed, None, suite="claims") for seed in range(3)] + runs[3:]
     assert judged(failed).comparisons[0].effect == pytest.approx(0.0)
+    elsewhere = [record("a", seed, 0.0, num_steps=20, suite="claims") for seed in range(3)]  # of another experiment
+    assert judged(runs + elsewhere).comparisons == finding.comparisons
     assert judged(runs[:3]).verdict == "undecided"
     assert judged(runs[:3]).remarks == ["no result of b"]
 
@@ -221,7 +226,7 @@ def test_growth_at_equal_fit_compares_models_where_they_predict_equally_well():
     test = Experiment("gradients", ("t",), 1, models=("a", "b"), updates=(1, 9))
     for effect, expected in (("growth", 3.0), ("growth_at_equal_fit", 1.0)):
         claim = Claim("x", "", "", "e", effect, "a", ("b",))
-        finding = claims.judge(claim, test, Evidence([], {}, found, []), quick=True)
+        finding = claims.judge(claim, test, Evidence([], {}, {}, found, []), quick=True)
         assert finding.comparisons[0].effect == pytest.approx(expected)
 
 
@@ -331,7 +336,7 @@ def test_an_experiment_of_runs_is_run_and_judged(tmp_path):
     test = Experiment("runs", ("copy",), 2, methods=("constant", "random"))
     work = Campaign(tmp_path, in_process(Silent()), Silent())
     assert isinstance(work.backend.executor, InProcess)
-    evidence = experiment.run(work, [test])
+    evidence = experiment.run(work, {"e": test})
     claim = Claim("x", "the best constant beats chance", "", "e", "regret", "constant", ("random",))
     finding = claims.judge(claim, test, evidence, quick=True)
     assert finding.comparisons[0].effect > 0.1  # both are far from the optimum, the constant on average less

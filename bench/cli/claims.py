@@ -44,7 +44,7 @@ def command(
     with campaign.opened(folder, workers, quiet) as work:
         from bench.gradients import experiment
 
-        evidence = experiment.run(work, list(wanted.values()))
+        evidence = experiment.run(work, wanted)
     if work.interrupted:
         campaign.finish(work)
     findings = [claims.judge(claim, wanted[claim.experiment], evidence, quick) for claim in chosen]

@@ -7,7 +7,7 @@ several others is one comparison with each. RULE turns the intervals into a verd
 
 import math
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -116,9 +116,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that was computed."""
+    """All that was computed, and by experiment the grids (task, horizon, steps) of its training runs."""
 
     records: Sequence[RunRecord]
+    grids: Mapping[str, Collection[tuple[str, float, int]]]
     references: Mapping[str, Reference]
     measurements: Sequence[Measurement]
     landscapes: Sequence[Landscape]
@@ -283,12 +284,13 @@ def _by_regret(claim: Claim, other: str, experiment: Experiment, evidence: Evide
     """log10 of the other's regret minus that of the subject, paired by seed. A run without a cost has the largest
     regret of all runs of the claim on its grid."""
     names = {claim.subject, *claim.others}
-    wanted = {(cell.task, cell.method_label) for cell in experiment.cells()}
+    grids = evidence.grids.get(claim.experiment, ())
     groups: dict[tuple[str, float, int], list[RunRecord]] = {}
     for record in evidence.records:
-        own = record.method in names and (record.task, record.method) in wanted
-        if own and record.suite == SUITE and record.fingerprint in evidence.references:
-            groups.setdefault((record.task, record.horizon, record.num_steps), []).append(record)
+        grid = record.task, record.horizon, record.num_steps
+        own = record.suite == SUITE and record.method in names and grid in grids
+        if own and record.fingerprint in evidence.references:
+            groups.setdefault(grid, []).append(record)
     samples = {}
     for (task, _, steps), records in groups.items():
         values = {(r.method, r.seed): read(r, evidence.references[r.fingerprint]) for r in records}
