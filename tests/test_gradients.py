@@ -198,7 +198,7 @@ def test_regrets_are_compared_in_decades_and_a_failed_run_counts_as_the_worst():
     assert finding.comparisons[0].effect == pytest.approx(math.log10(0.1 / 0.01), rel=1e-3)
     failed = [record("a", seed, None, suite="claims") for seed in range(3)] + runs[3:]
     assert judged(failed).comparisons[0].effect == pytest.approx(0.0)
-    elsewhere = [record("a", seed, 0.0, num_steps=20, suite="claims") for seed in range(3)]  # of another experiment
+    elsewhere = [record(m, seed, 0.5, num_steps=20, suite="claims") for m in "ab" for seed in range(3)]
     assert judged(runs + elsewhere).comparisons == finding.comparisons
     assert judged(runs[:3]).verdict == "undecided"
     assert judged(runs[:3]).remarks == ["no result of b"]
