@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import get_args
 
 import equinox as eqx
@@ -24,11 +25,13 @@ from bench.cli import app
 from bench.cli.landscape import Direction, Space
 from bench.errors import UsageError
 from bench.executors import InProcess
-from bench.gradients import claims, experiment, landscape, measure, paths, scenery, snapshots
+from bench.gradients import claims, experiment, landscape, measure, paths, report, scenery, snapshots
 from bench.gradients.campaign import Campaign
 from bench.gradients.claims import Claim, Comparison, Evidence, Experiment
 from bench.gradients.growth import growth
 from bench.gradients.measurements import Measurement, read_all
+from bench.leaderboard import build
+from bench.report.html import page
 from bench.run import prepare
 from bench.simulate import open_loop, rollout
 from bench.sweep import Silent, in_process
@@ -342,3 +345,29 @@ def test_an_experiment_of_runs_is_run_and_judged(tmp_path):
     assert finding.comparisons[0].effect > 0.1  # both are far from the optimum, the constant on average less
     assert json.dumps(claims.plain([finding]))
     assert finding.where_run == "copy (+0.0)"
+
+
+def test_findings_are_told_in_the_terminal_in_markdown_and_on_the_page(tmp_path):
+    runs = [record(m, seed, s, suite="claims") for m, s in (("a", 0.99), ("b", 0.9)) for seed in range(3)]
+    finding = replace(judged(runs), statement="a <i> beats b", quick=True)
+    assert report.lines(finding)[0] == "x: HOLDS (indicative)  a <i> beats b"
+    assert "over b  +1.00 [+1.00, +1.00]" in report.lines(finding)[2]
+    assert "| x | a <i> beats b | **holds**, indicative |" in report.markdown([finding])
+    assert report.section(tmp_path) == {}
+    broken = tmp_path / "broken" / "gradients" / "x.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("[{")
+    with pytest.raises(UsageError, match=r"x\.json: no measurement"):
+        report.section(tmp_path / "broken")
+    (tmp_path / "claims.json").write_text(json.dumps(claims.plain([finding])))
+    board = replace(build(runs, references(runs)), diagnostics=report.section(tmp_path))
+    shown = page(board)
+    assert "x: a &lt;i&gt; beats b" in shown
+    assert "a over b +1.00 [+1.00, +1.00]" in shown
+    assert "Gradients and claims" not in page(build(runs, references(runs)))
+
+
+def test_an_unknown_claim_is_told_with_the_nearest(tmp_path):
+    result = CliRunner().invoke(app, ["claims", "--only", "a4", "--out", str(tmp_path)])
+    assert isinstance(result.exception, UsageError)
+    assert "Did you mean 'a3'?" in str(result.exception)

@@ -11,7 +11,9 @@ def command(
     quick: Annotated[
         bool, typer.Option("--quick", help="Few seeds and tasks: under 15 minutes on two cores, indicative only.")
     ] = False,
-    only: Annotated[list[str] | None, typer.Option("--only", help="A claim by its letter; may be repeated.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="A claim by its name, e.g. b1; may be repeated.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Output folder; results/claims, or results/claims-quick with --quick.")
     ] = None,

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import lock
+from bench import lock, status
 from bench.executors import InProcess
 from bench.gradients import landscape, measure, measurements, scenery, snapshots
 from bench.gradients.measurements import Measurement
@@ -104,6 +105,8 @@ class Campaign:
         self.observer.update(job, evaluation)
 
     def _sweep(self, jobs: Sequence[Job], backend: Backend) -> None:
+        with suppress(OSError):  # then `bench status` does not know of these runs
+            status.plan(self.folder, [job.planned() for job in jobs])
         sweep = Sweep(backend, self.observer)
         sweep.run(jobs)
         self.failed += len(sweep.failed) + len(sweep.unstored)
@@ -115,7 +118,8 @@ class Campaign:
     def _path(self, request: Request) -> Path:
         # A snapshot is named by all that defines its run; where its folder lies is none of it.
         key = {name: value.name if isinstance(value, Path) else value for name, value in asdict(request).items()}
-        return self.folder / KINDS[type(request)].folder / f"{measurements.name(key)}.json"
+        about = request.snapshot.stem if isinstance(request, measure.Request) else f"{request.task}-seed{request.seed}"
+        return self.folder / KINDS[type(request)].folder / f"{measurements.name(about, key)}.json"
 
     def _lock(self, path: Path) -> Path:
         return self.folder / "locks" / f"{path.stem}.lock"

@@ -53,10 +53,10 @@ class Measurement:
         return values[self.horizons.index(horizon)] if values and horizon in self.horizons else None
 
 
-def name(key: dict[str, Any]) -> str:
-    """What a file is called: a hash of all that defines it keeps other settings apart."""
+def name(subject: str, key: dict[str, Any]) -> str:
+    """What a file is called: a hash of all that defines its contents keeps other settings apart."""
     digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
-    return f"{key.get('task', '')}-{key.get('policy', '')}-{digest}"
+    return f"{subject.replace(':', '.')}-{digest}"
 
 
 def write(path: Path, measured: Sequence[Any]) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.errors import UsageError
 from bench.gradients.claims import RULE, Comparison, Finding
 from bench.gradients.measurements import Measurement, read_all
+from bench.records import RecordError
 from bench.report.display import Table
 
 
@@ -96,8 +98,11 @@ def finding(entry: Mapping[str, Any]) -> Finding:
 
 
 def section(folder: Path) -> dict[str, Any]:
-    """What a page shows of a folder's gradients, landscapes and claims; empty if there are none."""
-    measured, file = list(read_all(folder)), folder / "claims.json"
+    """What a page shows of a folder's gradients, landscapes and claims; empty if there are none. Raises UsageError."""
+    try:
+        measured, file = list(read_all(folder)), folder / "claims.json"
+    except RecordError as error:
+        raise UsageError(str(error)) from error
     findings = [finding(entry) for entry in json.loads(file.read_text(encoding="utf-8"))] if file.exists() else []
     figures = [*folder.glob("gradients*.png"), *folder.glob("landscape-*.png")]
     if not (measured or findings or figures):
