@@ -1,7 +1,7 @@
 """Training runs, and what is computed from them: on any executor, each result kept in a file, none made twice."""
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import CancelledError, as_completed
+from concurrent.futures import CancelledError, Future, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -62,7 +62,7 @@ class Campaign:
 
     def compute(self, requests: Iterable[Request]) -> None:
         """Compute and keep what has no file yet; `results` holds everything that was asked for."""
-        futures = {}
+        futures: dict[Future[None], Request] = {}
         for request in requests:
             if self.interrupted or self.backend.stop():
                 break
@@ -71,26 +71,31 @@ class Campaign:
                 self.results[path] = kind.read(path)
             except FileNotFoundError:
                 call = self.backend.executor.submit(_perform, kind, request, path, self._lock(path))
-                futures[call] = request, kind, path
+                futures[call] = request
+                if call.done():  # an executor that works in this very thread
+                    self._take(call, futures.pop(call))
             except RecordError as error:
                 self.failed += 1
                 self.observer.say(str(error))
-        for number, future in enumerate(as_completed(futures), 1):
-            request, kind, path = futures[future]
+        for call in as_completed(futures):
             if self.backend.stop():
-                self.interrupted = True
                 for other in futures:
                     other.cancel()
-            try:
-                future.result()
-                self.results[path] = kind.read(path)
-                self.observer.say(f"[{number}/{len(futures)}] {_words(request)}")
-            except CancelledError:
-                pass
-            except Exception as error:  # whatever a model does, the others are measured
-                self.failed += 1
-                self.observer.say(f"failed: {_words(request)}: {type(error).__name__}: {error}")
+            self._take(call, futures[call])
         self.interrupted = self.interrupted or self.backend.stop()
+
+    def _take(self, call: "Future[None]", request: Request) -> None:
+        """What became of a request."""
+        path = self._path(request)
+        try:
+            call.result()
+            self.results[path] = KINDS[type(request)].read(path)
+            self.observer.say(_words(request))
+        except CancelledError:
+            pass
+        except Exception as error:  # whatever a model does, the others are measured
+            self.failed += 1
+            self.observer.say(f"failed: {_words(request)}: {type(error).__name__}: {error}")
 
     def measurements(self) -> list[Measurement]:
         """All that were asked for."""

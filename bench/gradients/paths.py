@@ -9,7 +9,6 @@ reads fixed, ∇_θ J = Σ_t (∂π/∂θ)ᵀ ∂J/∂u[t], so models differ in 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -124,6 +123,3 @@ def is_inside(task: AbstractTask, us: Controls, margin: float) -> Any:
     low, high = task.bounds
     gap = margin * (high - low)
     return jnp.where((us > low + gap) & (us < high - gap), 1.0, 0.0)
-
-
-jit = eqx.filter_jit
