@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: run test test-all check bench install lint
 
 run: install
-	$(BIN)/python -m bench run smoke --workers 2
+	$(BIN)/python -m bench run smoke
 
 test: install lint
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not slow"

@@ -27,6 +27,7 @@ from baselines.exploration import best_level, warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, around
 from bench.method import AbstractMethod, Usage
 from bench.simulate import rollout
+from tasks.base import Scalar
 
 
 class SearchDistribution(eqx.Module):
@@ -39,7 +40,7 @@ class SearchDistribution(eqx.Module):
     sigma_path: Float[Array, " d"]  # p_σ
 
     @classmethod
-    def around(cls, mean: Float[Array, " d"], sigma: float) -> "SearchDistribution":
+    def around(cls, mean: Float[Array, " d"], sigma: Scalar) -> "SearchDistribution":
         zero = jnp.zeros_like(mean)
         return cls(mean, jnp.asarray(sigma, mean.dtype), jnp.eye(len(mean)), zero, zero)
 

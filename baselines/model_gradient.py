@@ -68,7 +68,7 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
     policy_learning_rate: float = 3e-3
     decay_steps: int = 20  # steps over which a cosine takes both rates to a tenth
     width: int = 64  # of the policy
-    capacity: int = 1000  # episodes kept
+    capacity: int = 250  # episodes kept; a checkpoint writes them all
 
     def usage(self, task):
         updates = self.model_updates + self.policy_updates

@@ -145,7 +145,7 @@ class FeedbackPolicy(AbstractPolicy):
 
 
 def adam(
-    learning_rate: float, decay_updates: int, momentum: float = 0.9, end: float = 0.1
+    learning_rate: Scalar, decay_updates: int, momentum: Scalar = 0.9, end: Scalar = 0.1
 ) -> optax.GradientTransformation:
     """Adam, gradients clipped to norm 1, a cosine to `end` of the rate; skips and counts non-finite gradients.
 

@@ -26,6 +26,7 @@ from baselines.exploration import Held, best_level, warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, around, observe, policy_network
 from bench.method import AbstractMethod, Usage
 from bench.simulate import rollout
+from tasks.base import Scalar
 
 
 class ActorCritic(eqx.Module):
@@ -151,8 +152,8 @@ class PPO(AbstractMethod[PPOState]):
 def advantages(
     rewards: Float[Array, "episodes decisions"],
     values: Float[Array, "episodes decisions"],
-    discount: float,
-    trace: float,
+    discount: Scalar,
+    trace: Scalar,
 ) -> Float[Array, "episodes decisions"]:
     """A of every decision; nothing comes after the last one."""
     following = jnp.pad(values[:, 1:], ((0, 0), (0, 1)))

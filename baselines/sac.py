@@ -61,7 +61,7 @@ class SAC(AbstractMethod[SACState]):
     return_size: float = 3.0  # standard deviation of the warm-up returns after scaling
     temperature: float = 0.1  # α at the start
     entropy: float = -1.0  # H̄ per control
-    capacity: int = 1000  # episodes kept
+    capacity: int = 250  # episodes kept; a checkpoint writes them all
 
     def usage(self, task):
         updates = self.updates * task.num_steps

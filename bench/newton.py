@@ -28,6 +28,8 @@ def polish(
     for _ in range(MOST):
         held = ((v <= 0) & (gradient > 0)) | ((v >= 1) & (gradient < 0))
         free = np.flatnonzero(~held)
+        if not len(free):
+            return v
         step = np.zeros_like(v)
         step[free] = _newton_step(_hessian(gradients, v, free), gradient[free])
         for halving in range(HALVINGS):
@@ -50,8 +52,6 @@ def _hessian(gradients, v, free):
 
 
 def _newton_step(hessian, gradient):
-    if not len(gradient):
-        return gradient
     eigenvalues, vectors = np.linalg.eigh(hessian)
     sizes = np.abs(eigenvalues)
     return -vectors @ ((vectors.T @ gradient) / np.maximum(sizes, SMALLEST * sizes.max() + 1e-300))

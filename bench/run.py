@@ -22,12 +22,14 @@ from bench.executors import TimeLimitError, should_stop
 from bench.fingerprint import fingerprint
 from bench.method import AbstractMethod
 from bench.provenance import provenance
-from bench.records import RecordError, RunRecord, final_cost, read, record_path, run_name
+from bench.records import RecordError, RunRecord, final_cost, read, record_path, run_name, write_atomically
 from bench.reference import Reference
 from bench.status import Planned
 from bench.suite import Cell
 from bench.train import Evaluation, train
 from tasks.base import AbstractTask
+
+SLICE = 300  # seconds of a cell on another machine, of which at most so many are lost with it
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Job:
     todo: tuple[int, ...]
     folder: Path
     again: bool = False
-    known: tuple[Reference, ...] = ()  # the task's references, for processes that do not see our files
+    # For processes that do not see our files: the task's references, and how far the job is.
+    known: tuple[Reference, ...] = ()
+    carried: dict[str, bytes] = field(default_factory=dict)  # its checkpoints, by their paths in the folder
+    spent: float = 0.0  # seconds
 
     @property
     def key(self) -> dict[str, Any]:
@@ -73,9 +78,18 @@ class Job:
         path = self.folder / "checkpoints" / f"{run_name(self.key)}-seeds{seeds}.checkpoint"
         return Checkpoint(path, self.key | {"seeds": list(self.todo)})
 
+    @property
+    def checkpoints(self) -> str:
+        """A pattern for the paths of its checkpoints in the folder."""
+        return f"checkpoints/{run_name(self.key)}-*.checkpoint"
+
+    def checkpoint_files(self) -> dict[str, bytes]:
+        """Their contents by their paths in the folder."""
+        found = self.folder.glob(self.checkpoints)
+        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in found}
+
     def planned(self) -> Planned:
         """The cell, as `bench status` reads it."""
-        name = run_name(self.key)
         return Planned(
             self.cell.task_label,
             self.task.num_steps,
@@ -83,7 +97,7 @@ class Job:
             list(self.cell.seeds),
             [self.path(seed).relative_to(self.folder).as_posix() for seed in self.cell.seeds],
             self.lock.relative_to(self.folder).as_posix(),
-            f"checkpoints/{name}-*.checkpoint",
+            self.checkpoints,
         )
 
     def refreshed(self) -> "Job":
@@ -94,12 +108,13 @@ class Job:
 @dataclass(frozen=True)
 class Outcome:
     """What became of a job: its records, none if it was interrupted; what a reader should be told; the full traceback
-    of a failure; and the checkpoints that are of no more use when the records are stored."""
+    of a failure; and, of one that was interrupted on another machine, how it goes on (see `Job`)."""
 
     records: list[RunRecord]
     notes: list[str] = field(default_factory=list)
     log: str = ""
-    checkpoints: list[Path] = field(default_factory=list)
+    carried: dict[str, bytes] = field(default_factory=dict)
+    spent: float = 0.0
 
 
 Observer = Callable[[Job, Evaluation], None]
@@ -161,15 +176,14 @@ def execute(
     observe: Observer = lambda job, evaluation: None,
     stop: Callable[[], bool] = lambda: False,
     limit: float | None = None,
-    keep: bool = True,
 ) -> Outcome:
-    """Train the seeds that are still to be run; nothing but checkpoints is written, and those only to `keep` them.
+    """Train the seeds that are still to be run; nothing but checkpoints is written.
 
     An exception makes the records "failed"; but a block of seeds that does not fit in memory is split. Between chunks
     it is asked whether to `stop`, and whether the job has taken more than `limit` seconds.
     """
     began, started = time.monotonic(), datetime.now(UTC)
-    checkpoint = job.checkpoint() if keep else None
+    checkpoint = job.checkpoint()
     evaluations: list[Evaluation] = []
     error, ended_by = "", job.budget.ended_by(job.method.usage(job.task))
     try:
@@ -179,17 +193,16 @@ def execute(
             observe(job, evaluation)
             if evaluation.share < 1:
                 if stop():
-                    return Outcome([], checkpoint.notes if checkpoint else [])
+                    return Outcome([], checkpoint.notes)
                 if limit is not None and time.monotonic() - began > limit:
                     raise TimeLimitError(f"took more than {limit:g} s")
         if evaluations[-1].share < 1:
             ended_by = "seconds"
     except Exception as problem:  # whatever a method raises, the sweep goes on; the traceback is in the record
         if "RESOURCE_EXHAUSTED" in str(problem) and len(job.todo) > 1:  # XLA's word for it
-            return _halves(job, lambda half: execute(half, observe, stop, limit, keep))
+            return _halves(job, lambda half: execute(half, observe, stop, limit))
         error, ended_by = traceback.format_exc(), "time limit" if isinstance(problem, TimeLimitError) else "error"
-    notes, checkpoints = (checkpoint.notes, [checkpoint.path]) if checkpoint else ([], [])
-    return Outcome(_records(job, evaluations, started, error, ended_by), notes, error, checkpoints)
+    return Outcome(_records(job, evaluations, started, error, ended_by), checkpoint.notes, error)
 
 
 def _halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:
@@ -206,7 +219,6 @@ def _halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:
         first.records + second.records,
         [note, *first.notes, *second.notes],
         first.log + second.log,
-        first.checkpoints + second.checkpoints,
     )
 
 
@@ -299,7 +311,20 @@ def execute_in_worker(job: Job) -> Outcome:
 
 
 def execute_remotely(job: Job, limit: float | None) -> Outcome:
-    """`execute` on another machine, whose disk may not be ours; a limit is looked at between chunks."""
+    """`execute` on another machine, whose disk may not be ours, for a while: a cell that is not done by then comes back
+    with its checkpoints, to go on on any machine. The limit is looked at between chunks."""
     threads.one()
     cache.enable()
-    return execute(job, limit=limit, keep=False)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        there = replace(job, folder=Path(name))
+        for path, data in job.carried.items():
+            write_atomically(there.folder / path, data)
+
+        def stop():  # never before there is something new to come back with
+            return time.monotonic() - began > SLICE and there.checkpoint_files() != job.carried
+
+        outcome = execute(there, stop=stop, limit=None if limit is None else limit - job.spent)
+        if outcome.records:
+            return outcome
+        return replace(outcome, carried=there.checkpoint_files(), spent=job.spent + time.monotonic() - began)

@@ -64,7 +64,8 @@ class Silent(AbstractObserver):
 class Backend:
     """Where jobs run: an executor, the call that it is given with a job, and how many jobs it takes at once.
 
-    A `distant` one keeps no checkpoints here: nothing is seen of a job before it ends, and to stop is to give it up.
+    A `distant` one does not see our files, so a job goes to it and comes back with its checkpoints; to stop does not
+    wait for that.
     """
 
     executor: Executor
@@ -136,13 +137,18 @@ class Sweep:
                 claim.release()
             return True
         self.observer.begin(left)
-        try:
-            left = replace(left, known=_references(left))
-            future = self.backend.executor.submit(self.backend.call, left)
-        except Exception:  # no reference, or an executor that takes nothing: a failed cell, and the sweep goes on
-            future = InProcess().submit(failure, left, traceback.format_exc(), "error")
-        self._running[future] = left, claim
+        self._submit(left, claim)
         return True
+
+    def _submit(self, job: Job, claim: lock.Lock | None) -> None:
+        try:
+            job = replace(job, known=_references(job))
+            if self.backend.distant:
+                job = replace(job, carried=job.carried or job.checkpoint_files())
+            future = self.backend.executor.submit(self.backend.call, job)
+        except Exception:  # no reference, or an executor that takes nothing: a failed cell, and the sweep goes on
+            future = InProcess().submit(failure, job, traceback.format_exc(), "error")
+        self._running[future] = job, claim
 
     def _collect(self) -> None:
         """Store what has come back, after a moment's wait for it."""
@@ -152,12 +158,18 @@ class Sweep:
         done, rest = wait(self._running, POLL, FIRST_COMPLETED)
         for future in done:
             job, claim = self._running.pop(future)
-            self._store(job, self._outcome(job, future))
+            outcome = self._outcome(job, future)
+            if outcome.carried:
+                self._keep(job, outcome)
+                if not self.backend.stop():
+                    self._submit(replace(job, carried=outcome.carried, spent=outcome.spent), claim)
+                    continue
+            self._store(job, outcome)
             if claim:
                 claim.release()
         for future in rest:
             job, _ = self._running[future]
-            point = None if self.backend.distant else status.last_point(job.checkpoint().path)
+            point = status.last_point(job.checkpoint().path)
             if point:
                 self.observer.update(job, Evaluation.of(point))
 
@@ -184,13 +196,23 @@ class Sweep:
             with suppress(OSError):
                 write_atomically(job.log, outcome.log)
         elif outcome.records and not any(job.path(record.seed) in self.unstored for record in outcome.records):
-            for checkpoint in outcome.checkpoints:
+            for checkpoint in job.folder.glob(job.checkpoints):
                 with suppress(OSError):
                     checkpoint.unlink()
         if outcome.records:
             self.observer.end(job, outcome.records)
         else:
             self.interrupted = True
+
+    def _keep(self, job: Job, outcome: Outcome) -> None:
+        """Store the checkpoints of a job that came back before its end."""
+        for note in outcome.notes:
+            self.observer.say(f"{job.cell.task_label}  {job.cell.method_label}: {note}")
+        try:
+            for path, data in outcome.carried.items():
+                write_atomically(job.folder / path, data)
+        except OSError as error:
+            self.observer.say(f"no checkpoint could be kept in {job.folder} ({error.strerror}); training goes on")
 
     def _write(self, path: Path, record: RunRecord) -> None:
         try:

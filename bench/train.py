@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -64,34 +65,11 @@ def train(
     """
     usage = method.usage(task)
     points = budget.evaluation_points(usage)
-    starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
-
-    def init(keys):
-        return jax.vmap(lambda key: method.init(task, key))(keys)
-
-    def chunk(state, keys, start, stop):
-        def one(i, state):
-            return jax.vmap(lambda s, key: method.step(task, s, jr.fold_in(key, i)))(state, keys)
-
-        return jax.lax.fori_loop(start, stop, one, state)  # bounds are data: one program serves chunks of any length
-
-    def evaluate(state):
-        def mean_over_starts(state):
-            policy = method.policy(task, state)
-            trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
-            return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error)
-
-        return jax.vmap(mean_over_starts)(state)
-
     init_keys, step_keys = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
-    zero = jnp.zeros((), jnp.int32)
     began = time.perf_counter()
-    starting = jax.jit(init).lower(init_keys)
-    shapes = jax.eval_shape(init, init_keys)
-    advancing = jax.jit(chunk, donate_argnums=0).lower(shapes, step_keys, zero, zero)
-    scoring = jax.jit(evaluate).lower(shapes)
-    start, advance, score = starting.compile(), advancing.compile(), scoring.compile()
-    program = program_digest(starting, advancing, scoring) if checkpoint else ""
+    numbers, lowered, shapes = _lower(task, method, init_keys, step_keys)
+    start, advance, score = (each.compile() for each in lowered)
+    program = program_digest(*lowered) if checkpoint else ""
     compile_seconds = time.perf_counter() - began
 
     def out_of_time():
@@ -107,16 +85,16 @@ def train(
         compile_seconds += curve[-1].compile_seconds
     else:
         began = time.perf_counter()
-        state, knots = jax.block_until_ready(start(init_keys)), [0, *points]
+        state, knots = jax.block_until_ready(start(numbers, init_keys)), [0, *points]
         train_seconds = time.perf_counter() - began
     for done, point in itertools.pairwise(knots):
         if curve and out_of_time():
             return
         if point > done:
             began = time.perf_counter()
-            state = jax.block_until_ready(advance(state, step_keys, jnp.int32(done), jnp.int32(point)))
+            state = jax.block_until_ready(advance(numbers, state, step_keys, jnp.int32(done), jnp.int32(point)))
             train_seconds += time.perf_counter() - began
-        cost, end_error = score(state)
+        cost, end_error = score(numbers, state)
         evaluation = Evaluation(
             share=point / points[-1] if points[-1] else 1.0,
             env_steps=usage.init_env_steps + point * usage.env_steps,
@@ -132,3 +110,47 @@ def train(
         if checkpoint:
             checkpoint.save(program, Progress(state, point, [e.plain() for e in curve]))
         yield evaluation
+
+
+def _lower(task, method, init_keys, step_keys):
+    """The method's numbers; the programs that start, advance and score a block of seeds; and its state's shapes.
+
+    Numbers that are not whole are data, so that cells which differ in nothing else share a compilation. A method that
+    branches on one of them is compiled for its numbers.
+    """
+    try:
+        return _lower_with(*eqx.partition(method, lambda leaf: isinstance(leaf, float)), task, init_keys, step_keys)
+    except jax.errors.ConcretizationTypeError:
+        return _lower_with(*eqx.partition(method, lambda leaf: False), task, init_keys, step_keys)
+
+
+def _lower_with(numbers, rest, task, init_keys, step_keys):
+    starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
+
+    def init(numbers, keys):
+        method = eqx.combine(numbers, rest)
+        return jax.vmap(lambda key: method.init(task, key))(keys)
+
+    def advance(numbers, state, keys, start, stop):
+        method = eqx.combine(numbers, rest)
+
+        def one(i, state):
+            return jax.vmap(lambda s, key: method.step(task, s, jr.fold_in(key, i)))(state, keys)
+
+        return jax.lax.fori_loop(start, stop, one, state)  # bounds are data: one program serves chunks of any length
+
+    def score(numbers, state):
+        method = eqx.combine(numbers, rest)
+
+        def mean_over_starts(state):
+            policy = method.policy(task, state)
+            trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
+            return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error)
+
+        return jax.vmap(mean_over_starts)(state)
+
+    zero = jnp.zeros((), jnp.int32)
+    shapes = jax.eval_shape(init, numbers, init_keys)
+    starting = jax.jit(init).lower(numbers, init_keys)
+    advancing = jax.jit(advance, donate_argnums=1).lower(numbers, shapes, step_keys, zero, zero)
+    return numbers, (starting, advancing, jax.jit(score).lower(numbers, shapes)), shapes

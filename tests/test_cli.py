@@ -143,7 +143,7 @@ def test_a_failure_is_a_record_the_sweep_goes_on_and_the_status_says_so(finished
     folder, _ = finished
     (folder / "broken.py").write_text(BROKEN)
     methods = ("--method", "broken:Broken", "--method", "constant")
-    arguments = ("run", folder / "tiny.toml", "--out", folder / "failed", *methods, "--seeds", 1)
+    arguments = ("run", folder / "tiny.toml", "--out", folder / "failed", *methods, "--seeds", 1, "--workers", 0)
     done = bench(*arguments, cwd=folder, PYTHONPATH=str(ROOT))
     assert done.returncode == 1
     assert "1 runs failed" in done.stderr
@@ -266,7 +266,7 @@ def test_constraints_pin_exact_versions_and_name_no_index():
 def test_bits_do_not_depend_on_where_a_cell_runs(tmp_path):
     """Matrix products are shared out among threads: in this process and in a worker's there must be as many."""
     (tmp_path / "short.toml").write_text(TINY.replace("= 60", "= 1600").replace("num_steps = 10", "num_steps = 100"))
-    runs = [("--out", tmp_path / "here"), ("--out", tmp_path / "there", "--workers", 2)]
+    runs = [("--out", tmp_path / "here", "--workers", 0), ("--out", tmp_path / "there", "--workers", 2)]
     for options in runs:
         done = bench("run", tmp_path / "short.toml", "--method", "one_step_model", *options)
         assert done.returncode == 0, done.stderr

@@ -4,11 +4,17 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from walk import bench, environment, start, suite_file
 
+from bench import suite
+from bench.executors import InProcess
 from bench.records import read_all
+from bench.run import execute_remotely, prepare, run
+from bench.status import last_point
+from bench.sweep import Backend, Silent, Sweep
 
 TASKS = ("harvest", "simple_case", "bacteria", "cancer_treatment")
 
@@ -68,6 +74,49 @@ def test_cells_survive_their_worker_and_equal_those_of_one_process(tmp_path, das
         assert (one.task, one.seed, one.cost) == (other.task, other.seed, other.cost)
         assert [p["cost"] for p in one.curve] == [p["cost"] for p in other.curve]
         assert one.provenance["final_state"] == other.provenance["final_state"]
+
+
+def test_a_cell_on_a_distant_machine_goes_on_from_what_came_back(tmp_path, monkeypatch):
+    """A slice for the first evaluation, and one for each of six chunks; what a stopped driver waits for is lost."""
+    monkeypatch.setattr("bench.run.SLICE", 0.0)
+    cells = suite.load(str(suite_file(tmp_path, 600, 6))).cells(seeds=2)
+    shares, calls = [], []
+
+    def call(job):
+        calls.append(job)
+        return execute_remotely(job, limit=None)
+
+    def drive(stop):
+        sweep = Sweep(Backend(InProcess(), call, 1, stop, distant=True), Silent())
+        sweep.run(prepare(cells, tmp_path / "out"))
+        shares.append([point["share"] for path in tmp_path.glob("out/checkpoints/*") if (point := last_point(path))])
+        return sweep.interrupted
+
+    assert drive(lambda: len(calls) == 3)
+    assert shares == [[1 / 6]]
+    assert not drive(lambda: False)
+    assert not list(tmp_path.glob("out/checkpoints/*"))
+    assert len(calls) == 3 + 5
+    alone = run(cells, tmp_path / "alone")
+    for one, other in zip(alone, read_all(tmp_path / "out"), strict=True):
+        assert [p["cost"] for p in one.curve] == [p["cost"] for p in other.curve]
+        assert one.provenance["final_state"] == other.provenance["final_state"]
+
+
+def test_a_distant_cell_has_one_time_limit_over_all_its_slices(tmp_path, monkeypatch):
+    (job,) = prepare(suite.load(str(suite_file(tmp_path, 600, 6))).cells(seeds=1), tmp_path)
+    (record,) = execute_remotely(replace(job, spent=1e4), limit=1e4).records
+    assert record.ended_by == "time limit"
+    monkeypatch.setattr("bench.run.SLICE", 0.0)
+    assert 1e3 < execute_remotely(replace(job, spent=1e3), limit=1e4).spent < 1e4
+
+
+def test_a_distant_machine_without_room_for_a_checkpoint_goes_on_to_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.run.SLICE", 0.0)
+    monkeypatch.setattr("bench.checkpoint.Checkpoint.save", lambda self, program, progress: None)
+    (job,) = prepare(suite.load(str(suite_file(tmp_path, 600, 6))).cells(seeds=1), tmp_path)
+    (record,) = execute_remotely(job, limit=None).records
+    assert record.status == "ok"
 
 
 def test_no_scheduler_is_one_line(tmp_path):

@@ -20,7 +20,7 @@ from bench.errors import UsageError
 from bench.fingerprint import fingerprint
 from bench.multiple_shooting import Program
 from bench.newton import polish
-from bench.shooting import find
+from bench.shooting import find, improver
 from bench.simulate import from_knots, open_loop
 from bench.starts import evaluation_starts
 from bench.two_routes import confirm
@@ -267,6 +267,13 @@ def test_newton_ends_at_a_minimum_in_the_box():
 def test_newton_leaves_a_maximum():
     found = polish(lambda v: (-float(v @ v), -2 * v), lambda vs: -2 * vs, np.array([0.4]))
     assert found == pytest.approx([1.0])  # the nearest stationary point, at 0, is none for a minimiser
+
+
+def test_newton_stops_where_every_control_is_on_a_bound():
+    task = TASKS["bioreactor"](num_steps=4)
+    found = improver(task, *evaluation_starts(task), 1.0)(np.full((4, 1), 0.5))
+    assert np.all(np.isin(found.us, (0, 1)))  # the gradient drives each control to a bound
+    assert found.residual == 0
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -1,5 +1,7 @@
 """The training loop: keys, chunks, counts and curves, with a method that plays its last key."""
 
+import json
+
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
@@ -9,7 +11,9 @@ from problems import DoubleIntegrator
 
 from baselines.constant import ConstantPolicy, ConstantState
 from bench.budget import Budget
+from bench.checkpoint import Checkpoint
 from bench.method import AbstractMethod, Usage
+from bench.simulate import open_loop
 from bench.train import train
 
 
@@ -66,3 +70,42 @@ def test_counts_follow_the_declared_usage():
 def test_a_diverged_policy_is_a_value_and_training_goes_on():
     costs = [e.cost[0] for e in run(evals=8, seeds=(0,), bad=4)]
     assert [bool(np.isfinite(c)) for c in costs] == [True] * 4 + [False] + [True] * 4
+
+
+class Halving(AbstractMethod[LastKeyState]):
+    """A constant control, halved in each step; `rate` is data, or decides what is compiled if it `branches`."""
+
+    rate: float = 0.5
+    branches: bool = False
+
+    def usage(self, task):
+        return Usage(10)
+
+    def init(self, task, key):
+        return LastKeyState(jnp.ones(len(task.controls)), jnp.zeros((), jnp.int32))
+
+    def step(self, task, state, key):
+        if self.branches and self.rate > 1:
+            return state
+        return LastKeyState(self.rate * state.u, state.steps + 1)
+
+    def policy(self, task, state):
+        return ConstantPolicy(ConstantState(task.x0[None], state.u[None]))
+
+
+def test_methods_that_differ_in_a_number_share_a_compilation(tmp_path):
+    def compiled(**settings):
+        checkpoint = Checkpoint(tmp_path / "c", {})
+        list(train(DoubleIntegrator(), Halving(**settings), Budget(20, 1), (0,), checkpoint))
+        return json.loads(checkpoint.path.read_bytes().split(b"\n")[1])["program"]
+
+    assert compiled(rate=0.5) == compiled(rate=0.25)
+    assert compiled(rate=0.5, branches=True) != compiled(rate=2.0, branches=True)
+
+
+def test_a_number_that_is_data_has_its_effect():
+    for settings in ({}, {"branches": True}):
+        method = Halving(rate=0.25, **settings)
+        *_, last = train(DoubleIntegrator(), method, Budget(20, 1), (0,))
+        expected = open_loop(DoubleIntegrator(), jnp.full((10, 1), 0.25**2), DoubleIntegrator().x0).cost
+        np.testing.assert_allclose(last.cost, expected, rtol=1e-6)  # float32

@@ -44,7 +44,12 @@ def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print the cells, run nothing.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Run finished cells once more.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Cells at once, each in a process with its share of the cores.")
+        int | None,
+        typer.Option(
+            min=0,
+            help="Cells at once, each in a process with its share of the cores; 0 for one after the other in this "
+            "process. By default as many as there are cores, and 0 on a GPU or for a single cell.",
+        ),
     ] = None,
     cluster: Annotated[
         str | None,
@@ -89,6 +94,9 @@ def command(
     folder = out or Path("results") / loaded.name
     jobs = prepare(cells, folder, again)
     known = [record for record in read_all(folder) if isinstance(record, RunRecord)]
+    todo = [job for job in jobs if job.todo]
+    if workers is None and not cluster:
+        workers = _default_workers(len(todo))
     if dry_run:
         _print_plan(jobs, known, workers or 1)
         return
@@ -97,7 +105,6 @@ def command(
     except OSError as error:
         typer.echo(f"warning: `bench status` will not know of this run ({error.strerror}).", err=True)
     cache.enable()
-    todo = [job for job in jobs if job.todo]
     forecast = Forecast(todo, known, workers or 1)
     with progress.display(forecast, quiet) as shown, _backend(folder, shown, workers, cluster, limit) as backend:
         sweep = Sweep(backend, shown)
@@ -114,6 +121,14 @@ def command(
         if not sweep.unstored:  # then it is no wonder that there are no records
             raise
     _summarise(sweep, unwritten)
+
+
+def _default_workers(cells: int) -> int:
+    """One for each core, as to vmap seeds on a CPU saves compilation and no time; on a GPU it does."""
+    import jax
+
+    number = min(len(threads.cores()), cells) if jax.default_backend() == "cpu" else 1
+    return number if number > 1 else 0
 
 
 def _require_gpu() -> None:
