@@ -262,7 +262,7 @@ def folder(tmp_path_factory):
     """After `bench gradients` on copy at the least size."""
     out = tmp_path_factory.mktemp("gradients")
     arguments = ["--task", "copy", "--model", "one_step_model", "--by", "one_step_model", "--horizons", "5,10,20"]
-    arguments += ["--updates", "60", "--seeds", "1", "--episodes", "14", "--out", str(out)]
+    arguments += ["--updates", "60", "--seeds", "1", "--episodes", "14", "--out", str(out), "--workers", "0"]
     result = CliRunner().invoke(app, ["gradients", *arguments])
     assert result.exit_code == 0, result.output
     again = CliRunner().invoke(app, ["gradients", *arguments])
@@ -293,7 +293,18 @@ def test_the_command_measures_every_policy(folder):
 
 def test_a_snapshot_is_a_policy_to_look_at(folder, tmp_path):
     (file,) = folder.glob("snapshots/*-final.checkpoint")
-    arguments = ["--model", "one_step_model", "--horizons", "10,20", "--updates", "60", "--out", str(tmp_path)]
+    arguments = [
+        "--model",
+        "one_step_model",
+        "--horizons",
+        "10,20",
+        "--updates",
+        "60",
+        "--out",
+        str(tmp_path),
+        "--workers",
+        "0",
+    ]
     result = CliRunner().invoke(app, ["gradients", "--policy", str(file), *arguments])
     assert result.exit_code == 0, result.output
     own, there = (
@@ -321,7 +332,9 @@ def test_wrong_usage_is_told_before_anything_runs(tmp_path, arguments, message):
 
 def test_a_landscape_knows_the_optimum_of_copy(tmp_path):
     arguments = ["--task", "copy", "--model", "one_step_model", "--points", "41", "--starts", "8", "--updates", "60"]
-    result = CliRunner().invoke(app, ["landscape", *arguments, "--episodes", "8", "--out", str(tmp_path)])
+    result = CliRunner().invoke(
+        app, ["landscape", *arguments, "--episodes", "8", "--out", str(tmp_path), "--workers", "0"]
+    )
     assert result.exit_code == 0, result.output
     (found,) = scenery.read_all(tmp_path)
     truth = found.surface("simulator")

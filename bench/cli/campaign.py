@@ -37,10 +37,11 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
 
 @contextmanager
 def opened(folder: Path, workers: int | None, quiet: bool) -> "Iterator[Campaign]":
-    """Work on a folder, in this process or in workers; Ctrl-C once stops at the next checkpoint. Raises UsageError."""
+    """Work on a folder, in this process (0 workers) or in several; Ctrl-C once stops at the next checkpoint."""
     threads.one()
     from bench import cache, executors
     from bench.cli import interrupt
+    from bench.cli.run import default_workers
     from bench.executors import SPAWN
     from bench.gradients.campaign import Campaign
     from bench.run import execute_in_worker
@@ -69,6 +70,8 @@ def opened(folder: Path, workers: int | None, quiet: bool) -> "Iterator[Campaign
         def say(self, text):
             typer.echo(text, err=True)
 
+    if workers is None:
+        workers = default_workers(len(threads.cores()))
     observer = Silent() if quiet else Lines()
     stop = SPAWN.Event()
     cache.enable()

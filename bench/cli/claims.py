@@ -17,7 +17,9 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="Output folder; results/claims, or results/claims-quick with --quick.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Parts at once, each in a process.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Parts at once, each in a process; by default as many as there are cores.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Test every claim of the paper by its experiment, and say by a rule fixed beforehand whether it holds.

@@ -28,7 +28,9 @@ def command(
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds 0 to N-1.")] = None,
     episodes: Annotated[int | None, typer.Option(min=1, help="Episodes of the training runs.")] = None,
     out: Annotated[Path, typer.Option(help="Output folder.")] = Path("results/gradients"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Parts at once, each in a process.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Parts at once, each in a process; by default as many as there are cores.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Measure policy gradients through models fitted to the same episodes, against the simulator's, over horizons.

@@ -38,7 +38,9 @@ def command(
     episodes: Annotated[int | None, typer.Option(min=1, help="Random episodes that the models are fitted to.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to N-1, a figure each.")] = 1,
     out: Annotated[Path, typer.Option(help="Output folder.")] = Path("results/landscape"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Parts at once, each in a process.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Parts at once, each in a process; by default as many as there are cores.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Draw the return and its gradient along one or two directions, with where gradient ascent on each model ends."""
