@@ -99,13 +99,14 @@ def write_measurements(campaign: "Campaign") -> None:
     from bench.cli.table import show
     from bench.gradients import figures
     from bench.gradients.measurements import table
-    from bench.gradients.report import summary
+    from bench.gradients.report import summaries
     from bench.records import write_atomically
 
     measured, out = campaign.measurements(), campaign.folder
     if not measured:
         return
-    show(summary(measured))
+    for each in summaries(measured):
+        show(each)
     write_atomically(out / "gradients.csv", table(measured))
     typer.echo(out / "gradients.csv")
     if _can_draw():

@@ -12,18 +12,23 @@ from bench.gradients.measurements import Measurement, read_all
 from bench.records import RecordError
 from bench.report.display import Table
 
+HEAD = ("model", "updates", "fit error", "norm", "growth", "cosine", "ratio", "horizon", "bad", "circuitous")
 
-def summary(measured: Sequence[Measurement]) -> Table:
-    """A line per task, policy, model and length of training: means over seeds at the longest horizon."""
-    head = ("task", "policy", "model", "updates", "fit error", "|g|", "growth", "cosine", "|g| / true", "useful to")
-    head += ("non-finite", "through predictions")
-    groups: dict[tuple, list[Measurement]] = {}
-    for m in measured:
-        groups.setdefault((m.task, m.policy, m.model, m.updates), []).append(m)
-    rows = [(*map(str, key), *_line(runs)) for key, runs in groups.items()]
-    seeds = len({m.seed for m in measured})
-    title = f"Policy gradients over the longest horizon, mean of {seeds} seed{'s' if seeds > 1 else ''}"
-    return Table(title, head, rows)
+
+def summaries(measured: Sequence[Measurement]) -> list[Table]:
+    """A table for each task and policy: a line per model and length of training, means over seeds at the longest
+    horizon. `ratio` is to the norm of the true gradient, `horizon` the effective one, `bad` the share of non-finite
+    values, `circuitous` that of the gradient through predicted states."""
+    tables = []
+    for task, policy in dict.fromkeys((m.task, m.policy) for m in measured):
+        groups: dict[tuple[str, int], list[Measurement]] = {}
+        for m in measured:
+            if (m.task, m.policy) == (task, policy):
+                groups.setdefault((m.model, m.updates), []).append(m)
+        one = next(iter(groups.values()))
+        title = f"{task}, {policy} policy: gradients over {one[0].horizons[-1]} steps, {len(one)} seeds"
+        tables.append(Table(title, HEAD, [(*map(str, key), *_line(runs)) for key, runs in groups.items()]))
+    return tables
 
 
 def _line(runs: Sequence[Measurement]) -> list[str]:
@@ -31,7 +36,7 @@ def _line(runs: Sequence[Measurement]) -> list[str]:
     laws = [m.numbers["growth"] for m in runs]
     better = {law["better"] for law in laws} - {""}
     rate, power = _mean([law["rate"] for law in laws]), _mean([law["power"] for law in laws])
-    growth = f"e^({rate} H)" if better == {"exponential"} else f"H^{power}" if better == {"power"} else "either"
+    growth = f"e^{rate}H" if better == {"exponential"} else f"H^{power}" if better == {"power"} else "either"
     return [
         _mean([m.numbers.get("fit_error") for m in runs]),
         *(_mean([m.at("norm", longest) for m in runs]), growth if better else ""),
@@ -111,6 +116,6 @@ def section(folder: Path) -> dict[str, Any]:
         "findings": findings,
         "how": how(findings),
         "effect": effect,
-        "table": summary(measured) if measured else None,
+        "tables": summaries(measured),
         "figures": {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(figures)},
     }
