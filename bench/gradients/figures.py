@@ -84,7 +84,7 @@ def landscape(found: Landscape) -> "Figure":
     alphas = np.array(found.alphas)[:, 0]
     truth = _floats(surfaces[0].returns)
     with drawing.style():
-        figure = drawing.figure((2.6 * len(surfaces), 3.9), dpi=150, layout="constrained")
+        figure = drawing.figure((max(2.6 * len(surfaces), 6.5), 3.9), dpi=150, layout="constrained")
         axes = figure.subplots(2, len(surfaces), squeeze=False, sharex=True, height_ratios=[3, 2])
         low, high = _range(truth, 0.08)
         slopes = np.concatenate([_floats([g[0] for g in s.gradients]) for s in surfaces])
@@ -94,7 +94,15 @@ def landscape(found: Landscape) -> "Figure":
                 top.plot(alphas, truth, color="0.75", lw=1.0, label="true return")
             top.plot(alphas, _floats(surface.returns), color=colour, label="return under the model")
             ends = np.array(surface.ends)[:, 0]
-            top.plot(ends, np.interp(ends, alphas, truth), "^", ms=4, mfc="none", color=colour, clip_on=False)
+            top.plot(
+                ends,
+                np.clip(_floats(surface.end_returns), low, high),
+                "^",
+                ms=4,
+                mfc="none",
+                color=colour,
+                clip_on=False,
+            )
             top.set_ylim(low, high)
             top.set_title(f"{surface.model}\n{surface.reached:.0%} reach the best basin", loc="left", parse_math=False)
             bottom.axhline(0, color="0.75", lw=0.8)
@@ -145,7 +153,7 @@ def _arrows(axis: "Axes", slopes: Floats) -> None:
 
 def _title(found: Landscape) -> str:
     away = f", Lyapunov exponent × horizon {found.lyapunov:.1f}" if found.lyapunov else ""
-    close = f"triangles: true return where ascents end; best basin: within {CLOSE:.0%} of the gap from best to median"
+    close = f"triangles: where ascents end, at the true return; best: within {CLOSE:.0%} of the gap to the median"
     return f"{found.task} along {_names(found)}{away}\n{close}"
 
 

@@ -157,7 +157,7 @@ def _surface(name, own, truth, line, grid, starts, true_return, exact_line=None)
     with jax.enable_x64(True):
         reached, _ = _on_grid(truth, exact_line or line, _double(ends))
     share = share_in_best_basin(np.asarray(true_return), np.asarray(reached))
-    return Surface(name, _plain(values), _plain(slopes), _plain(ends), share)
+    return Surface(name, _plain(values), _plain(slopes), _plain(ends), _plain(reached), share)
 
 
 def _on_grid(value, line, grid):

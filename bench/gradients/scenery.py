@@ -17,13 +17,14 @@ CLOSE = 0.1  # of the gap between the best and the median return: what counts as
 
 @dataclass(frozen=True)
 class Surface:
-    """The return under one model over the grid, its gradient, where ascent from each start ended, and the share of
-    these ends that lie in the best basin of the true return. None is not a finite number."""
+    """The return under one model over the grid, its gradient, where ascent from each start ended, the true returns
+    there, and the share of these ends that lie in the best basin of the true return. None is not a finite number."""
 
     model: str
     returns: list[float | None]
     gradients: list[list[float | None]]
     ends: list[list[float]]
+    end_returns: list[float | None]
     reached: float
 
 
