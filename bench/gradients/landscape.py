@@ -68,14 +68,14 @@ def survey(request: Request) -> list[Landscape]:
     episodes = collector.collected(state)
     surfaces = []
     with jax.enable_x64(True):
-        exact = jax.tree.map(lambda leaf: _double(leaf), (task.x0, state))
+        exact = jax.tree.map(lambda leaf: _cast(leaf, jnp.float64), (task.x0, state))
         line, size = _line(request, task, collector, exact[1], exact[0], keys[1])
         grid = _grid(size, request.points)
         truth = partial(_value, task, paths.simulator(task, exact[0]))
         true_return, _ = _on_grid(truth, line, grid)
         starts = _starts(size, request.starts)
         surfaces.append(_surface(SIMULATOR, truth, truth, line, grid, starts, true_return))
-    plain = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), line)
+    plain = jax.tree.map(lambda leaf: _cast(leaf, jnp.float32), line)
     for name, method in methods.items():
         fit, advance = method.begin_fit(task, episodes, keys[2]), eqx.filter_jit(method.fit)
         for i in range(-(-request.updates // method.updates_per_fit)):
@@ -104,10 +104,11 @@ class Line(eqx.Module):
 
     base: Float[Array, "..."]
     directions: Float[Array, "directions ..."]
-    act: Callable = eqx.field(static=True)
+    context: Any  # arrays that `act` needs
+    act: Callable = eqx.field(static=True)  # of (context, a point of the line)
 
     def __call__(self, alpha: Float[Array, " directions"]) -> Float[Array, "steps m"]:
-        return self.act(self.base + jnp.tensordot(alpha, self.directions, 1))
+        return self.act(self.context, self.base + jnp.tensordot(alpha, self.directions, 1))
 
 
 def _line(request, task, method, state, x0, key) -> tuple[Line, int]:
@@ -117,12 +118,14 @@ def _line(request, task, method, state, x0, key) -> tuple[Line, int]:
     count = 2 if request.plane else 1
     if request.space == "policy":
         xs, _ = paths.on_policy(task, method, state, x0)
-        base, unravel = ravel_pytree(method.parameters(state))
+        base, context = ravel_pytree(method.parameters(state))[0], (state, xs)
 
-        def act(us):
-            return paths.controls(task, method, method.with_parameters(state, unravel(us)), xs)
+        def act(context, at):
+            state, xs = context
+            parameters = ravel_pytree(method.parameters(state))[1](at)
+            return paths.controls(task, method, method.with_parameters(state, parameters), xs)
     else:
-        base, act = middle, _itself
+        base, context, act = middle, (), _itself
 
     if request.direction == "first":
         if request.space == "policy":
@@ -131,18 +134,18 @@ def _line(request, task, method, state, x0, key) -> tuple[Line, int]:
         directions = jnp.zeros((count, *middle.shape))
         for i in range(count):
             directions = directions.at[i, 0, i].set((high - low)[i] / 2)
-        return Line(base, directions, act), count
+        return Line(base, directions, context, act), count
     directions = jr.normal(key, (count, *base.shape), base.dtype)
     if request.direction == "gradient":
         path = paths.simulator(task, x0)
-        directions = directions.at[0].set(-jax.grad(lambda at: -_value(task, path, act(at)))(base))
+        directions = directions.at[0].set(-jax.grad(lambda at: -_value(task, path, act(context, at)))(base))
     unit = (high - low) / 2 if request.space == "controls" else 1.0
     largest = jnp.max(jnp.abs(directions / unit), axis=tuple(range(1, directions.ndim)), keepdims=True)
-    return Line(base, directions / largest, act), count
+    return Line(base, directions / largest, context, act), count
 
 
-def _itself(us: Any) -> Any:
-    return us
+def _itself(context: Any, at: Any) -> Any:
+    return at
 
 
 def _value(task: AbstractTask, path: paths.Path, us: Any) -> Any:
@@ -155,7 +158,7 @@ def _surface(name, own, truth, line, grid, starts, true_return, exact_line=None)
     values, slopes = _on_grid(own, line, grid)
     ends = _ascend(own, line, starts)
     with jax.enable_x64(True):
-        reached, _ = _on_grid(truth, exact_line or line, _double(ends))
+        reached, _ = _on_grid(truth, exact_line or line, _cast(ends, jnp.float64))
     share = share_in_best_basin(np.asarray(true_return), np.asarray(reached))
     return Surface(name, _plain(values), _plain(slopes), _plain(ends), _plain(reached), share)
 
@@ -204,10 +207,9 @@ def _method(name: str, episodes: int) -> AbstractModelMethod:
     return method
 
 
-def _double(leaf: Any) -> Any:
-    is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    inexact = not is_key and jnp.issubdtype(leaf.dtype, jnp.inexact)
-    return jnp.asarray(np.asarray(leaf), jnp.float64) if inexact else leaf
+def _cast(leaf: Any, dtype: Any) -> Any:
+    """A leaf of real numbers in another precision."""
+    return jnp.asarray(np.asarray(leaf), dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
 
 def _plain(values: Any) -> list[Any]:
