@@ -123,7 +123,7 @@ def _maps(found: Landscape) -> "Figure":
     side = math.isqrt(len(found.alphas))
     low, high = _range(_floats(surfaces[0].returns), 0.0)
     with drawing.style():
-        figure = drawing.figure((2.6 * len(surfaces) + 0.6, 3.2), dpi=150, layout="constrained")
+        figure = drawing.figure((max(2.6 * len(surfaces) + 0.6, 6.5), 3.4), dpi=150, layout="constrained")
         axes = figure.subplots(1, len(surfaces), squeeze=False, sharey=True)[0]
         for axis, surface in zip(axes, surfaces, strict=True):
             values = np.clip(_floats(surface.returns).reshape(side, side), low, high)
