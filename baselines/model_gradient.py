@@ -35,8 +35,8 @@ from baselines.networks import (
 )
 from baselines.replay import Replay
 from baselines.world_models import AbstractWorldModel
-from bench.method import AbstractMethod, Between, Usage
-from bench.simulate import clip, rollout
+from bench.method import AbstractModelMethod, Between, Fit, Usage
+from bench.simulate import clip, rollout, trapezoid_costs
 from tasks.base import AbstractTask
 
 
@@ -49,7 +49,7 @@ class ModelGradientState(eqx.Module):
     cost_scale: Float[Array, ""]
 
 
-class ModelGradient(AbstractMethod[ModelGradientState]):
+class ModelGradient(AbstractModelMethod[ModelGradientState]):
     """Policy gradients through a world model, which is a field: a class, or a partial with its hyperparameters."""
 
     search: ClassVar = {
@@ -95,12 +95,12 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
         batch = jax.vmap(lambda k: warmup_episode(task, k))(jr.split(warmup_key, self.warmup))
         replay = Replay.empty(task, self.capacity).add(batch)
         net = policy_network(task, self.width, len(task.controls), key=net_key)
-        model = self.model(Scales.of(task, replay.xs, replay.filled), key=model_key)
+        model, model_optimiser = self.begin_fit(task, replay, model_key)
         return ModelGradientState(
             net,
             model,
             self._net_optimiser().init(eqx.filter(net, eqx.is_array)),
-            self._model_optimiser().init(eqx.filter(model, eqx.is_array)),
+            model_optimiser,
             replay,
             jnp.std(batch.cost) + 1e-6 * jnp.abs(jnp.mean(batch.cost)) + 1e-12,
         )
@@ -110,7 +110,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
         replay = state.replay.add(self._collect(task, self.policy(task, state), collect_key))
         scales = Scales.of(task, replay.xs, replay.filled)
         model = eqx.tree_at(lambda m: m.scales, state.model, scales)
-        model, model_optimiser = self._fit(model, state.model_optimiser, replay, fit_key)
+        model, model_optimiser = self.fit(Fit(model, state.model_optimiser), replay, fit_key)
         net, net_optimiser = self._improve(task, state, model, replay, improve_key)
         return ModelGradientState(net, model, net_optimiser, model_optimiser, replay, state.cost_scale)
 
@@ -126,8 +126,28 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
 
         return jax.vmap(episode)(jr.split(key, self.episodes), amplitudes)
 
-    def _fit(self, model, optimiser_state, replay, key):
-        optimiser = self._model_optimiser()
+    def parameters(self, state):
+        return state.net
+
+    def with_parameters(self, state, parameters):
+        return eqx.tree_at(lambda s: s.net, state, parameters)
+
+    def collected(self, state):
+        return state.replay
+
+    def newest(self, state, count):
+        return state.replay.newest(count)
+
+    @property
+    def updates_per_fit(self):
+        return self.model_updates
+
+    def begin_fit(self, task, episodes, key):
+        model = self.model(Scales.of(task, episodes.xs, episodes.filled), key=key)
+        return Fit(model, self._model_optimiser().init(eqx.filter(model, eqx.is_array)))
+
+    def fit(self, fit, episodes, key):
+        optimiser, replay = self._model_optimiser(), episodes
 
         def loss(model, rows):
             # Scales are statistics: their gradient is dropped, so the optimiser never moves them.
@@ -147,7 +167,7 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
             updates, optimiser_state = optimiser.update(jax.grad(loss)(model, rows), optimiser_state)
             return (eqx.apply_updates(model, updates), optimiser_state), None
 
-        return jax.lax.scan(update, (model, optimiser_state), jr.split(key, self.model_updates))[0]
+        return Fit(*jax.lax.scan(update, tuple(fit), jr.split(key, self.model_updates))[0])
 
     def _improve(self, task, state, model, replay, key):
         optimiser = self._net_optimiser()
@@ -212,7 +232,4 @@ class ModelGradient(AbstractMethod[ModelGradientState]):
 
 def trapezoid_cost(task: AbstractTask, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]) -> Float[Array, ""]:
     """J of predicted states at the knots, by the trapezoid rule on each interval with its control held."""
-    ts = task.dt * jnp.arange(task.num_steps)
-    left = jax.vmap(task.running_cost)(ts, xs[:-1], us)
-    right = jax.vmap(task.running_cost)(ts + task.dt, xs[1:], us)
-    return task.dt * jnp.sum(left + right) / 2 + task.terminal_cost(xs[-1])
+    return jnp.sum(trapezoid_costs(task, xs, us)) + task.terminal_cost(xs[-1])

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -86,7 +86,8 @@ class Leaderboard:
     mean score at every evaluation. `profiles`: share of runs above a threshold of score. `targets`: share of (run,
     regret target) pairs reached against what was spent on a run. `runs`: one per record, with its provenance.
     `trajectories`: that of the run with the median cost of each cell, where it was kept. `notes`: missing cells and
-    references, runs that beat their reference, few seeds, and tasks on which a method was tuned.
+    references, runs that beat their reference, few seeds, and tasks on which a method was tuned. `diagnostics`: what
+    else a folder holds, see `bench.gradients.report.section`.
     """
 
     rows: pd.DataFrame
@@ -98,6 +99,7 @@ class Leaderboard:
     runs: pd.DataFrame
     trajectories: tuple[Shown, ...]
     notes: tuple[str, ...]
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build(

@@ -5,12 +5,12 @@ method there is no loop over its budget, no clock, no seed and no file.
 """
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from bench.simulate import AbstractPolicy
 from tasks.base import AbstractTask
@@ -76,3 +76,49 @@ class AbstractMethod(eqx.Module, Generic[State]):
     @abc.abstractmethod
     def policy(self, task: AbstractTask, state: State) -> AbstractPolicy:
         """The policy that is judged, without exploration."""
+
+
+Model = Callable[[Float[Array, " n"], Float[Array, "steps m"]], Float[Array, "steps n"]]  # of (x0, us)
+
+
+class Fit(NamedTuple):
+    """A world model under training: a callable from a start and controls to the states after each control."""
+
+    model: Any  # a Model
+    optimiser: Any
+
+
+class AbstractModelMethod(AbstractMethod[State]):
+    """A method that fits a world model to its episodes and improves a memoryless policy through it.
+
+    Its parts, so that the harness can fit models of several such methods to the episodes of one, and differentiate.
+    """
+
+    @abc.abstractmethod
+    def parameters(self, state: State) -> Any:
+        """The arrays that the policy gradient moves."""
+
+    @abc.abstractmethod
+    def with_parameters(self, state: State, parameters: Any) -> State:
+        """The state with other parameters of its policy."""
+
+    @abc.abstractmethod
+    def collected(self, state: State) -> Any:
+        """Its episodes: data for `begin_fit` and `fit` of any such method."""
+
+    @abc.abstractmethod
+    def newest(self, state: State, count: int) -> tuple[Float[Array, "count knots n"], Float[Array, "count steps m"]]:
+        """States and controls of the last `count` episodes."""
+
+    @abc.abstractmethod
+    def begin_fit(self, task: AbstractTask, episodes: Any, key: Key[Array, ""]) -> Fit:
+        """A model that has not been trained, with the scales of `episodes`."""
+
+    @abc.abstractmethod
+    def fit(self, fit: Fit, episodes: Any, key: Key[Array, ""]) -> Fit:
+        """The model after the updates that one `step` gives it."""
+
+    @property
+    @abc.abstractmethod
+    def updates_per_fit(self) -> int:
+        """The optimiser's steps in one `fit`."""

@@ -134,6 +134,16 @@ def from_knots(task: AbstractTask, us: Float[Array, "steps m"], xs: Float[Array,
     return Trajectory(jnp.concatenate([xs[:1], ends]), us, costs, cost, end_error(task, xs[-1]))
 
 
+def trapezoid_costs(
+    task: AbstractTask, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]
+) -> Float[Array, " steps"]:
+    """The running costs of the intervals by the trapezoid rule, of states that a model predicts at the knots."""
+    ts = task.dt * jnp.arange(task.num_steps)
+    left = jax.vmap(task.running_cost)(ts, xs[:-1], us)
+    right = jax.vmap(task.running_cost)(ts + task.dt, xs[1:], us)
+    return task.dt * (left + right) / 2
+
+
 def end_error(task: AbstractTask, x: Float[Array, " n"]) -> Float[Array, ""]:
     """Largest miss of the end state x over the targets, in units of the state's range; 0 without any."""
     return jnp.max(jnp.abs(task.misses(x)), initial=0.0)

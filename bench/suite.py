@@ -72,8 +72,7 @@ class Suite:
 
     `num_steps` (refine) or `stretch` (extend) ask for several grids of every task, and `starts` how its episodes start.
     `tuning_tasks` are for `bench tune`; none of them is scored. `settings` maps a task's or method's name to fields and
-    values. A method may stand in `methods` several times, as
-    the tables name it: "sac" and "sac[batch=64, hold=1]".
+    values. A method may stand in `methods` several times, as the tables name it: "sac" and "sac[batch=64, hold=1]".
     """
 
     name: str

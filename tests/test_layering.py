@@ -69,6 +69,7 @@ WITHOUT_JAX = (
     *("status", "lock", "estimate", "executors", "threads"),
     *("tuning", "cells", "permutation", "ranks", "efficiency", "standings", "power", "regression", "calibration"),
     *("drawing", "trajectories", "exploitation"),
+    *(f"gradients.{name}" for name in ("growth", "measurements", "scenery", "claims", "figures", "report")),
     *("report.charts", "report.gate", "report.html", "report.plots"),
 )
 

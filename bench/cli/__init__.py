@@ -4,7 +4,23 @@ import sys
 
 import typer
 
-from bench.cli import check, doctor, gallery, pace, plot, reference, report, run, show, status, tune, validate
+from bench.cli import (
+    check,
+    claims,
+    doctor,
+    gallery,
+    gradients,
+    landscape,
+    pace,
+    plot,
+    reference,
+    report,
+    run,
+    show,
+    status,
+    tune,
+    validate,
+)
 from bench.cli import list as list_command
 from bench.errors import UsageError
 
@@ -23,6 +39,9 @@ app.command("tune")(tune.command)
 app.command("pace")(pace.command)
 app.command("show")(show.command)
 app.command("status")(status.command)
+app.command("gradients")(gradients.command)
+app.command("landscape")(landscape.command)
+app.command("claims")(claims.command)
 app.command("validate")(validate.command)
 app.command("doctor")(doctor.command)
 app.command("reference")(reference.command)

@@ -1,6 +1,7 @@
 """`bench report`: records -> leaderboards."""
 
 import enum
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,7 @@ def write(folder: Path, formats: list[Format]) -> None:
     """Print the leaderboard of the records in `folder`, write it beside them in `formats`, and print the paths."""
     from bench import reference, tuning
     from bench.cli.table import show_leaderboard
+    from bench.gradients.report import section
     from bench.leaderboard import build
     from bench.records import write_atomically
     from bench.report import FORMATS
@@ -51,6 +53,7 @@ def write(folder: Path, formats: list[Format]) -> None:
     records = read_records(folder)
     reference.add_source(folder / "references.toml")
     leaderboard = build(records, reference.known(), tuning.known(folder), find=finder(folder))
+    leaderboard = replace(leaderboard, diagnostics=section(folder))
     show_leaderboard(leaderboard)
     for name in formats:
         for file, render in FORMATS[name].items():

@@ -96,7 +96,7 @@ def command(
     known = [record for record in read_all(folder) if isinstance(record, RunRecord)]
     todo = [job for job in jobs if job.todo]
     if workers is None and not cluster:
-        workers = _default_workers(len(todo))
+        workers = default_workers(len(todo))
     if dry_run:
         _print_plan(jobs, known, workers or 1)
         return
@@ -123,7 +123,7 @@ def command(
     _summarise(sweep, unwritten)
 
 
-def _default_workers(cells: int) -> int:
+def default_workers(cells: int) -> int:
     """One for each core, as to vmap seeds on a CPU saves compilation and no time; on a GPU it does."""
     import jax
 

@@ -97,6 +97,7 @@ def page(board: Leaderboard) -> str:
         methods=[_legend(i, name) for i, name in enumerate(order)],
         tasks=list(dict.fromkeys(board.rows["task"])),
         notes=board.notes,
+        diagnostics=board.diagnostics,
         stamps=stamps,
         runs=runs,
         settings=_settings(board),

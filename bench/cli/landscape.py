@@ -1,0 +1,77 @@
+"""`bench landscape`: what a return looks like along a direction, under the simulator and under models."""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Direction(enum.StrEnum):
+    """Those of `bench.gradients.landscape`; a test compares them."""
+
+    first = "first"
+    gradient = "gradient"
+    random = "random"
+
+
+class Space(enum.StrEnum):
+    """What is moved."""
+
+    controls = "controls"
+    policy = "policy"
+
+
+def command(
+    tasks: Annotated[list[str] | None, typer.Option("--task", help="A task; may be repeated.")] = None,
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help="A method whose world model is fitted; may be repeated.")
+    ] = None,
+    direction: Annotated[
+        Direction | None, typer.Option(help="The first control, the true gradient, or a random direction.")
+    ] = None,
+    space: Annotated[Space | None, typer.Option(help="Directions of controls or of a policy's weights.")] = None,
+    plane: Annotated[bool, typer.Option("--plane", help="Two directions: maps in place of lines.")] = False,
+    points: Annotated[int, typer.Option(min=3, help="Of a line; a plane has five times as many in all.")] = 201,
+    starts: Annotated[int, typer.Option(min=1, help="Starts of gradient ascent.")] = 64,
+    updates: Annotated[int | None, typer.Option(min=1, help="Optimiser steps given to each model.")] = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="Random episodes that the models are fitted to.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to N-1, a figure each.")] = 1,
+    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("results/landscape"),
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Parts at once, each in a process; by default as many as there are cores.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Draw the return and its gradient along one or two directions, with where gradient ascent on each model ends."""
+    from bench.cli import campaign
+
+    table = campaign.table("landscape")
+    chosen = tuple(models or table["models"])
+    with campaign.opened(out, workers, quiet) as work:
+        from bench import names
+        from bench.gradients.landscape import Request
+
+        campaign.check_models(chosen)
+        on = tasks or table["tasks"]
+        for task in on:
+            names.task(task)
+        work.compute(
+            Request(
+                suite="landscape",
+                task=task,
+                models=chosen,
+                seed=seed,
+                direction=(direction or Direction(table["direction"])).value,
+                space=(space or Space(table["space"])).value,
+                plane=plane,
+                points=points,
+                episodes=episodes or table["episodes"],
+                updates=updates or table["updates"],
+                starts=starts,
+            )
+            for task in on
+            for seed in range(seeds)
+        )
+    campaign.draw_landscapes(work)
+    campaign.finish(work)

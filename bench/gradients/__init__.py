@@ -1,0 +1,1 @@
+"""Diagnostics of policy gradients: norms, errors and paths over horizons, landscapes, claims."""

@@ -1,0 +1,215 @@
+"""Figures of gradients and landscapes. No JAX here."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import drawing
+from bench.gradients.claims import SIMULATOR
+from bench.gradients.measurements import Measurement
+from bench.gradients.scenery import CLOSE, Landscape, Surface
+from bench.report.plots import COLOURS
+from bench.stats import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "black"  # the simulator
+
+
+def gradients(measured: Sequence[Measurement]) -> "Figure":
+    """A row for each task: norm and cosine against the horizon, the last cost by distance, and signal-to-noise.
+
+    Lines are geometric means over seeds of norms, and means of the rest; a second axis has the Lyapunov exponent times
+    the horizon.
+    """
+    models = list(dict.fromkeys(m.model for m in measured))
+    groups = list(dict.fromkeys((m.task, m.policy) for m in measured))
+    with drawing.style():
+        figure = drawing.figure((11.0, 2.5 * len(groups) + 0.5), dpi=150, layout="constrained")
+        axes = figure.subplots(len(groups), 4, squeeze=False)
+        for row, (task, policy) in zip(axes, groups, strict=True):
+            own = [m for m in measured if (m.task, m.policy) == (task, policy)]
+            longest = max(m.updates for m in own)
+            for model in models:
+                runs = [m for m in own if m.model == model and m.updates in (0, longest)]
+                if runs:
+                    _lines(row, runs, _colour(models, model))
+            _label(row, f"{task}, {policy} policy", own[0])
+        _legend(figure, models)
+        return figure
+
+
+def _lines(row: Any, runs: Sequence[Measurement], colour: str) -> None:
+    horizons = runs[0].horizons
+    row[0].plot(horizons, np.exp(_mean([_logs(m.numbers["norm"]) for m in runs])), "o-", ms=3, color=colour)
+    row[1].plot(horizons, _mean([_floats(m.numbers["cosine"]) for m in runs]), "o-", ms=3, color=colour)
+    away = np.exp(_mean([_logs(m.numbers["by_distance"]) for m in runs]))
+    row[2].plot(np.arange(len(away)) + 1, away, color=colour, lw=1.0)
+    noise = np.exp(_mean([_logs(m.numbers["snr_starts"]) for m in runs]))
+    row[3].plot(horizons, noise, "o-", ms=3, color=colour)
+
+
+def _label(row: Any, title: str, one: Measurement) -> None:
+    names = (
+        "norm of the policy gradient",
+        "cosine to the true gradient",
+        "gradient of the last cost",
+        "signal / noise",
+    )
+    for axis, name in zip(row, names, strict=True):
+        axis.set_ylabel(name)
+        axis.set_xlabel("horizon (steps)")
+        axis.set_yscale("log")
+    row[1].set_yscale("linear")
+    row[1].set_ylim(-1.05, 1.05)
+    row[1].axhline(0.5, color="0.7", lw=0.8, ls=":")
+    row[2].set_xlabel("steps before the end")
+    row[0].set_title(title, loc="left", parse_math=False)
+    share = one.lyapunov / one.num_steps
+    if share:
+        above = row[0].secondary_xaxis("top", functions=(lambda h: h * share, lambda e: e / share))
+        above.tick_params(labelsize=7)
+        row[0].set_title(f"{title}\nabove: Lyapunov exponent × horizon", loc="left", parse_math=False)
+
+
+def landscape(found: Landscape) -> "Figure":
+    """The return under the simulator and each model, with gradients and ends of ascent: lines, or maps of a plane."""
+    if len(found.alphas[0]) == 2:
+        return _maps(found)
+    surfaces = [Surface(**each) for each in found.surfaces]
+    alphas = np.array(found.alphas)[:, 0]
+    truth = _floats(surfaces[0].returns)
+    with drawing.style():
+        figure = drawing.figure((max(2.6 * len(surfaces), 6.5), 3.9), dpi=150, layout="constrained")
+        axes = figure.subplots(2, len(surfaces), squeeze=False, sharex=True, height_ratios=[3, 2])
+        low, high = _range(truth, 0.08)
+        slopes = np.concatenate([_floats([g[0] for g in s.gradients]) for s in surfaces])
+        for i, (surface, (top, bottom)) in enumerate(zip(surfaces, axes.T, strict=True)):
+            colour = INK if i == 0 else COLOURS[i - 1]
+            if i:
+                top.plot(alphas, truth, color="0.75", lw=1.0, label="true return")
+            top.plot(alphas, _floats(surface.returns), color=colour, label="return under the model")
+            ends = np.array(surface.ends)[:, 0]
+            top.plot(
+                ends,
+                np.clip(_floats(surface.end_returns), low, high),
+                "^",
+                ms=4,
+                mfc="none",
+                color=colour,
+                clip_on=False,
+            )
+            top.set_ylim(low, high)
+            top.set_title(f"{surface.model}\n{surface.reached:.0%} reach the best basin", loc="left", parse_math=False)
+            bottom.axhline(0, color="0.75", lw=0.8)
+            bottom.plot(alphas, _floats([g[0] for g in surface.gradients]), color=colour, lw=0.9)
+            _scale_gradient(bottom, slopes)
+            bottom.set_xlabel(_alpha(found))
+        for row in axes:
+            for axis in row[1:]:
+                axis.tick_params(labelleft=False)
+        axes[0, 0].set_ylabel("return")
+        axes[1, 0].set_ylabel("gradient")
+        figure.suptitle(_title(found), x=0.01, ha="left", fontsize=9, parse_math=False)
+        return figure
+
+
+def _maps(found: Landscape) -> "Figure":
+    surfaces = [Surface(**each) for each in found.surfaces]
+    side = math.isqrt(len(found.alphas))
+    low, high = _range(_floats(surfaces[0].returns), 0.0)
+    with drawing.style():
+        figure = drawing.figure((max(2.6 * len(surfaces) + 0.6, 6.5), 3.4), dpi=150, layout="constrained")
+        axes = figure.subplots(1, len(surfaces), squeeze=False, sharey=True)[0]
+        for axis, surface in zip(axes, surfaces, strict=True):
+            values = np.clip(_floats(surface.returns).reshape(side, side), low, high)
+            axis.imshow(values.T, origin="lower", extent=(-1, 1, -1, 1), vmin=low, vmax=high, cmap="viridis")
+            slopes = np.array([[np.nan if v is None else v for v in g] for g in surface.gradients])
+            _arrows(axis, slopes.reshape(side, side, 2))
+            ends = np.array(surface.ends)
+            axis.plot(ends[:, 0], ends[:, 1], "^", ms=4, mfc="none", color="white", mew=0.8)
+            axis.set_title(f"{surface.model}\n{surface.reached:.0%} reach the best basin", loc="left", parse_math=False)
+            axis.set_xlabel("α₁")
+        axes[0].set_ylabel("α₂")
+        figure.colorbar(axes[0].images[0], ax=list(axes), label="return", shrink=0.8)
+        figure.suptitle(_title(found), x=0.01, ha="left", fontsize=9, parse_math=False)
+        return figure
+
+
+def _arrows(axis: "Axes", slopes: Floats) -> None:
+    """Directions of ascent at every few points."""
+    side = len(slopes)
+    some = np.arange(side)[side // 16 :: max(side // 8, 1)]
+    ticks = np.linspace(-1, 1, side)[some]
+    chosen = slopes[np.ix_(some, some)]
+    units = chosen / np.maximum(np.linalg.norm(chosen, axis=-1, keepdims=True), 1e-30)
+    x, y = np.meshgrid(ticks, ticks, indexing="ij")
+    axis.quiver(x, y, units[..., 0], units[..., 1], color="white", alpha=0.6, scale=20, width=0.004)
+
+
+def _title(found: Landscape) -> str:
+    away = f", Lyapunov exponent × horizon {found.lyapunov:.1f}" if found.lyapunov else ""
+    close = f"triangles: where ascents end, at the true return; best: within {CLOSE:.0%} of the gap to the median"
+    return f"{found.task} along {_names(found)}{away}\n{close}"
+
+
+def _names(found: Landscape) -> str:
+    what = {"first": "the first control", "gradient": "the gradient", "random": "a random direction"}[found.direction]
+    return what if found.direction == "first" else f"{what} of {found.space}"
+
+
+def _alpha(found: Landscape) -> str:
+    return "first control (of its range)" if found.direction == "first" else "α"
+
+
+def _range(values: Floats, margin: float) -> tuple[float, float]:
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    gap = (high - low) or 1.0
+    return low - margin * gap, high + margin * gap
+
+
+def _scale_gradient(axis: "Axes", slopes: Floats) -> None:
+    """Logarithmic for both signs, linear around 0, over at most four decades, with five ticks."""
+    sizes = np.abs(slopes[np.isfinite(slopes) & (slopes != 0)])
+    top = math.ceil(math.log10(sizes.max())) if len(sizes) else 0
+    bottom = max(top - 4, math.floor(math.log10(np.quantile(sizes, 0.1)))) if len(sizes) else -1
+    axis.set_yscale("symlog", linthresh=10.0**bottom)
+    axis.set_ylim(-(10.0**top) * 1.5, 10.0**top * 1.5)
+    sides = [10.0**bottom, 10.0**top]
+    names = [f"$10^{{{bottom}}}$", f"$10^{{{top}}}$"]
+    ticks = [-sides[1], -sides[0], 0.0, *sides]
+    axis.set_yticks(ticks, [f"$-${names[1]}", f"$-${names[0]}", "0", *names])
+    axis.minorticks_off()
+
+
+def _legend(figure: "Figure", models: Sequence[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=_colour(models, model)) for model in models]
+    figure.legend(handles, models, loc="outside lower center", ncols=min(len(models), 6))
+
+
+def _colour(models: Sequence[str], model: str) -> str:
+    others = [m for m in models if m != SIMULATOR]
+    return INK if model == SIMULATOR else COLOURS[others.index(model) % len(COLOURS)]
+
+
+def _floats(values: Sequence[float | None]) -> Floats:
+    return np.array([np.nan if v is None else v for v in values], float)
+
+
+def _logs(values: Sequence[float | None]) -> Floats:
+    numbers = _floats(values)
+    return np.log(np.where(numbers > 0, numbers, np.nan))
+
+
+def _mean(values: Sequence[Floats]) -> Floats:
+    """Over seeds, of those that are finite; nan where none is."""
+    stacked = np.stack(values)
+    finite = np.isfinite(stacked)
+    total, count = np.where(finite, stacked, 0.0).sum(axis=0), finite.sum(axis=0)
+    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)

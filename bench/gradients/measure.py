@@ -1,0 +1,261 @@
+"""Gradients through models that were fitted to the same episodes, against the true gradient, at one policy.
+
+The true gradient is that of the simulator in float64, at the very controls and states at which the models, in float32
+as in training, are differentiated; it is checked against finite differences. Episodes are of the policy itself, from
+drawn starts; minibatches are of the newest collected episodes, whose states the policy reads.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from bench import cache, difficulty, names, reference
+from bench.gradients import paths, snapshots
+from bench.gradients.claims import SIMULATOR
+from bench.gradients.growth import growth
+from bench.gradients.measurements import Measurement
+from bench.gradients.snapshots import Snapshot
+from bench.method import AbstractModelMethod, Model
+from bench.provenance import provenance
+from bench.stats import Floats
+
+CUT = "model.cut_predictions"  # the setting of models whose paths through predicted states can be cut
+STARTS = 8  # episodes
+MINIBATCH = 4  # episodes
+STEP = 1e-6  # of finite differences, in units of the controls
+USEFUL = 0.5  # a cosine to the true gradient
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is measured at one snapshot: `updates` are the lengths of training, in steps of the models' optimiser."""
+
+    suite: str
+    snapshot: Path
+    policy: str
+    models: tuple[str, ...]
+    horizons: tuple[int, ...]
+    updates: tuple[int, ...]
+
+
+def measure(request: Request) -> list[Measurement]:
+    """One measurement per model and length of training, and one of the simulator."""
+    cache.enable()
+    found = snapshots.read(request.snapshot)
+    truth = _Truth.of(found, request.horizons)
+    measured = [_record(request, found, truth, SIMULATOR, 0, truth.own())]
+    for name in request.models:
+        for updates, numbers in _of_model(found, truth, name, request.updates):
+            measured.append(_record(request, found, truth, name, updates, numbers))
+    return measured
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """The episodes (first those of the policy, then collected ones) and the true gradients at them.
+
+    `by_parameters` is "episodes heads parameters"; the last head is the last cost.
+    """
+
+    snapshot: Snapshot
+    heads: paths.Heads
+    xs: Any
+    us: Any
+    read: Any  # the states that the policy reads
+    by_controls: Floats
+    by_parameters: Floats
+    finite_differences: Floats  # relative error per horizon: the median over the policy's episodes
+    horizons: tuple[int, ...]
+
+    @classmethod
+    def of(cls, found: Snapshot, horizons: tuple[int, ...]) -> "_Truth":
+        task, method, state = found.task, found.method, found.state
+        heads = paths.heads(task.num_steps, horizons)
+        x0s = jax.vmap(task.sample_start)(jr.split(jr.key(found.seed), STARTS))
+        read, us = eqx.filter_jit(jax.vmap(partial(paths.on_policy, task, method, state)))(x0s)
+        collected, _ = method.newest(state, STARTS)
+        us = jnp.concatenate([us, eqx.filter_jit(jax.vmap(partial(paths.controls, task, method, state)))(collected)])
+        read = jnp.concatenate([read, collected])
+        with jax.enable_x64(True):
+            x0s, exact = (jnp.asarray(np.asarray(leaf), jnp.float64) for leaf in (read[:, 0], us))
+            keys = jr.split(jr.key(1), len(us))
+            found_exactly = eqx.filter_jit(jax.vmap(partial(_exact, task, heads)))(x0s, exact, keys)
+            xs, gradients, errors = (np.asarray(each) for each in found_exactly)
+        pulled = _pull(found)(read, jnp.asarray(gradients, jnp.float32))
+        return cls(
+            found,
+            heads,
+            jnp.asarray(xs, jnp.float32),
+            us,
+            read,
+            gradients,
+            np.asarray(pulled, float),
+            np.median(errors[:STARTS, :-1], axis=0),
+            horizons,
+        )
+
+    def own(self) -> dict[str, Any]:
+        return _numbers(self, self.by_controls, self.by_parameters) | {
+            "finite_difference_error": _plain(self.finite_differences),
+            "fit_error": 0.0,
+        }
+
+
+def _exact(task, heads, x0, us, key):
+    """True states, gradients, and the error of the gradients along a direction against finite differences."""
+    path = paths.simulator(task, x0)
+    gradients = paths.by_controls(task, path, us, heads)
+    direction = jr.normal(key, us.shape) * paths.is_inside(task, us, 10 * STEP)
+    differences = paths.finite_differences(task, path, us, heads, direction, STEP)
+    along = jnp.sum(gradients * direction, axis=(1, 2))
+    return path(us)[0], gradients, jnp.abs(along - differences) / (jnp.abs(differences) + 1e-12)
+
+
+def _pull(found: Snapshot):
+    return eqx.filter_jit(jax.vmap(partial(paths.by_parameters, found.task, found.method, found.state)))
+
+
+def _of_model(
+    found: Snapshot, truth: _Truth, name: str, lengths: tuple[int, ...]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The numbers of a model at each length of training."""
+    method = names.method(name)
+    if not isinstance(method, AbstractModelMethod):
+        raise names.SettingError(f"'{name}' fits no world model. Give methods that do.")
+    task, episodes = found.task, found.method.collected(found.state)
+    begin_key, fit_key = jr.split(jr.key(found.seed))
+    fit, advance = method.begin_fit(task, episodes, begin_key), eqx.filter_jit(method.fit)
+    cut = names.settings_of(method).get(CUT)
+    other = names.method(name, {CUT: True}) if cut is False else None
+    pull, gradient = _pull(found), eqx.filter_jit(jax.vmap(partial(_of_predictions, task), in_axes=(None, 0, 0, None)))
+
+    def by_both(model: Model) -> tuple[Floats, Floats]:
+        by_controls = gradient(model, truth.xs, truth.us, truth.heads)
+        return np.asarray(by_controls, float), np.asarray(pull(truth.read, by_controls), float)
+
+    rounds = 0
+    for length in sorted(lengths):
+        while rounds * method.updates_per_fit < length:
+            fit = advance(fit, episodes, jr.fold_in(fit_key, rounds))
+            rounds += 1
+        by_controls, by_parameters = by_both(fit.model)
+        numbers = _numbers(truth, by_controls, by_parameters)
+        numbers["fit_error"] = fit_error(fit.model, truth.xs[:STARTS], truth.us[:STARTS])
+        if isinstance(other, AbstractModelMethod):
+            blind = other.begin_fit(task, episodes, begin_key).model
+            _, direct = by_both(paths.same_weights(fit.model, blind))
+            numbers |= path_shares(by_parameters, direct, truth.by_parameters)
+        yield rounds * method.updates_per_fit, numbers
+
+
+def _of_predictions(task, model, xs, us, heads):
+    return paths.by_controls(task, paths.predicted(task, model, xs, us), us, heads)
+
+
+def fit_error(model: Model, xs: Any, us: Any) -> float:
+    """Mean squared error of the states predicted over the whole horizon, each in units of its variance over the
+    episodes "batch knots n", which are not among those that the model was fitted to."""
+    unrolled = np.asarray(eqx.filter_jit(jax.vmap(lambda m, x, u: m(x, u), in_axes=(None, 0, 0)))(model, xs[:, 0], us))
+    spread = np.maximum(np.std(np.asarray(xs), axis=(0, 1)), 1e-6)
+    return float(np.mean(((unrolled - np.asarray(xs)[:, 1:]) / spread) ** 2))
+
+
+def _numbers(truth: _Truth, by_controls: Floats, by_parameters: Floats) -> dict[str, Any]:
+    """What is said of gradients, per horizon; the last head is kept for distances."""
+    own, true = by_parameters[:STARTS, :-1], truth.by_parameters[:STARTS, :-1]
+    norms = np.linalg.norm(own, axis=2)
+    mean, true_mean = own.mean(axis=0), true.mean(axis=0)
+    cosines = cosine(mean, true_mean)
+    collected = by_parameters[STARTS:, :-1]
+    batches = collected.reshape(-1, MINIBATCH, *collected.shape[1:]).mean(axis=1)
+    useful = [h for h, c in zip(truth.horizons, cosines, strict=True) if c > USEFUL]
+    last = np.linalg.norm(by_controls[:STARTS, -1], axis=2)
+    return {
+        "norm": _plain(geometric_mean(norms)),
+        "norm_of_mean": _plain(np.linalg.norm(mean, axis=1)),
+        "cosine": _plain(cosines),
+        "norm_ratio": _plain(_ratio(np.linalg.norm(mean, axis=1), np.linalg.norm(true_mean, axis=1))),
+        "snr_starts": _plain(signal_to_noise(own)),
+        "snr_minibatches": _plain(signal_to_noise(batches)),
+        "non_finite": _plain(1 - np.isfinite(by_parameters[:, :-1]).mean(axis=(0, 2))),
+        "effective_horizon": max(useful, default=0),
+        "by_distance": _plain(geometric_mean(last)[::-1]),
+        "growth": growth(np.array(truth.horizons, float), norms).plain(),
+    }
+
+
+def path_shares(total: Floats, direct: Floats, true: Floats) -> dict[str, Any]:
+    """How much of gradients "episodes heads parameters" goes through predicted states, and how good the rest is."""
+    total, direct, true = (each[:STARTS, :-1] for each in (total, direct, true))
+    around = np.linalg.norm(total - direct, axis=2)
+    share = around / (around + np.linalg.norm(direct, axis=2))
+    return {
+        "circuitous_share": _plain(share.mean(axis=0)),
+        "direct_norm": _plain(geometric_mean(np.linalg.norm(direct, axis=2))),
+        "direct_cosine": _plain(cosine(direct.mean(axis=0), true.mean(axis=0))),
+    }
+
+
+def cosine(a: Floats, b: Floats) -> Floats:
+    """Between rows; nan where one is 0."""
+    return _ratio(np.sum(a * b, axis=-1), np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
+
+
+def geometric_mean(values: Floats) -> Floats:
+    """Over the first axis: norms differ by orders of magnitude between episodes; 0 where one is 0."""
+    with np.errstate(divide="ignore"):
+        return np.exp(np.log(values).mean(axis=0))
+
+
+def signal_to_noise(samples: Floats) -> Floats:
+    """|mean|² / mean |sample - mean|² of "samples ... parameters", unbiased in the noise; nan without any noise."""
+    mean = samples.mean(axis=0)
+    noise = np.sum((samples - mean) ** 2, axis=(0, -1)) / (len(samples) - 1)
+    return _ratio(np.sum(mean**2, axis=-1), np.where(noise > 1e-12 * np.sum(mean**2, axis=-1), noise, 0.0))
+
+
+def _ratio(a: Floats, b: Floats) -> Floats:
+    return np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b > 0)
+
+
+def _plain(values: Floats) -> list[float | None]:
+    """For JSON, which has no nan and no infinity."""
+    return [float(v) if np.isfinite(v) else None for v in values]
+
+
+def _record(
+    request: Request, found: Snapshot, truth: _Truth, model: str, updates: int, numbers: dict[str, Any]
+) -> Measurement:
+    return Measurement(
+        suite=request.suite,
+        task=found.task_name,
+        horizon=float(found.task.horizon),
+        num_steps=found.task.num_steps,
+        method=found.method_name,
+        policy=request.policy,
+        model=model,
+        updates=updates,
+        seed=found.seed,
+        lyapunov=lyapunov(found.task),
+        horizons=list(request.horizons),
+        numbers=numbers,
+        fingerprint=found.fingerprint,
+        provenance=provenance(),
+    )
+
+
+def lyapunov(task: Any) -> float:
+    """The finite-time exponent times the horizon: stored, or measured now."""
+    try:
+        stored = reference.lookup(task).lyapunov
+    except LookupError:
+        stored = None
+    return difficulty.lyapunov(task) if stored is None else stored

@@ -1,0 +1,121 @@
+"""Measurements and claims as tables for people. No JAX here."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+from bench.gradients.claims import RULE, Comparison, Finding
+from bench.gradients.measurements import Measurement, read_all
+from bench.records import RecordError
+from bench.report.display import Table
+
+HEAD = ("model", "updates", "fit error", "norm", "growth", "cosine", "ratio", "horizon", "bad", "circuitous")
+
+
+def summaries(measured: Sequence[Measurement]) -> list[Table]:
+    """A table for each task and policy: a line per model and length of training, means over seeds at the longest
+    horizon. `ratio` is to the norm of the true gradient, `horizon` the effective one, `bad` the share of non-finite
+    values, `circuitous` that of the gradient through predicted states."""
+    tables = []
+    for task, policy in dict.fromkeys((m.task, m.policy) for m in measured):
+        groups: dict[tuple[str, int], list[Measurement]] = {}
+        for m in measured:
+            if (m.task, m.policy) == (task, policy):
+                groups.setdefault((m.model, m.updates), []).append(m)
+        one = next(iter(groups.values()))
+        title = f"{task}, {policy} policy: gradients over {one[0].horizons[-1]} steps, {len(one)} seeds"
+        tables.append(Table(title, HEAD, [(*map(str, key), *_line(runs)) for key, runs in groups.items()]))
+    return tables
+
+
+def _line(runs: Sequence[Measurement]) -> list[str]:
+    longest = runs[0].horizons[-1]
+    laws = [m.numbers["growth"] for m in runs]
+    better = {law["better"] for law in laws} - {""}
+    rate, power = _mean([law["rate"] for law in laws]), _mean([law["power"] for law in laws])
+    growth = f"e^{rate}H" if better == {"exponential"} else f"H^{power}" if better == {"power"} else "either"
+    return [
+        _mean([m.numbers.get("fit_error") for m in runs]),
+        *(_mean([m.at("norm", longest) for m in runs]), growth if better else ""),
+        *(_mean([m.at(name, longest) for m in runs]) for name in ("cosine", "norm_ratio")),
+        _mean([m.numbers.get("effective_horizon") for m in runs]),
+        *(_mean([m.at(name, longest) for m in runs]) for name in ("non_finite", "circuitous_share")),
+    ]
+
+
+def _mean(values: Sequence[int | float | None]) -> str:
+    found = [v for v in values if v is not None]
+    return f"{sum(found) / len(found):.3g}" if found else ""
+
+
+def lines(f: Finding) -> list[str]:
+    """A claim for the terminal: the verdict, then a line for each comparison, then where it was run."""
+    width = max((len(c.other) for c in f.comparisons), default=0)
+    return [
+        f"{f.claim}: {f.verdict.upper()}{' (indicative)' if f.quick else ''}  {f.statement}",
+        f"    {f.subject}, {f.unit}:",
+        *(f"      over {c.other:<{width}}  {effect(c)}" for c in f.comparisons),
+        f"    on {f.where_run}, {f.seeds} seeds",
+        *(f"    {remark}" for remark in f.remarks),
+    ]
+
+
+def effect(c: Comparison) -> str:
+    """An effect with its interval."""
+    return f"{c.effect:+.2f}" + (f" [{c.low:+.2f}, {c.high:+.2f}]" if c.low is not None and c.high is not None else "")
+
+
+def how(findings: Sequence[Finding]) -> list[str]:
+    """What a reader must know of the verdicts."""
+    notes = [RULE]
+    if any(f.quick for f in findings):
+        few = ", ".join(sorted({str(f.seeds) for f in findings}))
+        notes.append(f"Quick: {few} seeds and fewer tasks. The verdicts are indicative only.")
+    return notes
+
+
+def markdown(findings: Sequence[Finding]) -> str:
+    """The claims as a document."""
+    lines = ["# Claims about policy gradients", "", *(f"{note}\n" for note in how(findings))]
+    lines += [
+        "| | claim | verdict | effect, above 0 for the claim | 95 % interval |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for f in findings:
+        effects = "<br>".join(f"{f.subject} over {c.other}: {c.effect:+.2f}" for c in f.comparisons)
+        ends = "<br>".join(effect(c).partition(" ")[2] or "-" for c in f.comparisons)
+        verdict = f"**{f.verdict}**" + (", indicative" if f.quick else "")
+        lines.append(f"| {f.claim} | {f.statement} | {verdict} | {f.unit}:<br>{effects} | <br>{ends} |")
+    lines.append("")
+    for f in findings:
+        remarks = "".join(f"; {remark}" for remark in f.remarks)
+        lines.append(f"- {f.claim}: {f.where}; run on {f.where_run}, {f.seeds} seeds{remarks}.")
+    lines += ["", "Behind a task stands its finite-time Lyapunov exponent times the horizon.", ""]
+    return "\n".join(lines)
+
+
+def finding(entry: Mapping[str, Any]) -> Finding:
+    """From a value of JSON."""
+    return Finding(**{**entry, "comparisons": [Comparison(**c) for c in entry["comparisons"]]})
+
+
+def section(folder: Path) -> dict[str, Any]:
+    """What a page shows of a folder's gradients, landscapes and claims; empty if there are none. Raises UsageError."""
+    try:
+        measured, file = list(read_all(folder)), folder / "claims.json"
+    except RecordError as error:
+        raise UsageError(str(error)) from error
+    findings = [finding(entry) for entry in json.loads(file.read_text(encoding="utf-8"))] if file.exists() else []
+    figures = [*folder.glob("gradients*.png"), *folder.glob("landscape-*.png")]
+    if not (measured or findings or figures):
+        return {}
+    return {
+        "findings": findings,
+        "how": how(findings),
+        "effect": effect,
+        "tables": summaries(measured),
+        "figures": {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(figures)},
+    }

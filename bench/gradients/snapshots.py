@@ -1,0 +1,123 @@
+"""Training runs that leave their state behind at the start, the middle and the end, and the reading of such states.
+
+The run is an ordinary cell: same loop, records, locks and executors. A snapshot is a copy of its checkpoint.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+
+from bench import cache, names
+from bench.checkpoint import MAGIC, CheckpointError, decode
+from bench.errors import UsageError
+from bench.executors import should_stop
+from bench.method import AbstractModelMethod
+from bench.records import run_name
+from bench.run import Job, Outcome, execute, prepare
+from bench.status import last_point
+from bench.suite import Cell
+from bench.train import Evaluation
+from tasks.base import AbstractTask
+
+POLICIES = ("initial", "middle", "final")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A task, a method of the world-model family on it, and the method's state at one moment of one seed's training."""
+
+    task_name: str
+    task: AbstractTask
+    method_name: str
+    method: AbstractModelMethod
+    state: Any
+    seed: int
+    fingerprint: str
+
+
+def prepare_hosts(cells: Iterable[Cell], folder: Path) -> list[Job]:
+    """Jobs of one seed each, for `execute_and_keep`; finished ones are done again where a snapshot is missing.
+
+    Raises UsageError.
+    """
+    jobs = []
+    for cell in cells:
+        for seed in cell.seeds:
+            (job,) = prepare([replace(cell, seeds=(seed,))], folder)
+            if not isinstance(job.method, AbstractModelMethod):
+                raise UsageError(f"'{cell.method}' fits no world model. Give a method that does.")
+            if not all(path(job, policy).exists() for policy in POLICIES):
+                job = replace(job, todo=(seed,), again=True)
+            jobs.append(job)
+    return jobs
+
+
+def path(job: Job, policy: str) -> Path:
+    """Where a snapshot of a job with one seed is kept."""
+    return job.folder / "snapshots" / f"{run_name(job.key)}-seed{job.cell.seeds[0]}-{policy}.checkpoint"
+
+
+def keep(job: Job, evaluation: Evaluation) -> None:
+    """Copy the checkpoint of an evaluation at the start, first at or after the middle, or at the end."""
+    if evaluation.share == 0:
+        policy = "initial"
+    elif evaluation.share == 1:
+        policy = "final"
+    elif evaluation.share >= 0.5 and not path(job, "middle").exists():
+        policy = "middle"
+    else:
+        return
+    source, target = job.checkpoint().path, path(job, policy)
+    saved = last_point(source)
+    if saved is None or saved["share"] != evaluation.share:  # a resumed run tells of evaluations whose state is gone
+        return
+    with suppress(OSError):  # a full disk: the run goes on, and the missing snapshot is told where it is needed
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target.with_suffix(".part"))
+        target.with_suffix(".part").replace(target)
+
+
+def execute_and_keep(job: Job) -> Outcome:
+    """`execute` in this process or a worker's, leaving snapshots."""
+    cache.enable()
+    return execute(job, observe=keep, stop=should_stop)
+
+
+def read(file: Path) -> Snapshot:
+    """The state in a snapshot. Raises UsageError."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the policy snapshot {file} ({error.strerror}). `bench gradients` leaves them in "
+            "DIR/snapshots; or take a checkpoint of `bench run`."
+        ) from error
+    if not data.startswith(MAGIC.encode()):
+        raise UsageError(f"{file} is no policy snapshot: it does not begin as one. Give a file from DIR/snapshots.")
+    identity = json.loads(data.split(b"\n", 2)[1])["identity"]
+    task_name, method_name = (identity[key].partition("[")[0] for key in ("task", "method"))
+    settings = identity["settings"]
+    task = names.task(task_name, _changed(settings["task"], names.settings_of(names.task(task_name))))
+    method = names.method(method_name, _changed(settings["method"], names.settings_of(names.method(method_name))))
+    if not isinstance(method, AbstractModelMethod):
+        raise UsageError(f"{file} is of '{method_name}', which fits no world model: nothing to compare.")
+    keys = jax.vmap(jr.key)(jnp.array(identity["seeds"]))
+    shapes = jax.eval_shape(jax.vmap(lambda key: method.init(task, key)), keys)
+    try:
+        state = decode(data, {}, shapes).state
+    except (CheckpointError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{file} does not fit this version of '{method_name}': {error}. Train it again.") from error
+    first = jax.tree.map(lambda leaf: leaf[0], state)
+    return Snapshot(task_name, task, method_name, method, first, identity["seeds"][0], identity["fingerprint"])
+
+
+def _changed(settings: dict[str, Any], default: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key in default and value != default[key]}
