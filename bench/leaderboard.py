@@ -215,11 +215,13 @@ def _run(run, score, area, cost_gap, end_miss):
 def _curve(key, cell, rng):
     """One line per evaluation; a run that failed before it counts as -1."""
     longest = max(cell.runs, key=lambda run: len(run.curve)).curve
-    for i, point in enumerate(longest):
-        scores = np.array([curve[i] if i < len(curve) else -1.0 for curve in cell.curves])
-        low, high = stats.bootstrap_interval([scores], stats.mean, rng)
+    scores = np.full((len(cell.runs), len(longest)), -1.0)
+    for row, curve in zip(scores, cell.curves, strict=True):
+        row[: len(curve)] = curve
+    low, high = stats.mean_interval([scores], rng)
+    for point, *numbers in zip(longest, scores.mean(axis=0), low, high, strict=True):
         spent = [point.get(unit, np.nan) for unit in SPENT]
-        yield dict(zip(CURVES, (*key, *spent, scores.mean(), float(low), float(high)), strict=True))
+        yield dict(zip(CURVES, (*key, *spent, *map(float, numbers)), strict=True))
 
 
 def _tuned(methods: standings.Methods, tunings: Mapping[str, Tuning]) -> dict[str, Tuning]:

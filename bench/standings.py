@@ -1,6 +1,6 @@
 """The methods of one suite against each other, as lines of tables. No JAX here."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -101,28 +101,24 @@ def aggregates(
 
 def pairs(suite: str, methods: Methods, p_values: Floats, rng: np.random.Generator) -> Iterator[Line]:
     """One line per ordered pair of methods, over the tasks that both have."""
+    scores = [{key[:-1]: cell.scores for key, cell in cells.items()} for cells in methods.values()]
+    weights = [{grid: stats.resamples(len(runs), rng) for grid, runs in of.items()} for of in scores]
     for (i, one), (j, other) in permutations(enumerate(methods), 2):
-        cells = {key[:-1]: cell.scores for key, cell in methods[one].items()}
-        others = {key[:-1]: cell.scores for key, cell in methods[other].items()}
-        common = [key for key in cells if key in others]
-        if not common:
+        if not (common := [grid for grid in scores[i] if grid in scores[j]]):
             continue
-        strata = [cells[key] for key in common] + [others[key] for key in common]
-        low, high = stats.bootstrap_interval(strata, _halves_improve, rng)
-        numbers = float(_halves_improve(strata)), float(low), float(high), float(p_values[i, j])
+        mine, theirs = ([scores[k][grid] for grid in common] for k in (i, j))
+        drawn, their_drawn = ([weights[k][grid] for grid in common] for k in (i, j))
+        low, high = stats.improvement_interval(mine, theirs, drawn, their_drawn)
+        numbers = stats.probability_of_improvement(mine, theirs), float(low), float(high), float(p_values[i, j])
         yield dict(zip(PAIRS, (suite, one, other, *numbers), strict=True))
 
 
 def profiles(suite: str, methods: Methods, rng: np.random.Generator) -> Iterator[Line]:
-    """One line per method and threshold."""
+    """One line per method and threshold: the mean over the tasks of the share of runs with a score above it."""
     for method, cells in methods.items():
-        strata = [cell.scores for cell in cells.values()]
-
-        def profile(strata: Sequence[Floats]) -> stats.Values:
-            return stats.performance_profile(strata, THRESHOLDS)
-
-        low, high = stats.bootstrap_interval(strata, profile, rng)
-        for numbers in zip(THRESHOLDS, np.ravel(profile(strata)), np.ravel(low), np.ravel(high), strict=True):
+        above = [(cell.scores[:, None] > THRESHOLDS).astype(float) for cell in cells.values()]
+        low, high = stats.mean_interval(above, rng)
+        for numbers in zip(THRESHOLDS, np.mean([runs.mean(axis=0) for runs in above], axis=0), low, high, strict=True):
             yield dict(zip(PROFILES, (suite, method, *map(float, numbers)), strict=True))
 
 
@@ -152,9 +148,3 @@ def _by_seed(methods: Methods) -> list[ranks.Runs]:
         {key[:-1]: {r.seed: float(s) for r, s in zip(c.runs, c.scores, strict=True)} for key, c in cells.items()}
         for cells in methods.values()
     ]
-
-
-def _halves_improve(strata: Sequence[Floats]) -> stats.Values:
-    """The first half of the strata are a method's, the second another's, task by task."""
-    half = len(strata) // 2
-    return stats.probability_of_improvement(strata[:half], strata[half:])

@@ -43,15 +43,9 @@ def interquartile_mean(strata: Strata) -> Values:
     return np.sum(np.take_along_axis(runs, order, -1) * kept, axis=-1) / (1 - 2 * cut)
 
 
-def probability_of_improvement(strata: Strata, others: Strata) -> Values:
+def probability_of_improvement(strata: Strata, others: Strata) -> float:
     """Mean over the tasks of the chance that a run of one method scores above one of the other; a tie counts half."""
-    wins = [np.sign(a[..., :, None] - b[..., None, :]) for a, b in zip(strata, others, strict=True)]
-    return np.mean([0.5 + 0.5 * np.mean(w, axis=(-2, -1)) for w in wins], axis=0)
-
-
-def performance_profile(strata: Strata, thresholds: Floats) -> Values:
-    """Mean over the tasks of the share of runs with a score above each threshold: "... thresholds"."""
-    return np.mean([np.mean(s[..., None, :] > thresholds[:, None], axis=-1) for s in strata], axis=0)
+    return float(np.mean([np.mean(_wins(a, b)) for a, b in zip(strata, others, strict=True)]))
 
 
 def bootstrap_interval(
@@ -65,6 +59,39 @@ def bootstrap_interval(
         nothing = np.full(np.shape(statistic(strata)) if all(map(len, strata)) else (), np.nan)
         return nothing, nothing
     values = statistic([runs[rng.integers(len(runs), size=(REPETITIONS, len(runs)))] for runs in strata])
+    return _ends(values, level)
+
+
+def resamples(runs: int, rng: np.random.Generator) -> Floats:
+    """ "repetitions runs": the weights of runs in resamples of them, so that means over all resamples are a product."""
+    drawn = rng.integers(runs, size=(REPETITIONS, runs)) + runs * np.arange(REPETITIONS)[:, None]
+    return np.bincount(drawn.ravel(), minlength=REPETITIONS * runs).reshape(REPETITIONS, runs) / runs
+
+
+def mean_interval(strata: Strata, rng: np.random.Generator, level: float = 0.95) -> tuple[Floats, Floats]:
+    """`bootstrap_interval` of each of several means: strata "runs values", over the tasks of the means over runs."""
+    if all(len(runs) < 2 for runs in strata):
+        nothing = np.full(strata[0].shape[1:], np.nan)
+        return nothing, nothing
+    low, high = _ends(np.mean([resamples(len(runs), rng) @ runs for runs in strata], axis=0), level)
+    return np.asarray(low), np.asarray(high)
+
+
+def improvement_interval(
+    strata: Strata, others: Strata, weights: Strata, other_weights: Strata, level: float = 0.95
+) -> tuple[Values, Values]:
+    """`bootstrap_interval` of `probability_of_improvement`, with the `resamples` of each method's strata."""
+    if all(len(runs) < 2 for runs in (*strata, *others)):
+        return np.float64(np.nan), np.float64(np.nan)
+    tasks = zip(strata, others, weights, other_weights, strict=True)
+    return _ends(np.mean([np.sum(w @ _wins(a, b) * v, axis=1) for a, b, w, v in tasks], axis=0), level)
+
+
+def _wins(one: Floats, other: Floats) -> Floats:
+    return 0.5 + 0.5 * np.sign(one[:, None] - other[None, :])
+
+
+def _ends(values: Values, level: float) -> tuple[Values, Values]:
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
 

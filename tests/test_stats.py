@@ -70,15 +70,33 @@ def test_probability_of_improvement_is_the_statistic_of_mann_and_whitney():
     assert stats.probability_of_improvement(one, one) == 0.5
 
 
-def test_a_performance_profile_is_one_less_the_distribution_of_scores():
+def test_intervals_by_products_are_those_of_the_bootstrap():
+    """Of means and of the probability of improvement, against resamples drawn one by one."""
     rng = np.random.default_rng(0)
-    strata, thresholds = [rng.normal(size=7), rng.normal(1.0, size=4)], np.linspace(-2, 2, 9)
-    expected = [np.mean([1 - scipy.stats.ecdf(s).cdf.evaluate(t) for s in strata]) for t in thresholds]
-    np.testing.assert_allclose(stats.performance_profile(strata, thresholds), expected, rtol=1e-12)
-    low, high = stats.bootstrap_interval(strata, lambda s: stats.performance_profile(s, thresholds), rng)
-    assert np.shape(low) == np.shape(high) == (9,)
-    assert np.all(low <= expected)
-    assert np.all(expected <= high)
+    one = [rng.normal(0.3, 1.0, size=n) for n in (9, 12)]
+    other = [rng.normal(size=n) for n in (7, 10)]
+    halves = stats.bootstrap_interval(
+        one + other,
+        lambda s: np.mean(
+            [np.mean(np.sign(a[:, :, None] - b[:, None]) / 2 + 0.5, (1, 2)) for a, b in zip(s[:2], s[2:], strict=True)],
+            axis=0,
+        ),
+        rng,
+    )
+    weights = [[stats.resamples(len(runs), rng) for runs in method] for method in (one, other)]
+    # Either end is known to 3 % of the width, see above, and the difference of two to 4 %; 15 % is over three of these.
+    within = 0.15 * (halves[1] - halves[0])
+    assert stats.improvement_interval(one, other, *weights) == pytest.approx(halves, abs=within)
+    means = stats.bootstrap_interval(one, stats.mean, rng)
+    columns = stats.mean_interval([np.stack([runs, 2 * runs], axis=1) for runs in one], rng)
+    for factor, low, high in zip((1, 2), *columns, strict=True):
+        assert (low / factor, high / factor) == pytest.approx(means, abs=0.15 * (means[1] - means[0]))
+
+
+def test_without_a_second_run_no_interval_by_products_either():
+    single, weights = [np.array([0.5])], [np.ones((1, 1))]
+    assert np.isnan(stats.improvement_interval(single, single, weights, weights)).all()
+    assert np.isnan(stats.mean_interval([np.ones((1, 3))], np.random.default_rng(0))).all()
 
 
 @pytest.mark.slow
