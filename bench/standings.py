@@ -1,7 +1,7 @@
 """The methods of one suite against each other, as lines of tables. No JAX here."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import permutations
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,14 +103,16 @@ def pairs(suite: str, methods: Methods, p_values: Floats, rng: np.random.Generat
     """One line per ordered pair of methods, over the tasks that both have."""
     scores = [{key[:-1]: cell.scores for key, cell in cells.items()} for cells in methods.values()]
     weights = [{grid: stats.resamples(len(runs), rng) for grid, runs in of.items()} for of in scores]
-    for (i, one), (j, other) in permutations(enumerate(methods), 2):
+    for (i, one), (j, other) in combinations(enumerate(methods), 2):
         if not (common := [grid for grid in scores[i] if grid in scores[j]]):
             continue
         mine, theirs = ([scores[k][grid] for grid in common] for k in (i, j))
         drawn, their_drawn = ([weights[k][grid] for grid in common] for k in (i, j))
-        low, high = stats.improvement_interval(mine, theirs, drawn, their_drawn)
-        numbers = stats.probability_of_improvement(mine, theirs), float(low), float(high), float(p_values[i, j])
-        yield dict(zip(PAIRS, (suite, one, other, *numbers), strict=True))
+        chance = stats.probability_of_improvement(mine, theirs)
+        low, high = map(float, stats.improvement_interval(mine, theirs, drawn, their_drawn))
+        p = float(p_values[i, j])
+        yield dict(zip(PAIRS, (suite, one, other, chance, low, high, p), strict=True))
+        yield dict(zip(PAIRS, (suite, other, one, 1 - chance, 1 - high, 1 - low, p), strict=True))
 
 
 def profiles(suite: str, methods: Methods, rng: np.random.Generator) -> Iterator[Line]:
