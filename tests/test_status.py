@@ -58,7 +58,19 @@ def test_a_plan_grows_and_never_shrinks(folder):
 def test_a_dry_run_prints_what_is_left_and_how_long_it_may_take(folder):
     walks = folder / "walks.toml"
     exit_code, printed = bench(
-        "run", walks, "--task", "harvest", "--task", "bacteria", "--seeds", 3, "--dry-run", "--out", folder
+        "run",
+        walks,
+        "--task",
+        "harvest",
+        "--task",
+        "bacteria",
+        "--seeds",
+        3,
+        "--dry-run",
+        "--workers",
+        0,
+        "--out",
+        folder,
     )
     assert exit_code == 0
     harvest, bacteria, total = printed.splitlines()
@@ -108,7 +120,7 @@ def test_compiled_programs_are_kept_for_the_next_process(tmp_path, monkeypatch):
     for _ in range(2):
         done = new_process(*arguments)
         assert done.returncode == 0, done.stderr
-        kept.append({path.name for path in cache.folder().glob("jit_chunk-*-cache")})
+        kept.append({path.name for path in cache.folder().glob("jit_advance-*-cache")})
     assert len(kept[0]) == 1
     assert kept[0] == kept[1]  # found, not compiled anew under another key
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
