@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 REPETITIONS = 2000
+AT_ONCE = 100_000  # runs of resamples
 Floats = NDArray[np.float64]
 Strata = Sequence[Floats]
 Values = Floats | np.float64
@@ -58,8 +59,13 @@ def bootstrap_interval(
     if all(len(runs) < 2 for runs in strata):
         nothing = np.full(np.shape(statistic(strata)) if all(map(len, strata)) else (), np.nan)
         return nothing, nothing
-    values = statistic([runs[rng.integers(len(runs), size=(REPETITIONS, len(runs)))] for runs in strata])
-    return _ends(values, level)
+    # A few resamples at a time, which fit into a processor's cache.
+    parts = -(-REPETITIONS * sum(map(len, strata)) // AT_ONCE)
+    values = [
+        statistic([runs[rng.integers(len(runs), size=(len(part), len(runs)))] for runs in strata])
+        for part in np.array_split(np.arange(REPETITIONS), min(parts, REPETITIONS))
+    ]
+    return _ends(np.concatenate(values), level)
 
 
 def resamples(runs: int, rng: np.random.Generator) -> Floats:

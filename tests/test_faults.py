@@ -14,7 +14,7 @@ import pytest
 from walk import ROOT, bench, command, environment, start, suite_file
 
 from bench import lock, status, suite
-from bench.records import read, read_all
+from bench.records import read_all
 from bench.run import prepare, run
 from bench.sweep import Silent, Sweep, in_process
 
@@ -252,25 +252,3 @@ def test_records_survive_their_folder(tmp_path):
     sweep.run(prepare(cells, folder))
     assert not sweep.unstored
     assert {task for _, task in records(folder)} == {"harvest", "simple_case"}
-
-
-@pytest.mark.slow
-def test_a_report_of_ten_thousand_records_takes_seconds(tmp_path):
-    (record,) = [*bench_records(tmp_path)]
-    text = record.read_text()
-    for task in range(100):
-        for seed in range(100):
-            copy = text.replace('"task": "harvest"', f'"task": "t{task}"').replace('"seed": 0', f'"seed": {seed}')
-            (record.parent / f"{task}-{seed}.json").write_text(copy)
-    record.unlink()
-    began = time.monotonic()
-    done = bench("report", tmp_path / "out", "--format", "csv")
-    assert done.returncode == 0
-    assert time.monotonic() - began < 5 * 3  # 5 s on an idle machine; the tests share theirs
-
-
-def bench_records(folder):
-    cells = suite.load(str(suite_file(folder, 2500, 25))).cells(seeds=1)
-    Sweep(in_process(Silent()), Silent()).run(prepare(cells, folder / "out"))
-    assert all(read(path) for path in folder.glob("out/records/*.json"))
-    return folder.glob("out/records/*.json")

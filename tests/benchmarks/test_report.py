@@ -1,0 +1,44 @@
+"""A report of ten thousand records, as a ratio to only reading their files."""
+
+import json
+import time
+
+import pytest
+from synthetic import record, references
+from test_speed import ALLOWED, STORED
+
+from bench.leaderboard import build
+from bench.records import RunRecord, read_all, write
+
+ROUNDS = 3
+
+
+@pytest.mark.parametrize(("tasks", "methods", "seeds"), [(24, 14, 30), (100, 1, 100)], ids=["suite", "seeds"])
+def test_a_leaderboard_of_ten_thousand_records(benchmark, tmp_path, tasks, methods, seeds):
+    runs = [
+        record(f"m{m}", seed, score=m / 20 + seed / 200, task=f"t{task}", points=25)
+        for task in range(tasks)
+        for m in range(methods)
+        for seed in range(seeds)
+    ]
+    for i, run in enumerate(runs):
+        write(tmp_path / "records" / f"{i}.json", run)
+    known = references(runs)
+
+    def judge():
+        return build([run for run in read_all(tmp_path) if isinstance(run, RunRecord)], known)
+
+    def only_read():
+        return [json.loads(path.read_text()) for path in (tmp_path / "records").glob("*.json")]
+
+    times: dict = {judge: [], only_read: []}
+    for _ in range(ROUNDS):
+        for function, measured in times.items():
+            began = time.perf_counter()
+            function()
+            measured.append(time.perf_counter() - began)
+    ratio = min(times[judge]) / min(times[only_read])
+    benchmark.extra_info["ratio"] = ratio
+    benchmark.pedantic(judge, rounds=1)
+    name = f"report-{tasks}x{methods}x{seeds}"
+    assert ratio <= STORED[name] * ALLOWED, f"{name} takes {ratio:.1f} times reading the files, stored {STORED[name]}"
