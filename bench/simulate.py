@@ -49,6 +49,7 @@ class Trajectory(eqx.Module):
     end_error: Float[Array, ""]  # largest miss over the end-state targets, in units of the state's range; 0 without any
 
 
+@eqx.filter_jit  # traced once for all rollouts of a program; XLA inlines it
 def transition(
     task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]
 ) -> tuple[Float[Array, " n"], Float[Array, ""]]:

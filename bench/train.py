@@ -162,7 +162,7 @@ def _lower_with(numbers, rest, task, init_keys, step_keys):
         return jax.vmap(mean_over_starts)(state)
 
     zero = jnp.zeros((), jnp.int32)
-    shapes = jax.eval_shape(init, numbers, init_keys)
     starting = jax.jit(init).lower(numbers, init_keys)
+    shapes = starting.out_info
     advancing = jax.jit(advance, donate_argnums=1).lower(numbers, shapes, step_keys, zero, zero)
     return numbers, (starting, advancing, jax.jit(score).lower(numbers, shapes)), shapes
