@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from bench.cells import CellKey, changed, group
 from bench.records import RunRecord, read_all
 from bench.run import prepare
@@ -13,7 +11,6 @@ BASELINE = Path(__file__).parent.parent / "results" / "published" / "smoke"
 SEEDS = 20  # so that 2 seeds of a candidate can be judged
 
 
-@pytest.mark.skipif(not BASELINE.exists(), reason="no published records of the smoke suite: make publish-smoke")
 def test_the_published_smoke_records_are_of_the_suite_as_it_is(tmp_path):
     records = [record for record in read_all(BASELINE) if isinstance(record, RunRecord)]
     cells = group(records)
