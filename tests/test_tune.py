@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ class LevelState(eqx.Module):
 class Level(AbstractMethod[LevelState]):
     """Plays a constant control, `level` of its range from below, which is all there is to tune."""
 
-    search = {"level": Between(0.0, 1.0), "often": Between(1, 9), "mood": ("good", "bad")}  # noqa: RUF012
+    search: ClassVar = {"level": Between(0.0, 1.0), "often": Between(1, 9), "mood": ("good", "bad")}
     level: float = 0.9
     often: int = 1
     mood: str = "bad"
