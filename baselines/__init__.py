@@ -9,18 +9,11 @@ from baselines.model_gradient import ModelGradient
 from baselines.online_decision_transformer import OnlineDecisionTransformer
 from baselines.ppo import PPO
 from baselines.random import Random
+from baselines.recurrent import ActionsRecurrent, GRUCell, LSTMCell, VanillaCell
 from baselines.sac import SAC
 from baselines.short_horizon_actor_critic import SHAC
 from baselines.simulator_gradient import SimulatorGradient
-from baselines.world_models import (
-    ActionsRecurrent,
-    ActionsTransformer,
-    GRUCell,
-    HistoryTransformer,
-    LSTMCell,
-    OneStep,
-    VanillaCell,
-)
+from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep
 from bench.method import AbstractMethod
 
 METHODS: dict[str, Callable[..., AbstractMethod]] = {

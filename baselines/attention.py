@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from baselines.networks import scaled
+from baselines.networks import Linear, scaled
+
+BLOCK = 128  # positions: up to here one product over all pairs is faster than blocks
 
 
 class Block(eqx.Module):
@@ -21,35 +23,35 @@ class Block(eqx.Module):
 
     norm_attention: eqx.nn.LayerNorm
     norm_mlp: eqx.nn.LayerNorm
-    qkv: eqx.nn.Linear
-    out: eqx.nn.Linear
-    up: eqx.nn.Linear
-    down: eqx.nn.Linear
+    qkv: Linear
+    out: Linear
+    up: Linear
+    down: Linear
     heads: int = eqx.field(static=True)
 
     def __init__(self, width: int, heads: int, *, key: Key[Array, ""]):
         keys = jr.split(key, 4)
         self.norm_attention = eqx.nn.LayerNorm(width)
         self.norm_mlp = eqx.nn.LayerNorm(width)
-        self.qkv = eqx.nn.Linear(width, 3 * width, use_bias=False, key=keys[0])
-        self.out = eqx.nn.Linear(width, width, key=keys[1])
-        self.up = eqx.nn.Linear(width, 4 * width, key=keys[2])
-        self.down = eqx.nn.Linear(4 * width, width, key=keys[3])
+        self.qkv = Linear(width, 3 * width, use_bias=False, key=keys[0])
+        self.out = Linear(width, width, key=keys[1])
+        self.up = Linear(width, 4 * width, key=keys[2])
+        self.down = Linear(4 * width, width, key=keys[3])
         self.heads = heads
 
     def __call__(self, z: Float[Array, "steps width"]) -> Float[Array, "steps width"]:
-        q, k, v = jax.vmap(self._qkv)(z)
-        mixed = _attend(q, k, v, jnp.tril(jnp.ones((len(z), len(z)), bool)))
-        return jax.vmap(self._finish)(z, mixed)
+        q, k, v = jnp.moveaxis(self._qkv(jax.vmap(self.norm_attention)(z)), 0, 2)
+        return jax.vmap(self._finish)(z, jnp.moveaxis(_attend_before(q, k, v), 0, 1))
 
     def step(self, z: Float[Array, " width"], cache: tuple, t: Int[Array, ""]) -> tuple[Float[Array, " width"], tuple]:
-        q, k, v = self._qkv(z)
-        keys, values = cache[0].at[t].set(k), cache[1].at[t].set(v)
-        mixed = _attend(q[None], keys, values, (jnp.arange(len(keys)) <= t)[None])
-        return self._finish(z, mixed[0]), (keys, values)
+        q, *new = self._qkv(self.norm_attention(z))[:, :, None]
+        keys, values = (jax.lax.dynamic_update_index_in_dim(c, x, t, axis=1) for c, x in zip(cache, new, strict=True))
+        mixed = _attend(q, keys, values, (jnp.arange(keys.shape[1]) <= t)[None])
+        return self._finish(z, mixed[:, 0]), (keys, values)
 
     def _qkv(self, z):
-        return jnp.split(self.qkv(self.norm_attention(z)).reshape(3 * self.heads, -1), 3)
+        """Queries, keys and values of normalised tokens: "*tokens 3 heads size"."""
+        return self.qkv(z).reshape(*z.shape[:-1], 3, self.heads, -1)
 
     def _finish(self, z, mixed):
         z = z + self.out(mixed.reshape(-1))
@@ -57,29 +59,43 @@ class Block(eqx.Module):
 
 
 def _attend(q, k, v, mask):
-    """Scaled dot-product attention of "queries heads size" over "keys heads size". The softmax's sum divides
+    """Scaled dot-product attention of "heads queries size" over "heads keys size". The softmax's sum divides
     last, the mixed values and not every weight, which is cheaper."""
-    logits = jnp.einsum("qhd,khd->hqk", q / math.sqrt(q.shape[-1]), k) + jnp.where(mask, 0.0, -jnp.inf).astype(q.dtype)
+    logits = jnp.einsum("hqd,hkd->hqk", q / math.sqrt(q.shape[-1]), k) + jnp.where(mask, 0.0, -jnp.inf).astype(q.dtype)
     weights = jnp.exp(logits - jax.lax.stop_gradient(jnp.max(logits, -1, keepdims=True)))
-    return jnp.einsum("hqk,khd->qhd", weights, v) / jnp.sum(weights, -1).T[..., None]
+    return jnp.einsum("hqk,hkd->hqd", weights, v) / jnp.sum(weights, -1, keepdims=True)
+
+
+def _attend_before(q, k, v):
+    """Causal attention of every position over those up to its own. The queries come in blocks, each over the keys up
+    to its end, and the reverse pass computes a block's weights again: memory linear in the number of positions."""
+    steps = q.shape[1]
+    if steps <= BLOCK:
+        return _attend(q, k, v, jnp.tril(jnp.ones((steps, steps), bool)))
+    ends = [*range(BLOCK, steps, BLOCK), steps]
+    blocks = []
+    for start, end in zip([0, *ends], ends, strict=False):
+        mask = jnp.arange(end) <= jnp.arange(start, end)[:, None]
+        blocks.append(jax.checkpoint(_attend)(q[:, start:end], k[:, :end], v[:, :end], mask))
+    return jnp.concatenate(blocks, axis=1)
 
 
 class CausalTransformer(eqx.Module):
     """Blocks between a linear embedding with fixed sinusoidal positions and a small linear read-out."""
 
-    embed: eqx.nn.Linear
+    embed: Linear
     blocks: tuple[Block, ...]
     norm: eqx.nn.LayerNorm
-    read: eqx.nn.Linear
+    read: Linear
 
     def __init__(self, inputs: int, outputs: int, width: int, depth: int, heads: int, *, key: Key[Array, ""]):
         if width % (2 * heads):
             raise ValueError(f"width must be a multiple of 2 * heads, got width={width} and heads={heads}.")
         keys = jr.split(key, depth + 2)
-        self.embed = eqx.nn.Linear(inputs, width, key=keys[0])
+        self.embed = Linear(inputs, width, key=keys[0])
         self.blocks = tuple(Block(width, heads, key=k) for k in keys[1:-1])
         self.norm = eqx.nn.LayerNorm(width)
-        self.read = scaled(eqx.nn.Linear(width, outputs, key=keys[-1]), 0.1)
+        self.read = scaled(Linear(width, outputs, key=keys[-1]), 0.1)
 
     def __call__(self, tokens: Float[Array, "steps inputs"]) -> Float[Array, "steps outputs"]:
         z = jax.vmap(self.embed)(tokens) + self._positions(jnp.arange(len(tokens))[:, None])
@@ -90,7 +106,7 @@ class CausalTransformer(eqx.Module):
     def initial(self, steps: int) -> tuple:
         """An empty cache of keys and values for `steps` tokens, and the position 0."""
         width, heads = self.embed.out_features, self.blocks[0].heads
-        empty = jnp.zeros((steps, heads, int(width) // heads), self.embed.weight.dtype)
+        empty = jnp.zeros((heads, steps, int(width) // heads), self.embed.weight.dtype)
         return jnp.zeros((), jnp.int32), tuple((empty, empty) for _ in self.blocks)
 
     def step(self, carry: tuple, token: Float[Array, " inputs"]) -> tuple[tuple, Float[Array, " outputs"]]:

@@ -17,10 +17,19 @@ from bench.simulate import AbstractPolicy
 from tasks.base import AbstractTask, Scalar
 
 
+class Linear(eqx.nn.Linear):
+    """x Wᵀ + b over the last axis of any array. On CPUs, the batch in front makes a layer up to four times faster than
+    Equinox's W x, of which `vmap` makes W Xᵀ and a transposition."""
+
+    def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:  # pyright: ignore
+        y = x @ self.weight.T
+        return y if self.bias is None else y + self.bias
+
+
 class MLP(eqx.Module):
     """Fully connected layers; the last one starts at `output_scale` of its usual size."""
 
-    layers: tuple[eqx.nn.Linear, ...]
+    layers: tuple[Linear, ...]
     activation: Callable = eqx.field(static=True)
 
     def __init__(
@@ -32,7 +41,7 @@ class MLP(eqx.Module):
         key: Key[Array, ""],
     ):
         keys = jr.split(key, len(sizes) - 1)
-        *hidden, last = (eqx.nn.Linear(i, o, key=k) for i, o, k in zip(sizes, sizes[1:], keys, strict=False))
+        *hidden, last = (Linear(i, o, key=k) for i, o, k in zip(sizes, sizes[1:], keys, strict=False))
         self.layers = (*hidden, scaled(last, output_scale))
         self.activation = activation
 
@@ -42,7 +51,7 @@ class MLP(eqx.Module):
         return self.layers[-1](x)
 
 
-def scaled(layer: eqx.nn.Linear, factor: float) -> eqx.nn.Linear:
+def scaled(layer: Linear, factor: float) -> Linear:
     """`layer` with its weights and biases multiplied: a small output layer starts near its offset."""
     return jax.tree.map(lambda w: factor * w, layer)
 

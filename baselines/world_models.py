@@ -19,11 +19,11 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from baselines.attention import CausalTransformer
-from baselines.networks import MLP, Scales, scaled
+from baselines.decode import decode
+from baselines.networks import MLP, Scales
 
 
 class AbstractWorldModel(eqx.Module):
@@ -120,112 +120,6 @@ class ActionsTransformer(AbstractActionsModel):
         return (x0, x, cache), x
 
 
-class AbstractCell(eqx.Module):
-    """A recurrent cell whose state may be more than what is read from it."""
-
-    @abc.abstractmethod
-    def __init__(self, inputs: int, width: int, *, key: Key[Array, ""]): ...
-
-    @abc.abstractmethod
-    def start(self, h: Float[Array, " width"]) -> Any:
-        """The state before the first input."""
-
-    @abc.abstractmethod
-    def __call__(self, u: Float[Array, " inputs"], state: Any) -> tuple[Any, Float[Array, " width"]]:
-        """The next state, and what is read from it."""
-
-
-class VanillaCell(AbstractCell):
-    """h' = tanh(W [u, h] + b) (Elman, 1990)."""
-
-    layer: eqx.nn.Linear
-
-    def __init__(self, inputs, width, *, key):
-        self.layer = eqx.nn.Linear(inputs + width, width, key=key)
-
-    def start(self, h):
-        return h
-
-    def __call__(self, u, state):
-        h = jnp.tanh(self.layer(jnp.concatenate([u, state])))
-        return h, h
-
-
-class GRUCell(AbstractCell):
-    """Gated recurrent unit (Cho et al., 2014)."""
-
-    cell: eqx.nn.GRUCell
-
-    def __init__(self, inputs, width, *, key):
-        self.cell = eqx.nn.GRUCell(inputs, width, key=key)
-
-    def start(self, h):
-        return h
-
-    def __call__(self, u, state):
-        h = self.cell(u, state)
-        return h, h
-
-
-class LSTMCell(AbstractCell):
-    """Long short-term memory (Hochreiter & Schmidhuber, 1997)."""
-
-    cell: eqx.nn.LSTMCell
-
-    def __init__(self, inputs, width, *, key):
-        self.cell = eqx.nn.LSTMCell(inputs, width, key=key)
-
-    def start(self, h):
-        return h, jnp.zeros_like(h)
-
-    def __call__(self, u, state):
-        state = self.cell(u, state)
-        return state, state[0]
-
-
-class ActionsRecurrent(AbstractActionsModel):
-    """AWM: a recurrent cell carried over the controls, its first state a function of x[0]."""
-
-    scales: Scales
-    start: eqx.nn.Linear
-    cell: AbstractCell
-    read: eqx.nn.Linear
-    increments: float = eqx.field(static=True)
-    incremental: bool = eqx.field(static=True)
-
-    def __init__(
-        self,
-        scales: Scales,
-        *,
-        cell: type[AbstractCell] = GRUCell,
-        width: int = 64,
-        increments: float = 1.0,
-        incremental: bool = False,
-        key: Key[Array, ""],
-    ):
-        n, m = len(scales.mean), len(scales.low)
-        keys = jr.split(key, 3)
-        self.scales, self.increments, self.incremental = scales, increments, incremental
-        self.start = eqx.nn.Linear(n, width, key=keys[0])
-        self.cell = cell(m, width, key=keys[1])
-        self.read = scaled(eqx.nn.Linear(width, n, key=keys[2]), 0.1)
-
-    def __call__(self, x0, us):
-        return unroll(self, x0, us)
-
-    def residuals(self, xs, us):
-        return states_and_increments(self, xs, us)
-
-    def initial(self, x0, steps):
-        return x0, x0, self.cell.start(jnp.tanh(self.start(self.scales.state(x0))))
-
-    def advance(self, carry, u):
-        x0, x, state = carry
-        state, h = self.cell(self.scales.control(u), state)
-        x = self.next(x0, x, self.read(h))
-        return (x0, x, state), x
-
-
 class AbstractStateModel(AbstractWorldModel):
     """A model that reads states, true ones in the fit and its own when it is unrolled."""
 
@@ -270,7 +164,7 @@ class HistoryTransformer(AbstractStateModel):
         self.cut_predictions, self.incremental = cut_predictions, incremental
 
     def __call__(self, x0, us):
-        return unroll(self, x0, us)
+        return decode((self, x0, us))
 
     def residuals(self, xs, us):
         return self.net(self.scales.pair(xs[:-1], us)) - self.target(xs)

@@ -230,7 +230,7 @@ def test_lists_are_complete():
     suites = {entry["name"]: entry for entry in json.loads(bench("list", "suites", "--json").stdout)}
     assert set(suites) == set(suite.names())
     methods = {entry["name"]: entry for entry in json.loads(bench("list", "methods", "--json").stdout)}
-    assert methods["awm_gru"]["settings"]["model.cell"] == "baselines.world_models:GRUCell"
+    assert methods["awm_gru"]["settings"]["model.cell"] == "baselines.recurrent:GRUCell"
     for entry in suites.values():
         assert {label.partition("[")[0] for label in entry["methods"]} <= set(methods)
         assert set(entry["tasks"]) <= {task["name"] for task in tasks}

@@ -19,16 +19,9 @@ from baselines import METHODS
 from baselines.exploration import warmup_episode
 from baselines.model_gradient import ModelGradient
 from baselines.networks import FeedbackPolicy, Scales, policy_network
+from baselines.recurrent import AbstractCell, ActionsRecurrent, VanillaCell
 from baselines.simulator_gradient import WithoutFeedbackGradient
-from baselines.world_models import (
-    AbstractCell,
-    AbstractWorldModel,
-    ActionsRecurrent,
-    ActionsTransformer,
-    OneStep,
-    VanillaCell,
-    unroll,
-)
+from baselines.world_models import AbstractWorldModel, ActionsTransformer, OneStep, unroll
 from bench.simulate import open_loop, rollout, transition
 
 pytestmark = pytest.mark.usefixtures("x64")

@@ -12,7 +12,8 @@ from baselines.attention import CausalTransformer
 from baselines.exploration import warmup_episode
 from baselines.model_gradient import ModelGradient
 from baselines.networks import Scales
-from baselines.world_models import ActionsRecurrent, ActionsTransformer, HistoryTransformer, OneStep, unroll
+from baselines.recurrent import ActionsRecurrent
+from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep, unroll
 from bench import names
 from tasks import TASKS
 
