@@ -7,8 +7,8 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from baselines import METHODS
-from baselines.attention import CausalTransformer
+from baselines import METHODS, attention
+from baselines.attention import CausalTransformer, LayerNorm
 from baselines.exploration import warmup_episode
 from baselines.model_gradient import ModelGradient
 from baselines.networks import Scales
@@ -104,9 +104,9 @@ def test_depth_width_and_heads_are_settings():
     settings = {"model.depth": "3", "model.width": "24", "model.heads": "4"}
     for name in ("awm_transformer", "history_model"):
         net = names.method(name, settings).model(scales, key=jr.key(0)).net
-        assert (len(net.blocks), net.blocks[0].heads, net.read.in_features) == (3, 4, 24)
+        assert (len(net.blocks), net.blocks[0].heads, net.read.weight.shape[1]) == (3, 4, 24)
     mlp = names.method("one_step_model", {"model.depth": "3", "model.width": "24"}).model(scales, key=jr.key(0)).net
-    assert [layer.out_features for layer in mlp.layers] == [24, 24, 24, 1]
+    assert [len(layer.weight) for layer in mlp.layers] == [24, 24, 24, 1]
     cell = names.method("awm_gru", {"model.width": "24"}).model(scales, key=jr.key(0)).cell
     assert cell.cell.hidden_size == 24
 
@@ -139,13 +139,15 @@ def test_scales_are_statistics_of_the_weighted_trajectories(task):
     assert np.all(np.isfinite(constant.state(jnp.full(3, 7.0))))
 
 
-def test_attention_is_textbook_attention():
-    """One block against softmax(Q Kᵀ / √d) V written out per position and head."""
+@pytest.mark.parametrize("block_length", [128, 2])
+def test_attention_is_textbook_attention(block_length, monkeypatch):
+    """One block against softmax(Q Kᵀ / √d) V written out per position and head, all queries at once or in blocks."""
+    monkeypatch.setattr(attention, "BLOCK", block_length)
     net = CausalTransformer(3, 2, width=8, depth=1, heads=2, key=jr.key(0))
     tokens = jr.normal(jr.key(1), (5, 3))
     block = net.blocks[0]
     z = jax.vmap(net.embed)(tokens) + jnp.stack([net._positions(jnp.array([t])) for t in range(5)])
-    q, k, v = (np.asarray(jax.vmap(block._qkv)(z)[i]) for i in range(3))
+    q, k, v = (np.asarray(block._qkv(z)[:, i]) for i in range(3))
     mixed = np.zeros((5, 2, 4))
     for t in range(5):
         for head in range(2):
@@ -154,3 +156,19 @@ def test_attention_is_textbook_attention():
             mixed[t, head] = weights @ v[: t + 1, head]
     expected = jax.vmap(lambda zt, mt: net.read(net.norm(block._finish(zt, mt))))(z, jnp.asarray(mixed))
     np.testing.assert_allclose(net(tokens), expected, rtol=ROUNDING)
+
+
+def test_attention_in_blocks_has_the_same_gradient(monkeypatch):
+    net, tokens = CausalTransformer(3, 2, width=8, depth=2, heads=2, key=jr.key(0)), jr.normal(jr.key(1), (5, 3))
+    gradients = []
+    for length in (128, 2):
+        monkeypatch.setattr(attention, "BLOCK", length)
+        gradients.append(jax.jit(jax.grad(lambda tokens: jnp.sum(net(tokens) ** 2)))(tokens))
+    np.testing.assert_allclose(*gradients, rtol=1e-8)
+
+
+def test_layer_norm_is_the_librarys():
+    ours, library = LayerNorm(6), eqx.nn.LayerNorm(6)
+    weight, bias, z = jr.normal(jr.key(0), (3, 6))
+    ours, library = (eqx.tree_at(lambda n: (n.weight, n.bias), norm, (weight, bias)) for norm in (ours, library))
+    np.testing.assert_allclose(ours(z), library(z), rtol=ROUNDING)
