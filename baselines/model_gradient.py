@@ -70,7 +70,7 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
     imagined_noise: float = 0.1
     model_updates: int = 60  # per step
     policy_updates: int = 50
-    model_batch: int = 16  # trajectories, half of them from the last `recent` steps
+    model_batch: int = 8  # trajectories, half of them from the last `recent` steps
     policy_batch: int = 4
     recent: int = 5
     model_learning_rate: float = 1e-3
