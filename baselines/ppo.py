@@ -12,11 +12,10 @@ The horizon is finite, the time is observed and the last decision is terminal, s
 
 A budget of some tens of episodes asks for more: the critic learns from the latest `capacity` episodes, since the few of
 one step it would learn by heart (compare the auxiliary phase of Cobbe et al., 2021, arXiv:2009.04416); noise comes in
-pairs of opposite signs, and remembers the last decision's by `correlation`; A is taken from its mean at the same
-decision, in standard deviations of the step's, none beyond 2; μ is projected on the bounds, beyond which actions have
-no effect and it would drift. The judged policy plays the mean of what π plays, E clip(a), not clip(μ): near a bound the
-best μ makes up for the clipping. μ starts around the average control of the best warm-up episode. Spends `episodes`
-episodes a step and `warmup` before the first.
+pairs of opposite signs; A is taken from its mean at the same decision, in standard deviations of the step's, none
+beyond 2; μ is projected on the bounds, beyond which actions have no effect and it would drift. The judged policy plays
+the mean of what π plays, E clip(a), not clip(μ): near a bound the best μ makes up for the clipping. μ starts around the
+average control of the best warm-up episode. Spends `episodes` episodes a step and `warmup` before the first.
 """
 
 import math
@@ -30,7 +29,7 @@ import optax
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
-from baselines.exploration import Held, best_level, correlated, warmup_episode
+from baselines.exploration import Held, best_level, warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, around, from_unit, observe, policy_network, project
 from baselines.replay import Replay
 from bench.method import AbstractMethod, Between, Usage
@@ -104,7 +103,6 @@ class PPO(AbstractMethod[PPOState]):
     max_divergence: float = 0.05  # Kullback-Leibler, mean over the step's decisions
     trace: float = 0.9  # λ
     std: float = 0.5  # s at the start, in half ranges
-    correlation: float = 0.3  # of the noise of one decision and the next
     adapt: float = 0.3  # of the location and size of the values, per step
     learning_rate: float = 1e-3  # of the actor
     critic_rate: float = 3e-3
@@ -147,7 +145,6 @@ class PPO(AbstractMethod[PPOState]):
             return jax.ops.segment_sum(costs, jnp.arange(task.num_steps) // hold, decisions)
 
         drawn = jr.normal(noise_key, (self.episodes // 2, decisions, len(task.controls)))
-        drawn = jax.vmap(lambda white: correlated(white, self.correlation))(drawn)
         noise = jnp.exp(state.actor.log_std) * jnp.concatenate([drawn, -drawn])
         replay = state.replay.add(jax.vmap(play)(noise, jr.split(start_key, self.episodes)))
         observations, rewards = jax.vmap(see)(replay.xs), -jax.vmap(paid)(replay.costs)
