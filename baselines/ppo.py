@@ -120,9 +120,10 @@ class PPO(AbstractMethod[PPOState]):
         net = around(policy_network(task, self.width, m, key=actor_key), best_level(scales, batch))
         actor = Gaussian(net, jnp.full(m, jnp.log(self.std)))
         critic = policy_network(task, self.width, 1, key=critic_key)
-        optimisers = tuple(
-            optimiser.init(eqx.filter(moved, eqx.is_array))
-            for optimiser, moved in zip(self._optimisers(), (actor, critic), strict=True)
+        for_actor, for_critic = self._optimisers()
+        optimisers = (
+            for_actor.init(eqx.filter(actor, eqx.is_array)),
+            for_critic.init(eqx.filter(critic, eqx.is_array)),
         )
         replay = Replay.empty(task, max(self.capacity, self.warmup, self.episodes)).add(batch)
         spread = jnp.std(batch.cost) + 1e-12
