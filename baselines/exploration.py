@@ -1,7 +1,5 @@
 """How episodes are collected: Ornstein-Uhlenbeck noise around a policy, and warm-up episodes before there is one."""
 
-import math
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,7 +8,7 @@ from jaxtyping import Array, Float, Key
 
 from baselines.networks import FeedbackPolicy, Scales, from_unit
 from bench.simulate import AbstractPolicy, Trajectory, clip, open_loop
-from tasks.base import AbstractTask
+from tasks.base import AbstractTask, Scalar
 
 
 class Perturbed(AbstractPolicy):
@@ -30,10 +28,14 @@ class Perturbed(AbstractPolicy):
 
 def ou_noise(task: AbstractTask, key: Key[Array, ""], correlation: float = 0.9) -> Float[Array, "steps m"]:
     """Ornstein-Uhlenbeck noise of unit variance, one value per held control (Uhlenbeck & Ornstein, 1930)."""
-    white = jr.normal(key, (task.num_steps, len(task.controls)))
+    return correlated(jr.normal(key, (task.num_steps, len(task.controls))), correlation)
+
+
+def correlated(white: Float[Array, "steps m"], correlation: Scalar) -> Float[Array, "steps m"]:
+    """Independent standard normal draws as a sequence in which each, standard normal still, remembers the last."""
 
     def step(e, w):
-        return (correlation * e + math.sqrt(1 - correlation**2) * w,) * 2
+        return (correlation * e + (1 - correlation**2) ** 0.5 * w,) * 2
 
     return jnp.concatenate([white[:1], jax.lax.scan(step, white[0], white[1:])[1]])
 

@@ -7,12 +7,14 @@ decision k it reads the token (g_k, o_k, a_{k-1}), o = (state, time):
     max_θ  E log π_θ(a_k | g_0..k, o_0..k, a_0..k-1)   subject to   E H(π_θ) >= β
     λ ← λ - η λ (H - β),       loss = -log π_θ - λ H
 
-on whole episodes of the replay, relabelled with the returns that they really had. Exploration draws from π_θ and asks
-for more than the best return so far; the judged policy asks for the best and plays the mean. Unlike in the paper, the
-three tokens of a step are one, the context is the whole episode, actions are held for `hold` intervals, and the replay
-starts from random controls where the paper pretrains on the best of a data set, so the better episodes are sampled more
-often: the one of rank r with weight exp(-r / `elite`). All are equally long. Returns-to-go during an episode come from
-the known running cost, by the trapezoid rule. Spends `episodes` episodes a step, `warmup` before.
+on whole episodes of the replay, relabelled with the returns that they really had. Exploration asks for more than the
+best return so far; the judged policy asks for the best and plays the mean. Unlike in the paper, exploration draws with
+`explore` times the deviations of π_θ, which imitation of a few episodes narrows, and each draw remembers the one before
+by `correlation`, since independent ones cancel out over an episode; the three tokens of a step are one, the context is
+the whole episode, actions are held for `hold` intervals, and the replay starts from random controls where the paper
+pretrains on the best of a data set, so the better episodes are sampled more often: the one of rank r with weight
+exp(-r / `elite`). All are equally long. Returns-to-go during an episode come from the known running cost, by the
+trapezoid rule. Spends `episodes` episodes a step, `warmup` before.
 """
 
 from typing import ClassVar
@@ -25,7 +27,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from baselines.attention import CausalTransformer
-from baselines.exploration import warmup_episode
+from baselines.exploration import correlated, warmup_episode
 from baselines.networks import Scales, adam, from_unit, observe
 from baselines.replay import Replay
 from bench.method import AbstractMethod, Between, Usage
@@ -100,7 +102,7 @@ class OnlineDecisionTransformer(AbstractMethod[DecisionTransformerState]):
         "learning_rate": Between(2e-4, 1e-2, log=True),
         "optimism": Between(0.0, 2.0),
         "elite": Between(1.0, 20.0, log=True),
-        "entropy": Between(-3.0, 0.0),
+        "explore": Between(0.5, 4.0, log=True),
     }
     paced: ClassVar = ("updates",)
 
@@ -108,6 +110,8 @@ class OnlineDecisionTransformer(AbstractMethod[DecisionTransformerState]):
     episodes: int = 2  # per step
     hold: int = 4  # intervals per decision
     optimism: float = 0.5  # what exploration asks for beyond the best return, in standard deviations of the replay's
+    explore: float = 2.0  # deviations of the draws, in those of π_θ
+    correlation: float = 0.9  # of the noise of one decision and the next
     updates: int = 50  # per step
     batch: int = 8  # episodes
     elite: float = 5.0  # ranks over which an episode's weight in the replay falls by e
@@ -141,7 +145,8 @@ class OnlineDecisionTransformer(AbstractMethod[DecisionTransformerState]):
 
         def play(key):
             noise_key, start_key = jr.split(key)
-            noise = jr.normal(noise_key, (self._decisions(task), len(task.controls)))
+            white = jr.normal(noise_key, (self._decisions(task), len(task.controls)))
+            noise = self.explore * correlated(white, self.correlation)
             policy = self._policy(task, state, returns.best + self.optimism * returns.std, noise)
             return rollout(task, policy, task.start(start_key))
 

@@ -61,7 +61,7 @@ def test_the_task_is_gymnasiums_pendulum():
     ("method", "env_steps", "least"),
     [
         pytest.param(SAC(), 10_000, -250, id="sac"),
-        pytest.param(PPO(episodes=10, decisions=50, decay_steps=50), 100_000, -300, id="ppo"),
+        pytest.param(PPO(episodes=10, decisions=50), 100_000, -300, id="ppo"),
         pytest.param(Evolution(population=32, width=8, sigma=0.5), 2_000_000, -300, id="evolution"),
     ],
 )

@@ -17,7 +17,7 @@ from baselines.exploration import Held, ou_noise, warmup_episode
 from baselines.model_gradient import ModelGradient, trapezoid_cost
 from baselines.networks import MLP, FeedbackPolicy, Scales, observe, policy_network, project
 from baselines.online_decision_transformer import OnlineDecisionTransformer, Returns, split, token
-from baselines.ppo import advantages
+from baselines.ppo import advantages, clipped_mean
 from baselines.replay import Replay
 from baselines.sac import SAC, sample
 from baselines.short_horizon_actor_critic import SHAC, Critic, lambda_returns
@@ -274,9 +274,16 @@ def test_the_constant_floor_is_its_reference():
 def test_ppos_advantages_are_returns_less_values_and_end_with_the_episode():
     rewards, values = jr.normal(jr.key(0), (2, 3, 5))
     whole = jnp.cumsum(rewards[:, ::-1], axis=1)[:, ::-1] - values
-    np.testing.assert_allclose(advantages(rewards, values, 1.0, 1.0), whole, atol=1e-5)  # float32
+    np.testing.assert_allclose(advantages(rewards, values, 1.0), whole, atol=1e-5)  # float32
     one_step = rewards + jnp.append(values[:, 1:], jnp.zeros((3, 1)), axis=1) - values
-    np.testing.assert_allclose(advantages(rewards, values, 1.0, 0.0), one_step, atol=1e-6)
+    np.testing.assert_allclose(advantages(rewards, values, 0.0), one_step, atol=1e-6)
+
+
+def test_ppos_judged_action_is_the_mean_of_those_played():
+    mean, std = jnp.array([-1.0, 0.0, 0.8]), jnp.array([0.5, 2.0, 0.3])
+    drawn = mean + std * jr.normal(jr.key(0), (200_000, 3))
+    expected = jnp.mean(jnp.clip(drawn, -1.0, 1.0), axis=0)
+    np.testing.assert_allclose(clipped_mean(mean, std), expected, atol=0.008)  # 4 deviations of a mean of 200,000
 
 
 def test_a_held_action_is_drawn_around_the_state_at_its_beginning():
