@@ -13,9 +13,10 @@ The horizon is finite, the time is observed and the last decision is terminal, s
 A budget of some tens of episodes asks for more: the critic learns from the latest `capacity` episodes, since the few of
 one step it would learn by heart (compare the auxiliary phase of Cobbe et al., 2021, arXiv:2009.04416); noise comes in
 pairs of opposite signs; A is taken from its mean at the same decision, in standard deviations of the step's, none
-beyond 2; μ is projected on the bounds, beyond which actions have no effect and it would drift. The judged policy plays
-the mean of what π plays, E clip(a), not clip(μ): near a bound the best μ makes up for the clipping. μ starts around the
-average control of the best warm-up episode. Spends `episodes` episodes a step and `warmup` before the first.
+beyond 2; μ is projected on twice the bounds, beyond which actions have no effect and it would drift. The judged policy
+plays the mean of what π plays, E clip(a), not clip(μ): near a bound the best μ makes up for the clipping, and only with
+μ beyond it do the played actions reach it. μ starts around the average control of the best warm-up episode. Spends
+`episodes` episodes a step and `warmup` before the first.
 """
 
 import math
@@ -37,6 +38,7 @@ from bench.simulate import AbstractPolicy, rollout
 from tasks.base import AbstractTask, Scalar
 
 LARGEST = 2.0  # advantage, in standard deviations: one disaster must not decide a step
+REACH = 2.0  # of μ, in half ranges
 
 
 class Gaussian(eqx.Module):
@@ -46,7 +48,7 @@ class Gaussian(eqx.Module):
     log_std: Float[Array, " m"]
 
     def mean(self, observations: Float[Array, "*batch obs"]) -> Float[Array, "*batch m"]:
-        return project(jnp.vectorize(self.net, signature="(o)->(m)")(observations))
+        return within_reach(jnp.vectorize(self.net, signature="(o)->(m)")(observations))
 
     def log_density(
         self, observations: Float[Array, "*batch obs"], actions: Float[Array, "*batch m"]
@@ -136,7 +138,7 @@ class PPO(AbstractMethod[PPOState]):
         start = hold * jnp.arange(decisions)
 
         def play(noise, key):
-            policy = Held(FeedbackPolicy(task, state.scales, state.actor.net), noise, hold)
+            policy = Held(FeedbackPolicy(task, state.scales, state.actor.net, within_reach), noise, hold)
             return rollout(task, policy, task.start(key))
 
         def see(xs):
@@ -210,6 +212,10 @@ class PPO(AbstractMethod[PPOState]):
     def _optimisers(self):
         critic = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(self.critic_rate, b2=0.99))
         return optax.adam(self.learning_rate, b2=0.99), critic
+
+
+def within_reach(a: Float[Array, "*batch m"]) -> Float[Array, "*batch m"]:
+    return REACH * project(a / REACH)
 
 
 def evaluate(critic: MLP, observations: Float[Array, "*batch obs"]) -> Float[Array, "*batch"]:
