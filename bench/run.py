@@ -1,4 +1,4 @@
-"""Cells to records: check everything, then build, train, catch, stamp.
+"""Cells to records: train, catch, stamp; here, in a worker process, or on another machine.
 
 records = run(load("smoke").cells(), Path("results/smoke"))
 """
@@ -10,100 +10,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from bench import cache, names, reference, replay, threads
-from bench.budget import Budget, BudgetError
-from bench.checkpoint import Checkpoint
-from bench.errors import UsageError
+from bench import cache, reference, threads
 from bench.executors import TimeLimitError, should_stop
-from bench.fingerprint import fingerprint
-from bench.method import AbstractMethod
-from bench.provenance import provenance
-from bench.records import RecordError, RunRecord, final_cost, read, record_path, run_name, write_atomically
+from bench.jobs import Job, prepare
+from bench.records import RunRecord, read, write_atomically
 from bench.reference import Reference
-from bench.starts import evaluation_starts
-from bench.status import Planned
+from bench.stamp import stamped
 from bench.suite import Cell
 from bench.train import Evaluation, train
-from tasks.base import AbstractTask
 
 SLICE = 300  # seconds of a cell on another machine, of which at most so many are lost with it
-
-
-@dataclass(frozen=True)
-class Job:
-    """A cell that is known to be well formed, with the seeds that are still to be run."""
-
-    cell: Cell
-    task: AbstractTask
-    method: AbstractMethod
-    fingerprint: str
-    settings: dict[str, Any]
-    budget: Budget
-    todo: tuple[int, ...]
-    folder: Path
-    again: bool = False
-    # For processes that do not see our files: the task's references, and how far the job is.
-    known: tuple[Reference, ...] = ()
-    carried: dict[str, bytes] = field(default_factory=dict)  # its checkpoints, by their paths in the folder
-    spent: float = 0.0  # seconds
-
-    @property
-    def key(self) -> dict[str, Any]:
-        """All that defines the cell, but for its seeds."""
-        return {
-            "suite": self.cell.suite,
-            "task": self.cell.task_label,
-            "method": self.cell.method_label,
-            "fingerprint": self.fingerprint,
-            "settings": self.settings,
-        }
-
-    def path(self, seed: int) -> Path:
-        return record_path(self.folder, self.key, seed)
-
-    @property
-    def lock(self) -> Path:
-        return self.folder / "locks" / f"{run_name(self.key)}.lock"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "logs" / f"{run_name(self.key)}.log"
-
-    def checkpoint(self) -> Checkpoint:
-        """Of the seeds that are still to be run: another block is another program."""
-        seeds = "_".join(map(str, self.todo)) if len(self.todo) < 5 else f"{self.todo[0]}_to_{self.todo[-1]}"
-        path = self.folder / "checkpoints" / f"{run_name(self.key)}-seeds{seeds}.checkpoint"
-        return Checkpoint(path, self.key | {"seeds": list(self.todo)})
-
-    @property
-    def checkpoints(self) -> str:
-        """A pattern for the paths of its checkpoints in the folder."""
-        return f"checkpoints/{run_name(self.key)}-*.checkpoint"
-
-    def checkpoint_files(self) -> dict[str, bytes]:
-        """Their contents by their paths in the folder."""
-        found = self.folder.glob(self.checkpoints)
-        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in found}
-
-    def planned(self) -> Planned:
-        """The cell, as `bench status` reads it."""
-        return Planned(
-            self.cell.task_label,
-            self.task.num_steps,
-            self.cell.method_label,
-            list(self.cell.seeds),
-            [self.path(seed).relative_to(self.folder).as_posix() for seed in self.cell.seeds],
-            self.lock.relative_to(self.folder).as_posix(),
-            self.checkpoints,
-        )
-
-    def refreshed(self) -> "Job":
-        """The same with the seeds that are now still to be run: others may have finished some."""
-        return self if self.again else replace(self, todo=tuple(s for s in self.todo if not _finished(self.path(s))))
 
 
 @dataclass(frozen=True)
@@ -119,57 +36,6 @@ class Outcome:
 
 
 Observer = Callable[[Job, Evaluation], None]
-
-
-def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Job]:
-    """Jobs for `cells`; nothing is compiled. Finished seeds (records not "failed") are left out unless `again`.
-
-    Raises UsageError.
-    """
-    _check_writable(folder)
-    jobs = []
-    for cell in cells:
-        task = task_of(cell)
-        method = names.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
-        budget = cell.allowance.on(task.num_steps)
-        try:
-            budget.steps(method.usage(task))
-        except BudgetError as error:
-            raise BudgetError(f"{cell.method_label} on {cell.task_label}: {error}") from error
-        settings = {
-            "task": names.settings_of(task),
-            "method": names.settings_of(method),
-            "budget": budget.plain(),
-        }
-        jobs.append(Job(cell, task, method, fingerprint(task), settings, budget, cell.seeds, folder, again).refreshed())
-    return jobs
-
-
-def task_of(cell: Cell) -> AbstractTask:
-    """The task of a cell, with its settings and on its grid."""
-    settings = {**cell.task_settings, **cell.extra_task_settings}
-    task = names.task(cell.task, settings)
-    if cell.grid is None:
-        return task
-    return names.task(cell.task, settings | cell.grid.settings(task.horizon, task.num_steps))
-
-
-def _check_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to the output folder {folder} ({error.strerror}). Give another with --out."
-        ) from error
-
-
-def _finished(path: Path) -> bool:
-    try:
-        return path.exists() and read(path).status != "failed"
-    except RecordError:
-        return False
 
 
 def execute(
@@ -203,7 +69,7 @@ def execute(
         if "RESOURCE_EXHAUSTED" in str(problem) and len(job.todo) > 1:  # XLA's word for it
             return _halves(job, lambda half: execute(half, observe, stop, limit))
         error, ended_by = traceback.format_exc(), "time limit" if isinstance(problem, TimeLimitError) else "error"
-    return Outcome(_records(job, evaluations, started, error, ended_by), checkpoint.notes, error)
+    return Outcome(stamped(job, evaluations, started, error, ended_by), checkpoint.notes, error)
 
 
 def _halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:
@@ -225,7 +91,7 @@ def _halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:
 
 def failure(job: Job, error: str, ended_by: str) -> Outcome:
     """The outcome of a job that never returned one."""
-    return Outcome(_records(job, [], datetime.now(UTC), error, ended_by), [], error)
+    return Outcome(stamped(job, [], datetime.now(UTC), error, ended_by), [], error)
 
 
 def _provide(known: tuple[Reference, ...]) -> None:
@@ -234,77 +100,6 @@ def _provide(known: tuple[Reference, ...]) -> None:
         path = Path(tempfile.mkdtemp(prefix="bench-")) / "references.toml"
         reference.write(path, {r.key: r for r in known})
         reference.add_source(path)
-
-
-def _records(job: Job, evaluations: list[Evaluation], started: datetime, error: str, ended_by: str) -> list[RunRecord]:
-    stamp = provenance() | {
-        "started": started.isoformat(timespec="seconds"),
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seeds_in_block": len(job.todo),
-    }
-    beside = _beside(job) if evaluations and evaluations[-1].final else {}
-    return [_record(job, i, evaluations, error, stamp, ended_by, beside) for i in range(len(job.todo))]
-
-
-def _beside(job: Job) -> dict[str, Any]:
-    """What is shown beside the trajectory of a final policy."""
-    first = evaluation_starts(job.task)[0].tolist()
-    best = next((replay.best_known(job.task, r) for r in job.known if r.start in (None, first)), None)
-    return {"task": replay.description(job.task), "reference": best}
-
-
-def _record(
-    job: Job,
-    i: int,
-    evaluations: list[Evaluation],
-    error: str,
-    stamp: dict[str, Any],
-    ended_by: str,
-    beside: dict[str, Any],
-) -> RunRecord:
-    block = len(job.todo)
-    curve = [
-        {
-            "env_steps": e.env_steps,
-            "updates": e.updates,
-            "train_seconds": e.train_seconds / block,
-            "cost": _finite(e.cost[i]),
-            "end_error": _finite(e.end_error[i]),
-        }
-        for e in evaluations
-    ]
-    status, cost = ("failed", None) if error else final_cost(curve)
-    last = evaluations[-1] if evaluations else None
-    final = last.final[i] if last and last.final else {}
-    return RunRecord(
-        suite=job.cell.suite,
-        task=job.cell.task_label,
-        horizon=float(job.task.horizon),
-        num_steps=job.task.num_steps,
-        method=job.cell.method_label,
-        seed=job.todo[i],
-        status=status,
-        cost=cost,
-        curve=curve,
-        usage={
-            "env_steps": last.env_steps if last else 0,
-            "env_grad_steps": last.env_grad_steps if last else 0,
-            "train_seconds": last.train_seconds / block if last else 0.0,
-            "compile_seconds": last.compile_seconds / block if last else 0.0,
-            "updates": last.updates if last else 0,
-        },
-        fingerprint=job.fingerprint,
-        settings=job.settings,
-        provenance=stamp | ({"final_state": last.state[i]} if last and last.state else {}),
-        error="".join(error.splitlines(keepends=True)[-40:]),
-        ended_by=ended_by,
-        rescored=final.get("scores", {}),
-        trajectory={**beside, "policy": final["episode"]} if final.get("episode") else None,
-    )
-
-
-def _finite(value: np.floating) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def run(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[RunRecord]:

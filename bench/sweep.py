@@ -12,9 +12,10 @@ from pathlib import Path
 
 from bench import lock, reference, status
 from bench.executors import InProcess, LostWorkerError, TimeLimitError
+from bench.jobs import Job
 from bench.records import RecordError, RunRecord, read, set_aside, write, write_atomically
 from bench.reference import Reference
-from bench.run import Job, Outcome, execute, failure
+from bench.run import Outcome, execute, failure
 from bench.train import Evaluation
 
 POLL = 0.5  # seconds between looks at running cells, and at cells of other runs

@@ -16,9 +16,9 @@ import numpy as np
 
 from bench import cells, names, reference
 from bench.errors import UsageError, did_you_mean
+from bench.jobs import Job, prepare
 from bench.method import AbstractMethod, Between
 from bench.records import read
-from bench.run import Job, prepare
 from bench.suite import Suite
 from bench.tuning import Tuning
 

@@ -11,8 +11,9 @@ from walk import bench, environment, start, suite_file
 
 from bench import suite
 from bench.executors import InProcess
+from bench.jobs import prepare
 from bench.records import read_all
-from bench.run import execute_remotely, prepare, run
+from bench.run import execute_remotely, run
 from bench.status import last_point
 from bench.sweep import Backend, Silent, Sweep
 

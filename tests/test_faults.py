@@ -14,8 +14,9 @@ import pytest
 from walk import ROOT, bench, command, environment, start, suite_file
 
 from bench import lock, status, suite
+from bench.jobs import prepare
 from bench.records import read_all
-from bench.run import prepare, run
+from bench.run import run
 from bench.sweep import Silent, Sweep, in_process
 
 SLOW = ("--set", "walk:Walk.work=1000000")  # a chunk takes a tenth of a second

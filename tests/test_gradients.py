@@ -25,14 +25,16 @@ from bench.cli import app
 from bench.cli.landscape import Direction, Space
 from bench.errors import UsageError
 from bench.executors import InProcess
-from bench.gradients import claims, experiment, landscape, measure, paths, report, scenery, snapshots
+from bench.gradients import claims, effects, experiment, landscape, measure, paths, report, scenery, snapshots, verdicts
 from bench.gradients.campaign import Campaign
-from bench.gradients.claims import Claim, Comparison, Evidence, Experiment
+from bench.gradients.claims import Claim, Experiment
+from bench.gradients.effects import Evidence
 from bench.gradients.growth import growth
 from bench.gradients.measurements import Measurement, read_all
+from bench.gradients.verdicts import Comparison
+from bench.jobs import prepare
 from bench.leaderboard import build
 from bench.report.html import page
-from bench.run import prepare
 from bench.simulate import open_loop, rollout
 from bench.sweep import Silent, in_process
 
@@ -172,16 +174,18 @@ def test_the_best_basin():
     ],
 )
 def test_verdicts_follow_the_rule(ends, expected):
-    assert claims.verdict([Comparison("m", 0.0, *each, 2) for each in ends]) == expected
+    assert verdicts.verdict([Comparison("m", 0.0, *each, 2) for each in ends]) == expected
 
 
 def test_an_interval_is_students_over_seeds_within_strata():
-    assert claims.mean_interval([np.array([0.0, 2.0])], 0.95) == pytest.approx((1, 1 - 12.7062, 1 + 12.7062), rel=1e-5)
+    assert verdicts.mean_interval([np.array([0.0, 2.0])], 0.95) == pytest.approx(
+        (1, 1 - 12.7062, 1 + 12.7062), rel=1e-5
+    )
     # Two strata of equal variance 2 over 2 seeds: the variance of the mean is 1/2, Welch's degrees of freedom are 2.
-    found = claims.mean_interval([np.array([0.0, 2.0]), np.array([10.0, 12.0])], 0.95)
+    found = verdicts.mean_interval([np.array([0.0, 2.0]), np.array([10.0, 12.0])], 0.95)
     half = 4.30265 * math.sqrt(0.5)
     assert found == pytest.approx((6, 6 - half, 6 + half), rel=1e-5)
-    assert claims.mean_interval([np.array([1.0])], 0.95) == (1.0, None, None)
+    assert verdicts.mean_interval([np.array([1.0])], 0.95) == (1.0, None, None)
 
 
 GRIDS = {("t", 1.0, 10), ("t", 1.0, 40)}
@@ -190,7 +194,7 @@ GRIDS = {("t", 1.0, 10), ("t", 1.0, 40)}
 def judged(records, effect="regret", others=("b",)):
     test = Experiment("runs", ("t",), 3, methods=("a", *others))
     claim = Claim("x", "", "", "e", effect, "a", others)
-    return claims.judge(claim, test, Evidence(records, {"e": GRIDS}, references(records), [], []), quick=False)
+    return verdicts.judge(claim, test, Evidence(records, {"e": GRIDS}, references(records), [], []), quick=False)
 
 
 def test_regrets_are_compared_in_decades_and_a_failed_run_counts_as_the_worst():
@@ -229,7 +233,7 @@ def test_growth_at_equal_fit_compares_models_where_they_predict_equally_well():
     test = Experiment("gradients", ("t",), 1, models=("a", "b"), updates=(1, 9))
     for effect, expected in (("growth", 3.0), ("growth_at_equal_fit", 1.0)):
         claim = Claim("x", "", "", "e", effect, "a", ("b",))
-        finding = claims.judge(claim, test, Evidence([], {}, {}, found, []), quick=True)
+        finding = verdicts.judge(claim, test, Evidence([], {}, {}, found, []), quick=True)
         assert finding.comparisons[0].effect == pytest.approx(expected)
 
 
@@ -239,7 +243,7 @@ def test_the_table_of_claims_is_well_formed(tmp_path, quick):
     assert len({claim.name for claim in known}) == len(known)
     for claim in known:
         test = experiments[claim.experiment]
-        assert claim.effect in claims.EFFECTS
+        assert claim.effect in effects.EFFECTS
         assert claim.subject in (*test.methods, *test.models)
         assert test.seeds > 1
         if not quick:
@@ -354,9 +358,9 @@ def test_an_experiment_of_runs_is_run_and_judged(tmp_path):
     assert isinstance(work.backend.executor, InProcess)
     evidence = experiment.run(work, {"e": test})
     claim = Claim("x", "the best constant beats chance", "", "e", "regret", "constant", ("random",))
-    finding = claims.judge(claim, test, evidence, quick=True)
+    finding = verdicts.judge(claim, test, evidence, quick=True)
     assert finding.comparisons[0].effect > 0.1  # both are far from the optimum, the constant on average less
-    assert json.dumps(claims.plain([finding]))
+    assert json.dumps(verdicts.plain([finding]))
     assert finding.where_run == "copy (+0.0)"
 
 
@@ -372,7 +376,7 @@ def test_findings_are_told_in_the_terminal_in_markdown_and_on_the_page(tmp_path)
     broken.write_text("[{")
     with pytest.raises(UsageError, match=r"x\.json: no measurement"):
         report.section(tmp_path / "broken")
-    (tmp_path / "claims.json").write_text(json.dumps(claims.plain([finding])))
+    (tmp_path / "claims.json").write_text(json.dumps(verdicts.plain([finding])))
     board = replace(build(runs, references(runs)), diagnostics=report.section(tmp_path))
     shown = page(board)
     assert "x: a &lt;i&gt; beats b" in shown

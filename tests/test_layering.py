@@ -47,7 +47,15 @@ def test_imports_respect_the_layers(path):
             forbid(*others, why="tasks do not know each other")
     if inside(module, "baselines"):
         concrete = {name(p) for p in MODULES if inside(name(p), "tasks")} - {"tasks.base", "tasks"}
-        forbid(*concrete, "bench.train", "bench.run", "bench.names", "diffrax", why="a method knows only the contract")
+        forbid(
+            *concrete,
+            "bench.train",
+            "bench.jobs",
+            "bench.run",
+            "bench.names",
+            "diffrax",
+            why="a method knows only the contract",
+        )
     if inside(module, "bench"):
         if module != "bench.names":
             forbid("baselines", why="only bench.names sees the tables")
@@ -59,7 +67,9 @@ def test_imports_respect_the_layers(path):
         if module not in ("bench.translate", "bench.multiple_shooting"):
             forbid("casadi", why="an extra: everything but the second route to a reference works without it")
         if module in ("bench.simulate", "bench.method"):
-            forbid("bench.train", "bench.run", "bench.reference", why="the contract stands below the harness")
+            forbid(
+                "bench.train", "bench.jobs", "bench.run", "bench.reference", why="the contract stands below the harness"
+            )
         if not inside(module, "bench.cli", "bench.__main__"):
             forbid("bench.cli", "typer", "rich", why="only the command line talks to people")
 
@@ -69,7 +79,10 @@ WITHOUT_JAX = (
     *("status", "lock", "estimate", "executors", "threads"),
     *("tuning", "cells", "permutation", "ranks", "efficiency", "standings", "power", "regression", "calibration"),
     *("drawing", "trajectories", "exploitation"),
-    *(f"gradients.{name}" for name in ("growth", "measurements", "scenery", "claims", "figures", "report")),
+    *(
+        f"gradients.{name}"
+        for name in ("growth", "measurements", "scenery", "claims", "effects", "verdicts", "figures", "report")
+    ),
     *("report.charts", "report.gate", "report.html", "report.plots"),
 )
 

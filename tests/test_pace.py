@@ -8,8 +8,8 @@ from walk import Walk
 
 from bench import names, pace, suite
 from bench.budget import Budget
+from bench.jobs import prepare
 from bench.pace import Pace, calibrate, cpu_seconds, suite_text
-from bench.run import prepare
 from bench.train import train
 
 TASK, BUDGET = DoubleIntegrator(), Budget(5000)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.cells import CellKey, changed, group
+from bench.jobs import prepare
 from bench.records import RunRecord, read_all
-from bench.run import prepare
 from bench.suite import load
 
 PUBLISHED = Path(__file__).parent.parent / "results" / "published"

@@ -14,9 +14,9 @@ from bench import run as bench_run
 from bench.cli import app
 from bench.errors import UsageError
 from bench.estimate import Estimator, words
+from bench.jobs import prepare
 from bench.provenance import provenance, warnings
 from bench.records import read, write
-from bench.run import prepare
 
 
 def bench(*arguments):

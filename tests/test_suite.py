@@ -10,8 +10,8 @@ from bench import names, reference, suite
 from bench.budget import Allowance, Budget, BudgetError
 from bench.cli.reference import grids_of
 from bench.fingerprint import fingerprint
+from bench.jobs import prepare
 from bench.names import SettingError
-from bench.run import prepare
 from bench.starts import evaluation_starts
 from bench.suite import Grid, SuiteError
 from bench.train import train

@@ -30,7 +30,7 @@ def command(
     from bench.cli import campaign
     from bench.cli.report import everything, write
     from bench.errors import UsageError, did_you_mean
-    from bench.gradients import claims
+    from bench.gradients import claims, verdicts
     from bench.gradients.report import how, lines, markdown
     from bench.records import write_atomically
 
@@ -43,7 +43,7 @@ def command(
     for claim in chosen:
         names = ", ".join(claim.others)
         typer.echo(f"{claim.name}: {claim.statement}\n   {claim.subject} against {names}: {claim.effect}", err=True)
-    typer.echo(claims.RULE, err=True)
+    typer.echo(verdicts.RULE, err=True)
     folder = out or Path("results") / ("claims-quick" if quick else "claims")
     with campaign.opened(folder, workers, quiet) as work:
         from bench.gradients import experiment
@@ -51,8 +51,8 @@ def command(
         evidence = experiment.run(work, wanted)
     if work.interrupted:
         campaign.finish(work)
-    findings = [claims.judge(claim, wanted[claim.experiment], evidence, quick) for claim in chosen]
-    write_atomically(folder / "claims.json", json.dumps(claims.plain(findings), indent=1) + "\n")
+    findings = [verdicts.judge(claim, wanted[claim.experiment], evidence, quick) for claim in chosen]
+    write_atomically(folder / "claims.json", json.dumps(verdicts.plain(findings), indent=1) + "\n")
     write_atomically(folder / "claims.md", markdown(findings))
     campaign.write_measurements(work)
     campaign.draw_landscapes(work)

@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bench.estimate import Estimator, words
+from bench.jobs import Job
 from bench.records import RunRecord
-from bench.run import Job
 from bench.sweep import AbstractObserver, Silent
 from bench.train import Evaluation
 

@@ -70,8 +70,8 @@ def grids_of(tasks: list[str], suites: list[str]) -> "Iterator[tuple[str, tuple[
     """(key, (name, task, start)) for each task on its own grid, unless a suite is given, and on those of suites."""
     from bench import names, suite
     from bench.fingerprint import fingerprint
+    from bench.jobs import task_of
     from bench.reference import key_of
-    from bench.run import task_of
     from bench.starts import evaluation_starts
 
     chosen = tasks or list(names.TASKS)

@@ -15,8 +15,8 @@ from bench import threads
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from bench.jobs import Job
     from bench.records import RunRecord
-    from bench.run import Job
     from bench.sweep import AbstractObserver, Backend, Sweep
 
 
@@ -83,8 +83,8 @@ def command(
     from bench import cache, names, status
     from bench.cli import progress, report
     from bench.cli.progress import Forecast
+    from bench.jobs import prepare
     from bench.records import RunRecord, read_all
-    from bench.run import prepare
     from bench.sweep import Sweep
 
     if device is Device.gpu:

@@ -11,7 +11,7 @@ import typer
 from bench import threads
 
 if TYPE_CHECKING:
-    from bench.run import Job
+    from bench.jobs import Job
 
 
 def command(

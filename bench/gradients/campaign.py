@@ -13,8 +13,9 @@ from bench.executors import InProcess
 from bench.gradients import landscape, measure, measurements, scenery, snapshots
 from bench.gradients.measurements import Measurement
 from bench.gradients.scenery import Landscape
+from bench.jobs import Job, prepare
 from bench.records import RecordError
-from bench.run import Job, execute, prepare
+from bench.run import execute
 from bench.suite import Cell
 from bench.sweep import AbstractObserver, Backend, Sweep
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from bench import reference
 from bench.gradients import landscape, measure, snapshots
 from bench.gradients.campaign import Campaign, Request
-from bench.gradients.claims import SUITE, Evidence, Experiment
+from bench.gradients.claims import SUITE, Experiment
+from bench.gradients.effects import Evidence
+from bench.jobs import task_of
 from bench.records import RunRecord, read_all
-from bench.run import task_of
 from bench.suite import Cell
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.gradients.claims import RULE, Comparison, Finding
 from bench.gradients.measurements import Measurement, read_all
+from bench.gradients.verdicts import RULE, Comparison, Finding
 from bench.records import RecordError
 from bench.report.display import Table
 

@@ -19,9 +19,10 @@ from bench import cache, names
 from bench.checkpoint import MAGIC, CheckpointError, decode
 from bench.errors import UsageError
 from bench.executors import should_stop
+from bench.jobs import Job, prepare
 from bench.method import AbstractModelMethod
 from bench.records import run_name
-from bench.run import Job, Outcome, execute, prepare
+from bench.run import Outcome, execute
 from bench.status import last_point
 from bench.suite import Cell
 from bench.train import Evaluation
