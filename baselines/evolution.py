@@ -94,9 +94,9 @@ class Evolution(AbstractMethod[EvolutionState]):
     }
 
     population: int = 4  # λ, at least 4
-    sigma: float = 0.2  # at the start, in half ranges of the controls
+    sigma: float = 0.0626  # at the start, in half ranges of the controls
     width: int = 0  # of a hidden layer, where 0 is none
-    warmup: int = 6  # episodes
+    warmup: int = 13  # episodes
 
     def usage(self, task):
         return Usage(self.population * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=1)

@@ -65,12 +65,12 @@ class SAC(AbstractMethod[SACState]):
     updates: int = 1  # per environment step
     batch: int = 128
     width: int = 128
-    learning_rate: float = 3e-3
+    learning_rate: float = 8.83e-3
     decay_steps: int = 44  # episodes over which a cosine takes the rate to a tenth
-    polyak: float = 0.01  # τ
-    return_size: float = 3.0  # standard deviation of the warm-up returns after scaling
+    polyak: float = 0.0257  # τ
+    return_size: float = 1.9  # standard deviation of the warm-up returns after scaling
     temperature: float = 0.1  # α at the start
-    entropy: float = -1.0  # H̄ per control
+    entropy: float = -0.567  # H̄ per control
     capacity: int = 250  # episodes kept; a checkpoint writes them all
 
     def usage(self, task):

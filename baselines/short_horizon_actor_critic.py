@@ -78,11 +78,11 @@ class SHAC(AbstractMethod[SHACState]):
     }
     paced: ClassVar = ("critic_updates",)
 
-    window: int = 50  # h, intervals; of the last window of an episode what is left
+    window: int = 20  # h, intervals; of the last window of an episode what is left
     warmup: int = 4  # episodes, from which the scales of states and costs are read
-    noise: float = 0.2  # in half ranges, in the first episode
-    learning_rate: float = 5e-3
-    critic_learning_rate: float = 3e-3
+    noise: float = 0.0683  # in half ranges, in the first episode
+    learning_rate: float = 0.0135
+    critic_learning_rate: float = 0.0136
     critic_updates: int = 40  # per step
     recent: int = 4  # episodes that the critic is fitted to
     trace: float = 0.95  # λ

@@ -55,9 +55,9 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
     cut_feedback: bool = True
     charged: bool = True
     updates: int = 1  # per step
-    warmup: int = 4  # episodes, from which the scales of the states are read
-    learning_rate: float = 2e-2
-    momentum: float = 0.7  # of so few updates
+    warmup: int = 2  # episodes, from which the scales of the states are read
+    learning_rate: float = 0.0234
+    momentum: float = 0.641  # of so few updates
     decay_steps: int = 46  # over which a cosine takes the rate to a hundredth: at a tenth, stiff costs still jump
     width: int = 64
 

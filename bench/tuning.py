@@ -6,6 +6,7 @@ and a test compares the two.
 """
 
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -37,9 +38,17 @@ class Tuning:
     date: str
     best: dict[str, Any]
 
+    def is_setting(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a method's settings are the best one, numbers to three digits: its file need not show more."""
+        return all(name in settings and _alike(settings[name], value) for name, value in self.best.items())
+
     def was_used_in(self, runs: Iterable[RunRecord]) -> bool:
         """Whether these runs had the best setting."""
-        return all(run.settings["method"].get(name) == value for run in runs for name, value in self.best.items())
+        return all(self.is_setting(run.settings["method"]) for run in runs)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    return math.isclose(one, other, rel_tol=5e-3) if isinstance(one, float) else one == other
 
 
 def read(path: Path) -> dict[str, Tuning]:
