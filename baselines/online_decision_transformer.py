@@ -9,12 +9,12 @@ decision k it reads the token (g_k, o_k, a_{k-1}), o = (state, time):
 
 on whole episodes of the replay, relabelled with the returns that they really had. Exploration asks for more than the
 best return so far; the judged policy asks for the best and plays the mean. Unlike in the paper, exploration draws with
-`explore` times the deviations of π_θ, which imitation of a few episodes narrows, and each draw remembers the one before
-by `correlation`, since independent ones cancel out over an episode; the three tokens of a step are one, the context is
-the whole episode, actions are held for `hold` intervals, and the replay starts from random controls where the paper
-pretrains on the best of a data set, so the better episodes are sampled more often: the one of rank r with weight
-exp(-r / `elite`). All are equally long. Returns-to-go during an episode come from the known running cost, by the
-trapezoid rule. Spends `episodes` episodes a step, `warmup` before.
+`explore` times the deviations of π_θ, and each draw remembers the one before by `correlation`, since independent ones
+cancel out over an episode; the three tokens of a step are one, the context is the whole episode, actions are held for
+`hold` intervals, and the replay starts from random controls where the paper pretrains on the best of a data set, so the
+better episodes are sampled more often: the one of rank r with weight exp(-r / `elite`). All are equally long.
+Returns-to-go during an episode come from the known running cost, by the trapezoid rule. Spends `episodes` episodes a
+step, `warmup` before.
 """
 
 from typing import ClassVar
@@ -109,15 +109,15 @@ class OnlineDecisionTransformer(AbstractMethod[DecisionTransformerState]):
     warmup: int = 10  # episodes
     episodes: int = 2  # per step
     hold: int = 4  # intervals per decision
-    optimism: float = 0.5  # what exploration asks for beyond the best return, in standard deviations of the replay's
-    explore: float = 2.0  # deviations of the draws, in those of π_θ
+    optimism: float = 1.0  # what exploration asks for beyond the best return, in standard deviations of the replay's
+    explore: float = 0.66  # deviations of the draws, in those of π_θ
     correlation: float = 0.9  # of the noise of one decision and the next
     updates: int = 50  # per step
     batch: int = 8  # episodes
-    elite: float = 5.0  # ranks over which an episode's weight in the replay falls by e
+    elite: float = 4.42  # ranks over which an episode's weight in the replay falls by e
     capacity: int = 200  # episodes kept
     entropy: float = -1.0  # β, per control, of actions in half ranges
-    learning_rate: float = 1e-3
+    learning_rate: float = 2.08e-4
     decay_steps: int = 20  # over which a cosine takes the rate to a tenth
     width: int = 64
     depth: int = 2

@@ -102,11 +102,11 @@ class PPO(AbstractMethod[PPOState]):
     batch: int = 16  # episodes, of the critic's updates
     capacity: int = 64  # episodes kept
     clip: float = 0.2  # ε
-    max_divergence: float = 0.05  # Kullback-Leibler, mean over the step's decisions
-    trace: float = 0.9  # λ
-    std: float = 0.5  # s at the start, in half ranges
+    max_divergence: float = 0.207  # Kullback-Leibler, mean over the step's decisions
+    trace: float = 0.811  # λ
+    std: float = 0.906  # s at the start, in half ranges
     adapt: float = 0.3  # of the location and size of the values, per step
-    learning_rate: float = 1e-3  # of the actor
+    learning_rate: float = 2.6e-3  # of the actor
     critic_rate: float = 3e-3
     width: int = 64
 

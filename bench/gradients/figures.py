@@ -92,7 +92,11 @@ def landscape(found: Landscape) -> "Figure":
             colour = INK if i == 0 else COLOURS[i - 1]
             if i:
                 top.plot(alphas, truth, color="0.75", lw=1.0, label="true return")
-            top.plot(alphas, _floats(surface.returns), color=colour, label="return under the model")
+            returns = _floats(surface.returns)
+            top.plot(alphas, returns, color=colour, label="return under the model")
+            if np.all(returns > high) or np.all(returns < low):
+                where = "above" if returns[0] > high else "below"
+                top.text(0.5, 0.95, f"the model's return is {where}", ha="center", va="top", transform=top.transAxes)
             ends = np.array(surface.ends)[:, 0]
             top.plot(
                 ends,
@@ -177,7 +181,7 @@ def _scale_gradient(axis: "Axes", slopes: Floats) -> None:
     sizes = np.abs(slopes[np.isfinite(slopes) & (slopes != 0)])
     top = math.ceil(math.log10(sizes.max())) if len(sizes) else 0
     bottom = max(top - 4, math.floor(math.log10(np.quantile(sizes, 0.1)))) if len(sizes) else -1
-    axis.set_yscale("symlog", linthresh=10.0**bottom)
+    axis.set_yscale("symlog", linthresh=10.0**bottom, linscale=2)
     axis.set_ylim(-(10.0**top) * 1.5, 10.0**top * 1.5)
     sides = [10.0**bottom, 10.0**top]
     names = [f"$10^{{{bottom}}}$", f"$10^{{{top}}}$"]
