@@ -13,16 +13,22 @@ from baselines.recurrent import ActionsRecurrent, GRUCell, LSTMCell, VanillaCell
 from baselines.sac import SAC
 from baselines.short_horizon_actor_critic import SHAC
 from baselines.simulator_gradient import SimulatorGradient
-from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep
+from baselines.world_models import AbstractWorldModel, ActionsTransformer, HistoryTransformer, OneStep
 from bench.method import AbstractMethod
 
+
+def _through(model: Callable[..., AbstractWorldModel], *tuned: float) -> Callable[..., ModelGradient]:
+    """Policy gradients through a model, with what is tuned in the order of `ModelGradient.search`."""
+    return partial(ModelGradient, model=model, **dict(zip(ModelGradient.search, tuned, strict=True)))
+
+
 METHODS: dict[str, Callable[..., AbstractMethod]] = {
-    "awm_transformer": partial(ModelGradient, model=ActionsTransformer),
-    "awm_gru": partial(ModelGradient, model=partial(ActionsRecurrent, cell=GRUCell)),
-    "awm_lstm": partial(ModelGradient, model=partial(ActionsRecurrent, cell=LSTMCell)),
-    "awm_rnn": partial(ModelGradient, model=partial(ActionsRecurrent, cell=VanillaCell)),
+    "awm_transformer": _through(ActionsTransformer, 0.00549, 0.00155, 0.089, 0.0259),
+    "awm_gru": _through(partial(ActionsRecurrent, cell=GRUCell), 0.00411, 0.00985, 0.0606, 0.0386),
+    "awm_lstm": _through(partial(ActionsRecurrent, cell=LSTMCell), 0.00175, 0.00766, 0.524, 0.025),
+    "awm_rnn": _through(partial(ActionsRecurrent, cell=VanillaCell), 0.00258, 0.00148, 0.117, 0.0362),
     "history_model": partial(ModelGradient, model=HistoryTransformer),
-    "one_step_model": partial(ModelGradient, model=OneStep),
+    "one_step_model": _through(OneStep, 0.00329, 0.00326, 0.0831, 0.0259),
     "simulator_gradient": SimulatorGradient,
     "simulator_gradient_oracle": partial(SimulatorGradient, charged=False, updates=50, learning_rate=3e-3),
     "shac": SHAC,

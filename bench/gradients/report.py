@@ -57,10 +57,15 @@ def lines(f: Finding) -> list[str]:
     return [
         f"{f.claim}: {f.verdict.upper()}{' (indicative)' if f.quick else ''}  {f.statement}",
         f"    {f.subject}, {f.unit}:",
-        *(f"      over {c.other:<{width}}  {effect(c)}" for c in f.comparisons),
+        *(f"      {'' if c.other == f.subject else f'over {c.other:<{width}}  '}{effect(c)}" for c in f.comparisons),
         f"    on {f.where_run}, {f.seeds} seeds",
         *(f"    {remark}" for remark in f.remarks),
     ]
+
+
+def compared(f: Finding, c: Comparison) -> str:
+    """What an effect is of: a method over another, or a property of its own."""
+    return f.subject if c.other == f.subject else f"{f.subject} over {c.other}"
 
 
 def effect(c: Comparison) -> str:
@@ -85,7 +90,7 @@ def markdown(findings: Sequence[Finding]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for f in findings:
-        effects = "<br>".join(f"{f.subject} over {c.other}: {c.effect:+.2f}" for c in f.comparisons)
+        effects = "<br>".join(f"{compared(f, c)}: {c.effect:+.2f}" for c in f.comparisons)
         ends = "<br>".join(effect(c).partition(" ")[2] or "-" for c in f.comparisons)
         verdict = f"**{f.verdict}**" + (", indicative" if f.quick else "")
         lines.append(f"| {f.claim} | {f.statement} | {verdict} | {f.unit}:<br>{effects} | <br>{ends} |")
@@ -115,6 +120,7 @@ def section(folder: Path) -> dict[str, Any]:
     return {
         "findings": findings,
         "how": how(findings),
+        "compared": compared,
         "effect": effect,
         "tables": summaries(measured),
         "figures": {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(figures)},
