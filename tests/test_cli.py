@@ -57,7 +57,7 @@ def test_a_run_leaves_records_and_leaderboards(finished):
     records = [json.loads(p.read_text()) for p in (out / "records").iterdir()]
     assert len(records) == 4
     learner = next(r for r in records if r["method"] == "simulator_gradient")
-    assert [point["env_steps"] for point in learner["curve"]] == [40, 50, 60]
+    assert [point["env_steps"] for point in learner["curve"]] == [20, 40, 60]
     assert [point["updates"] for point in learner["curve"]] == [0, 1, 2]
     # By smaller steps, and in float64.
     assert learner["rescored"]["adaptive"] == pytest.approx(learner["curve"][-1]["cost"], rel=1e-3)
@@ -195,11 +195,11 @@ def test_wrong_usage_is_one_line_with_the_fix(what):
 
 
 def test_a_budget_too_small_names_the_cell_and_the_least(tmp_path):
-    (tmp_path / "small.toml").write_text(TINY.replace("env_steps = 60", "env_steps = 49"))
+    (tmp_path / "small.toml").write_text(TINY.replace("env_steps = 60", "env_steps = 29"))
     done = bench("run", tmp_path / "small.toml", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "simulator_gradient on cancer_treatment" in done.stderr
-    assert "Give at least 50" in done.stderr
+    assert "Give at least 30" in done.stderr
 
 
 @pytest.mark.parametrize(
