@@ -215,6 +215,7 @@ class PPO(AbstractMethod[PPOState]):
 
 
 def within_reach(a: Float[Array, "*batch m"]) -> Float[Array, "*batch m"]:
+    """Means projected on REACH times the bounds, which are -1 and 1."""
     return REACH * project(a / REACH)
 
 

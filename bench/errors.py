@@ -9,6 +9,16 @@ class UsageError(ValueError):
     prints it as one line and exits with status 2."""
 
 
+class ContractError(AssertionError):
+    """What a task or a method does that it must not."""
+
+
+def require(condition: object, otherwise: str) -> None:
+    """Raise ContractError with what is wrong unless the condition is true."""
+    if not condition:
+        raise ContractError(otherwise)
+
+
 def did_you_mean(what: str, name: str, known: Iterable[str]) -> str:
     """What was asked for, and the nearest known name, or all of them if none is near."""
     known = list(known)

@@ -12,9 +12,12 @@ import pytest
 from jaxtyping import Array, Float
 from walk import Hold, bench
 
-from bench.contract import METHOD_CHECKS, TASK_CHECKS, ContractError, MethodTrial, TaskTrial, checked
+from bench.contract import checked
+from bench.errors import ContractError
 from bench.method import AbstractMethod, Usage
+from bench.method_contract import METHOD_CHECKS, MethodTrial
 from bench.simulate import rollout
+from bench.task_contract import TASK_CHECKS, TaskTrial
 from tasks import AbstractTask, ControlVar, StateVar
 
 

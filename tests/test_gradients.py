@@ -25,7 +25,18 @@ from bench.cli import app
 from bench.cli.landscape import Direction, Space
 from bench.errors import UsageError
 from bench.executors import InProcess
-from bench.gradients import claims, effects, experiment, landscape, measure, paths, report, scenery, snapshots, verdicts
+from bench.gradients import (
+    claims,
+    effects,
+    experiment,
+    landscape,
+    paths,
+    quality,
+    report,
+    scenery,
+    snapshots,
+    verdicts,
+)
 from bench.gradients.campaign import Campaign
 from bench.gradients.claims import Claim, Experiment
 from bench.gradients.effects import Evidence
@@ -124,7 +135,7 @@ def test_circuitous_and_direct_paths_add_up():
 
     total, direct = by_first(model), by_first(blind)
     assert (total, direct) == (pytest.approx(1.5**3), 1.0)
-    shares = measure.path_shares(np.full((1, 2, 1), total), np.full((1, 2, 1), direct), np.ones((1, 2, 1)))
+    shares = quality.path_shares(np.full((1, 2, 1), total), np.full((1, 2, 1), direct), np.ones((1, 2, 1)))
     assert shares["circuitous_share"] == [pytest.approx((1.5**3 - 1) / 1.5**3)]
 
 
@@ -150,10 +161,10 @@ def test_a_history_model_that_ignores_states_has_no_circuits():
 
 def test_cosines_and_signal_to_noise():
     a, b = np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[1.0, 1.0], [1.0, 0.0]])
-    np.testing.assert_allclose(measure.cosine(a, b), [1 / math.sqrt(2), np.nan])
+    np.testing.assert_allclose(quality.cosine(a, b), [1 / math.sqrt(2), np.nan])
     samples = np.array([[[3.0, 1.0]], [[3.0, -1.0]]])  # mean (3, 0), unbiased noise 2
-    np.testing.assert_allclose(measure.signal_to_noise(samples), [4.5])
-    assert np.isnan(measure.signal_to_noise(np.ones((2, 1, 3))))
+    np.testing.assert_allclose(quality.signal_to_noise(samples), [4.5])
+    assert np.isnan(quality.signal_to_noise(np.ones((2, 1, 3))))
 
 
 def test_the_best_basin():

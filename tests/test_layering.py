@@ -81,7 +81,17 @@ WITHOUT_JAX = (
     *("drawing", "trajectories", "exploitation"),
     *(
         f"gradients.{name}"
-        for name in ("growth", "measurements", "scenery", "claims", "effects", "verdicts", "figures", "report")
+        for name in (
+            "growth",
+            "measurements",
+            "scenery",
+            "claims",
+            "effects",
+            "verdicts",
+            "quality",
+            "figures",
+            "report",
+        )
     ),
     *("report.charts", "report.gate", "report.html", "report.plots"),
 )

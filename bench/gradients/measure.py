@@ -18,20 +18,17 @@ import jax.random as jr
 import numpy as np
 
 from bench import cache, difficulty, names, reference
-from bench.gradients import paths, snapshots
+from bench.gradients import paths, quality, snapshots
 from bench.gradients.claims import SIMULATOR
-from bench.gradients.growth import growth
 from bench.gradients.measurements import Measurement
+from bench.gradients.quality import STARTS
 from bench.gradients.snapshots import Snapshot
 from bench.method import AbstractModelMethod, Model
 from bench.provenance import provenance
 from bench.stats import Floats
 
 CUT = "model.cut_predictions"  # the setting of models whose paths through predicted states can be cut
-STARTS = 8  # episodes
-MINIBATCH = 4  # episodes
 STEP = 1e-6  # of finite differences, in units of the controls
-USEFUL = 0.5  # a cosine to the true gradient
 
 
 @dataclass(frozen=True)
@@ -103,8 +100,8 @@ class _Truth:
         )
 
     def own(self) -> dict[str, Any]:
-        return _numbers(self, self.by_controls, self.by_parameters) | {
-            "finite_difference_error": _plain(self.finite_differences),
+        return quality.numbers(self.by_controls, self.by_parameters, self.by_parameters, self.horizons) | {
+            "finite_difference_error": quality.plain(self.finite_differences),
             "fit_error": 0.0,
         }
 
@@ -147,12 +144,12 @@ def _of_model(
             fit = advance(fit, episodes, jr.fold_in(fit_key, rounds))
             rounds += 1
         by_controls, by_parameters = by_both(fit.model)
-        numbers = _numbers(truth, by_controls, by_parameters)
+        numbers = quality.numbers(by_controls, by_parameters, truth.by_parameters, truth.horizons)
         numbers["fit_error"] = fit_error(fit.model, truth.xs[:STARTS], truth.us[:STARTS])
         if isinstance(other, AbstractModelMethod):
             blind = other.begin_fit(task, episodes, begin_key).model
             _, direct = by_both(paths.same_weights(fit.model, blind))
-            numbers |= path_shares(by_parameters, direct, truth.by_parameters)
+            numbers |= quality.path_shares(by_parameters, direct, truth.by_parameters)
         yield rounds * method.updates_per_fit, numbers
 
 
@@ -166,69 +163,6 @@ def fit_error(model: Model, xs: Any, us: Any) -> float:
     unrolled = np.asarray(eqx.filter_jit(jax.vmap(lambda m, x, u: m(x, u), in_axes=(None, 0, 0)))(model, xs[:, 0], us))
     spread = np.maximum(np.std(np.asarray(xs), axis=(0, 1)), 1e-6)
     return float(np.mean(((unrolled - np.asarray(xs)[:, 1:]) / spread) ** 2))
-
-
-def _numbers(truth: _Truth, by_controls: Floats, by_parameters: Floats) -> dict[str, Any]:
-    """What is said of gradients, per horizon; the last head is kept for distances."""
-    own, true = by_parameters[:STARTS, :-1], truth.by_parameters[:STARTS, :-1]
-    norms = np.linalg.norm(own, axis=2)
-    mean, true_mean = own.mean(axis=0), true.mean(axis=0)
-    cosines = cosine(mean, true_mean)
-    collected = by_parameters[STARTS:, :-1]
-    batches = collected.reshape(-1, MINIBATCH, *collected.shape[1:]).mean(axis=1)
-    useful = [h for h, c in zip(truth.horizons, cosines, strict=True) if c > USEFUL]
-    last = np.linalg.norm(by_controls[:STARTS, -1], axis=2)
-    return {
-        "norm": _plain(geometric_mean(norms)),
-        "norm_of_mean": _plain(np.linalg.norm(mean, axis=1)),
-        "cosine": _plain(cosines),
-        "norm_ratio": _plain(_ratio(np.linalg.norm(mean, axis=1), np.linalg.norm(true_mean, axis=1))),
-        "snr_starts": _plain(signal_to_noise(own)),
-        "snr_minibatches": _plain(signal_to_noise(batches)),
-        "non_finite": _plain(1 - np.isfinite(by_parameters[:, :-1]).mean(axis=(0, 2))),
-        "effective_horizon": max(useful, default=0),
-        "by_distance": _plain(geometric_mean(last)[::-1]),
-        "growth": growth(np.array(truth.horizons, float), norms).plain(),
-    }
-
-
-def path_shares(total: Floats, direct: Floats, true: Floats) -> dict[str, Any]:
-    """How much of gradients "episodes heads parameters" goes through predicted states, and how good the rest is."""
-    total, direct, true = (each[:STARTS, :-1] for each in (total, direct, true))
-    around = np.linalg.norm(total - direct, axis=2)
-    share = around / (around + np.linalg.norm(direct, axis=2))
-    return {
-        "circuitous_share": _plain(share.mean(axis=0)),
-        "direct_norm": _plain(geometric_mean(np.linalg.norm(direct, axis=2))),
-        "direct_cosine": _plain(cosine(direct.mean(axis=0), true.mean(axis=0))),
-    }
-
-
-def cosine(a: Floats, b: Floats) -> Floats:
-    """Between rows; nan where one is 0."""
-    return _ratio(np.sum(a * b, axis=-1), np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
-
-
-def geometric_mean(values: Floats) -> Floats:
-    """Over the first axis: norms differ by orders of magnitude between episodes; 0 where one is 0."""
-    with np.errstate(divide="ignore"):
-        return np.exp(np.log(values).mean(axis=0))
-
-
-def signal_to_noise(samples: Floats) -> Floats:
-    """|mean|² / mean |sample - mean|² of "samples ... parameters", unbiased in the noise; nan without any noise."""
-    mean = samples.mean(axis=0)
-    noise = np.sum((samples - mean) ** 2, axis=(0, -1)) / (len(samples) - 1)
-    return _ratio(np.sum(mean**2, axis=-1), np.where(noise > 1e-12 * np.sum(mean**2, axis=-1), noise, 0.0))
-
-
-def _ratio(a: Floats, b: Floats) -> Floats:
-    return np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b > 0)
-
-
-def _plain(values: Floats) -> list[float | None]:
-    """For JSON, which has no nan and no infinity."""
-    return [float(v) if np.isfinite(v) else None for v in values]
 
 
 def _record(

@@ -22,11 +22,11 @@ def scales():
     return Scales(mean=zeros(N), std=ones(N), increment_std=ones(N), low=-ones(M), high=ones(M))
 
 
-def batched(gradient_of, model):
+def batched(predict, model):
     """The gradient of the mean over a batch of Σ_t |x̂[t]|² for controls u."""
 
     def gradient(x0, us):
-        return jax.grad(lambda us: jnp.mean(jax.vmap(lambda x, u: jnp.sum(gradient_of(model, x, u) ** 2))(x0, us)))(us)
+        return jax.grad(lambda us: jnp.mean(jax.vmap(lambda x, u: jnp.sum(predict(model, x, u) ** 2))(x0, us)))(us)
 
     return jax.jit(gradient)
 
