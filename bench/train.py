@@ -19,6 +19,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Float
 
+from bench import effort
 from bench.budget import Budget
 from bench.checkpoint import Checkpoint, Progress, program_digest, state_digests
 from bench.method import AbstractMethod
@@ -71,7 +72,10 @@ def train(
     init_keys, step_keys = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
     began = time.perf_counter()
     numbers, lowered, shapes = _lower(task, method, init_keys, step_keys)
-    start, advance, score = (each.compile() for each in lowered)
+    start, advance, score = (
+        each.compile(options)
+        for each, options in zip(lowered, (effort.once(), effort.often(), effort.often()), strict=True)
+    )
     program = program_digest(*lowered) if checkpoint else ""
     compile_seconds = time.perf_counter() - began
 
