@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from bench.provenance import cpu_model
+from bench.provenance import cpu_instructions, cpu_model
 
 
 def enable() -> None:
@@ -26,11 +26,12 @@ def folder_in_use() -> Path | None:
 
 
 def folder() -> Path:
-    """By the platform's convention; one for each model of CPU, as programs for one may crash on another."""
+    """By the platform's convention; one for each kind of CPU, as programs for one may crash on another."""
     home = Path.home()
     if sys.platform == "darwin":
         caches = home / "Library" / "Caches"
     else:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    cpu = hashlib.sha256(f"{platform.machine()} {cpu_model()}".encode()).hexdigest()[:8]
+    kind = f"{platform.machine()} {cpu_model()} {cpu_instructions()}"
+    cpu = hashlib.sha256(kind.encode()).hexdigest()[:8]
     return caches / "myriad-bench" / f"jax-{cpu}"

@@ -117,7 +117,7 @@ def build(
 
     cells = grouping.group(records)
     rng = np.random.default_rng(SEED)
-    notes = _missing(cells)
+    notes = _missing(cells) + _devices(cells)
     rows, all_runs, curves = [], [], []
     scored: dict[str, dict[str, dict[CellKey, ScoredCell]]] = defaultdict(lambda: defaultdict(dict))
     spent: dict[tuple, list[RunRecord]] = defaultdict(list)
@@ -228,6 +228,19 @@ def _tuned(methods: standings.Methods, tunings: Mapping[str, Tuning]) -> dict[st
     """The tunings whose best setting is the one that ran."""
     runs = {method: [run for cell in of.values() for run in cell.runs] for method, of in methods.items()}
     return {m: tunings[m] for m, of in runs.items() if m in tunings and tunings[m].was_used_in(of)}
+
+
+def _devices(cells):
+    """Suites whose records are of several devices, so that their seconds must not be compared."""
+    devices = defaultdict(dict)
+    for key, runs in cells.items():
+        devices[key.suite] |= dict.fromkeys(d for r in runs if (d := r.provenance.get("device")))
+    return [
+        f"Seconds: the records of {suite} are of {len(found)} devices ({', '.join(found)}); compare seconds only "
+        "between records of one."
+        for suite, found in devices.items()
+        if len(found) > 1
+    ]
 
 
 def _missing(cells):

@@ -76,9 +76,24 @@ def _git() -> dict[str, Any]:
 
 
 def cpu_model() -> str:
-    """The name of the processor, as the system gives it."""
+    """The name of the processor, as the system gives it; on Linux with its family and model, as one name may stand for
+    several generations."""
+    info = _cpuinfo()
+    name = info.get("model name") or platform.processor() or platform.machine()
+    numbers = [f"{key.removeprefix('cpu ')} {info[key]}" for key in ("cpu family", "model") if key in info]
+    return f"{name} ({', '.join(numbers)})" if numbers else name
+
+
+def cpu_instructions() -> str:
+    """The instructions that the processor offers here, on Linux; a program compiled for more of them would crash."""
+    info = _cpuinfo()
+    return info.get("flags") or info.get("Features") or ""
+
+
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the first processor; nothing elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
     except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}

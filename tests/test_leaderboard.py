@@ -100,6 +100,16 @@ def test_versions_and_settings_are_never_mixed():
         build([record(), record(seed=1, settings={"method": {"rate": 2}, "budget": {"env_steps": 100}})], {})
 
 
+def test_seconds_of_several_devices_are_not_compared_in_silence():
+    def noted(*devices):
+        runs = [record(seed=i, provenance={"device": d} if d else {}) for i, d in enumerate(devices)]
+        return [note for note in build(runs, {"f": reference()}).notes if note.startswith("Seconds")]
+
+    assert noted("one", "one", None) == []  # an older record does not say
+    (note,) = noted("one", "other", "one")
+    assert "of 2 devices (one, other)" in note
+
+
 def test_gaps_are_named():
     board = build([record(), record(task="u"), record("other")], {"f": reference()})
     assert "Missing: other on u (10 steps) in s." in board.notes

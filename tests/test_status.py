@@ -10,6 +10,7 @@ from walk import bench as new_process
 from walk import suite_file
 
 from bench import cache, status, suite
+from bench import provenance as provenance_module
 from bench import run as bench_run
 from bench.cli import app
 from bench.errors import UsageError
@@ -110,6 +111,18 @@ def test_the_doctor_prints_what_records_carry_and_warns():
     found = " ".join(warnings(ill))
     for sign in ("not committed", "float64", "XLA_FLAGS is set (--x)", f"jax is 0.1, tested is {jax.__version__}"):
         assert sign in found
+
+
+def test_processors_of_one_name_and_other_instructions_share_no_compiled_programs(monkeypatch):
+    known = {"model name": "AMD EPYC", "cpu family": "23", "model": "1", "flags": "avx2"}
+    kinds = [known, {**known, "flags": "avx2 avx512f"}, {**known, "model": "49"}, {"model name": "AMD EPYC"}, {}]
+    folders = []
+    for info in kinds:
+        monkeypatch.setattr(provenance_module, "_cpuinfo", lambda info=info: info)
+        folders.append(cache.folder())
+    assert len(set(folders)) == len(kinds)
+    monkeypatch.setattr(provenance_module, "_cpuinfo", lambda: known)
+    assert provenance_module.cpu_model() == "AMD EPYC (family 23, model 1)"
 
 
 def test_compiled_programs_are_kept_for_the_next_process(tmp_path, monkeypatch):
