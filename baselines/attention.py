@@ -34,7 +34,7 @@ class LayerNorm(eqx.Module):
 class Block(eqx.Module):
     """A pre-norm transformer block: causal self-attention, then a ReLU layer (Vaswani et al. 2017; Xiong et al. 2020).
 
-    Queries, keys and values come from one product.
+    Queries, keys and values come from one product; the ReLU layer is `expansion` times as wide as the block.
     """
 
     norm_attention: LayerNorm
@@ -45,14 +45,14 @@ class Block(eqx.Module):
     down: Linear
     heads: int = eqx.field(static=True)
 
-    def __init__(self, width: int, heads: int, *, key: Key[Array, ""]):
+    def __init__(self, width: int, heads: int, expansion: int, *, key: Key[Array, ""]):
         keys = jr.split(key, 4)
         self.norm_attention = LayerNorm(width)
         self.norm_mlp = LayerNorm(width)
         self.qkv = Linear(width, 3 * width, use_bias=False, key=keys[0])
         self.out = Linear(width, width, key=keys[1])
-        self.up = Linear(width, 4 * width, key=keys[2])
-        self.down = Linear(4 * width, width, key=keys[3])
+        self.up = Linear(width, expansion * width, key=keys[2])
+        self.down = Linear(expansion * width, width, key=keys[3])
         self.heads = heads
 
     def __call__(self, z: Float[Array, "steps width"]) -> Float[Array, "steps width"]:
@@ -104,12 +104,14 @@ class CausalTransformer(eqx.Module):
     norm: LayerNorm
     read: Linear
 
-    def __init__(self, inputs: int, outputs: int, width: int, depth: int, heads: int, *, key: Key[Array, ""]):
+    def __init__(
+        self, inputs: int, outputs: int, width: int, depth: int, heads: int, expansion: int = 4, *, key: Key[Array, ""]
+    ):
         if width % (2 * heads):
             raise ValueError(f"width must be a multiple of 2 * heads, got width={width} and heads={heads}.")
         keys = jr.split(key, depth + 2)
         self.embed = Linear(inputs, width, key=keys[0])
-        self.blocks = tuple(Block(width, heads, key=k) for k in keys[1:-1])
+        self.blocks = tuple(Block(width, heads, expansion, key=k) for k in keys[1:-1])
         self.norm = LayerNorm(width)
         self.read = scaled(Linear(width, outputs, key=keys[-1]), 0.1)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from bench import names, reference, tune
+from bench import effort, names, reference, tune
 from bench.checkpoint import Checkpoint, Progress, state_digests
 from bench.counting import Counter, counting
 from bench.errors import ContractError, UsageError, require
@@ -44,12 +44,12 @@ class MethodTrial:
     @cached_property
     def started(self) -> tuple[Any, tuple[int, int]]:
         """The state of each seed after `init`, and what it spent."""
-        program = jax.jit(self._init).lower(self._keys[0]).compile()
+        program = jax.jit(self._init).lower(self._keys[0]).compile(effort.once())
         return self._counted(program, self._keys[0])
 
     @cached_property
     def advance(self) -> Callable[[Any, Any], Any]:
-        return jax.jit(self._step).lower(self.shapes, self._keys[1]).compile()
+        return jax.jit(self._step).lower(self.shapes, self._keys[1]).compile(effort.often())
 
     @cached_property
     def stepped(self) -> tuple[Any, tuple[int, int]]:
