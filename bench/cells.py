@@ -46,7 +46,8 @@ def group(records: Iterable[RunRecord]) -> dict[CellKey, list[RunRecord]]:
     for key, runs in cells.items():
         runs.sort(key=lambda run: run.seed)
         versions[key[:-1]] |= {r.fingerprint for r in runs}
-        differing = sorted({name for r in runs for name in changed(r.settings, runs[0].settings)})
+        others = (r.settings for r in runs if r.settings != runs[0].settings)
+        differing = sorted({name for settings in others for name in changed(settings, runs[0].settings)})
         if differing:
             raise MixtureError(
                 f"records of {key.method} on {key.grid} differ in {', '.join(differing)}: two settings must "

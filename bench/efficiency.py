@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.cells import clipped
 from bench.records import RunRecord
 from bench.reference import Reference
 from bench.stats import Floats, score
@@ -17,31 +18,37 @@ TARGETS = (1.0, 1 / 3, 0.1, 1 / 30, 0.01, 1 / 300, 0.001)
 ROUNDING = 1e-4  # of a score: costs are evaluated in float32
 
 
-def curve(run: RunRecord, reference: Reference) -> Floats:
-    """The score at each evaluation, clipped to [-1, 1]; -1 where a cost is not finite, everywhere if the run failed."""
-    if run.status == "failed":
-        return np.full(len(run.curve), -1.0)
-    costs = [point["cost"] for point in run.curve]
-    scores = [-1.0 if c is None else score(c, reference.floor, reference.best) for c in costs]
-    return np.clip(np.array(scores, float), -1, 1)
+def evaluations(runs: Sequence[RunRecord], name: str, without: float) -> Floats:
+    """ "runs points": what the evaluations of each run say by `name`, nan where they do not; `without` for a run that
+    has none. The last repeats where another run has more, which changes no area and no first time."""
+    longest = max(1, *(len(run.curve) for run in runs))
+    rows = [[point.get(name) for point in run.curve] or [without] for run in runs]
+    return np.array([row + row[-1:] * (longest - len(row)) for row in rows], float)
 
 
-def area(spent: Floats, scores: Floats, budget: int | float) -> float:
-    """Mean score over a budget that is spent evenly: trapezes between evaluations, level before the first and after the
-    last; -1 without any evaluation, nan where it is not known what was spent, or nobody spent anything.
+def curves(runs: Sequence[RunRecord], reference: Reference) -> Floats:
+    """ "runs points": the scores at the evaluations, clipped to [-1, 1]; -1 where a cost is not finite, and everywhere
+    if the run failed."""
+    scores = clipped(score(evaluations(runs, "cost", np.nan), reference.floor, reference.best))
+    scores[[run.status == "failed" for run in runs]] = -1
+    return scores
+
+
+def area(spent: Floats, scores: Floats, budget: int | float) -> Floats:
+    """ "runs": the mean scores over a budget that is spent evenly: trapezes between evaluations, level before the first
+    and after the last; nan where it is not known what was spent, or nobody spent anything.
     """
     if not budget:
-        return np.nan
-    if not len(scores):
-        return -1.0
-    inside = np.clip(spent, 0, budget)
-    return float(np.trapezoid([scores[0], *scores, scores[-1]], [0.0, *inside, budget]) / budget)
+        return np.full(len(scores), np.nan)
+    first, last = scores[:, :1], scores[:, -1:]
+    inside = np.hstack([np.zeros_like(first), np.clip(spent, 0, budget), np.full_like(last, budget)])
+    return np.asarray(np.trapezoid(np.hstack([first, scores, last]), inside) / budget)
 
 
 def first_reached(spent: Floats, scores: Floats) -> Floats:
-    """What was spent when each of TARGETS was first met; inf where it never was."""
-    met = scores[:, None] >= 1 - np.array(TARGETS) - ROUNDING
-    return np.array([spent[np.argmax(m)] if m.any() else np.inf for m in met.T])
+    """ "runs targets": what was spent when each of TARGETS was first met; inf where it never was."""
+    met = scores[:, :, None] >= 1 - np.array(TARGETS) - ROUNDING
+    return np.where(met.any(axis=1), np.take_along_axis(spent, met.argmax(axis=1), axis=1), np.inf)
 
 
 def share_reached(strata: Sequence[Floats], grid: Floats) -> Floats:

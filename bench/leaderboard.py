@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 COUNTS = dict.fromkeys(MARKS, "Int64")  # integers, and none where nothing was measured
 
-SEED = 0  # of the bootstrap
 INDICATIVE = 10  # fewer seeds than this are labelled
 TOLERANCE = 1e-3  # a score above 1 by more than this says that the reference is stale
 
@@ -116,7 +115,6 @@ def build(
     import pandas as pd
 
     cells = grouping.group(records)
-    rng = np.random.default_rng(SEED)
     notes = _missing(cells) + _devices(cells)
     rows, all_runs, curves = [], [], []
     scored: dict[str, dict[str, dict[CellKey, ScoredCell]]] = defaultdict(lambda: defaultdict(dict))
@@ -140,9 +138,9 @@ def build(
             cell = standings.scored(runs, reference, most[key[:-1]])
             scored[key.suite][key.method][key] = cell
             areas = cell.areas
-            curves += _curve(key, cell, rng)
+            curves += _curve(key, cell)
         gaps, misses = [gap(run, reference) for run in runs], [miss(run) for run in runs]
-        rows.append(_row(key, runs, finished, areas, gaps, misses, rng))
+        rows.append(_row(key, runs, finished, areas, gaps, misses))
         all_runs += [_run(*of_run) for of_run in zip(runs, scores, areas["auc"], gaps, misses, strict=True)]
     aggregate, pairs, profiles, targets = [], [], [], []
     for suite, methods in scored.items():
@@ -155,9 +153,9 @@ def build(
             for task in sorted({key.task for key in methods[method]} & {*tuning.tasks})
         ]
         trials = {method: tuning.trials for method, tuning in tuned.items()}
-        aggregate += standings.aggregates(suite, methods, standings.ranks_of(ranked, p_values), trials, rng)
-        pairs += standings.pairs(suite, ranked, p_values, rng)
-        profiles += standings.profiles(suite, methods, rng)
+        aggregate += standings.aggregates(suite, methods, standings.ranks_of(ranked, p_values), trials)
+        pairs += standings.pairs(suite, ranked, p_values)
+        profiles += standings.profiles(suite, methods)
         targets += standings.targets(suite, methods)
     if any(row["seeds"] < INDICATIVE for row in rows):
         notes.append(f"Indicative: some cells have fewer than {INDICATIVE} seeds.")
@@ -179,8 +177,8 @@ def build(
     )
 
 
-def _row(key, runs, finished, areas, gaps, misses, rng):
-    low, high = stats.bootstrap_interval([finished], stats.mean, rng)
+def _row(key, runs, finished, areas, gaps, misses):
+    low, high = stats.bootstrap_interval([finished], stats.mean)
     costs = [r.cost for r in runs if r.cost is not None]
     return {
         "suite": key.suite,
@@ -212,16 +210,15 @@ def _run(run, score, area, cost_gap, end_miss):
     return {**own, **judged, **usage, **stamp, "settings": run.settings, "error": run.error}
 
 
-def _curve(key, cell, rng):
+def _curve(key, cell):
     """One line per evaluation; a run that failed before it counts as -1."""
-    longest = max(cell.runs, key=lambda run: len(run.curve)).curve
-    scores = np.full((len(cell.runs), len(longest)), -1.0)
-    for row, curve in zip(scores, cell.curves, strict=True):
-        row[: len(curve)] = curve
-    low, high = stats.mean_interval([scores], rng)
-    for point, *numbers in zip(longest, scores.mean(axis=0), low, high, strict=True):
+    points = np.array([len(run.curve) for run in cell.runs])
+    longest = cell.runs[points.argmax()].curve
+    scores = np.where(np.arange(len(longest)) < points[:, None], cell.curves[:, : len(longest)], -1)
+    columns = stats.mean([scores]), *stats.bootstrap_interval([scores], stats.mean)
+    for point, numbers in zip(longest, np.column_stack(columns).tolist(), strict=True):
         spent = [point.get(unit, np.nan) for unit in SPENT]
-        yield dict(zip(CURVES, (*key, *spent, *map(float, numbers)), strict=True))
+        yield dict(zip(CURVES, (*key, *spent, *numbers), strict=True))
 
 
 def _tuned(methods: standings.Methods, tunings: Mapping[str, Tuning]) -> dict[str, Tuning]:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.stats import Floats
+from bench.stats import Floats, Values
 
 LIMIT = 20_000
 ROUNDING = 1e-12  # of the largest difference: sums of the same numbers in another order are the same
@@ -23,9 +23,20 @@ ROUNDING = 1e-12  # of the largest difference: sums of the same numbers in anoth
 
 def paired(strata: Sequence[Floats]) -> float:
     """Two-sided p-value of differences within pairs, under flips of their signs; strata (tasks) weigh the same."""
-    weighted = np.concatenate([differences / (len(differences) * len(strata)) for differences in strata])
-    signs = _signs(len(weighted))
-    return _p_value(signs @ weighted, float(weighted.sum()), exact=2 ** len(weighted) <= LIMIT)
+    return float(paired_each([strata])[0])
+
+
+def paired_each(tests: Sequence[Sequence[Floats]]) -> Floats:
+    """`paired` of several tests, 1 where one has no pair. Those of equally many pairs share one product with the flips,
+    which are far more numbers than the differences."""
+    weighted = [np.concatenate([[], *(d / (len(d) * len(strata)) for d in strata)]) for strata in tests]
+    p_values = np.empty(len(tests))
+    for pairs in {len(differences) for differences in weighted}:
+        alike = [i for i, differences in enumerate(weighted) if len(differences) == pairs]
+        differences = np.stack([weighted[i] for i in alike], axis=1)
+        null, observed = _signs(pairs) @ differences, differences.sum(axis=0)
+        p_values[alike] = _p_values(null, observed, exact=2**pairs <= LIMIT)
+    return p_values
 
 
 def unpaired(strata: Sequence[tuple[Floats, Floats]]) -> float:
@@ -33,10 +44,10 @@ def unpaired(strata: Sequence[tuple[Floats, Floats]]) -> float:
     null = [_differences(*groups) / len(strata) for groups in strata]
     observed = sum(float(values[0]) for values in null)  # the first relabelling is none
     if math.prod(map(len, null)) <= LIMIT:
-        return _p_value(functools.reduce(np.add.outer, null).ravel(), observed, exact=True)
+        return float(_p_values(functools.reduce(np.add.outer, null).ravel(), observed, exact=True))
     rng = np.random.default_rng(0)
     draws = sum(values[rng.integers(len(values), size=LIMIT)] for values in null)
-    return _p_value(np.asarray(draws), observed, exact=False)
+    return float(_p_values(np.asarray(draws), observed, exact=False))
 
 
 def smallest_paired(pairs: int) -> float:
@@ -51,15 +62,17 @@ def smallest_unpaired(sizes: Sequence[tuple[int, int]]) -> float:
     return min(1.0, max(mirrored / relabellings, 1 / (LIMIT + 1)))
 
 
-def adjust(p_values: Sequence[float]) -> Floats:
+def adjust(p_values: Sequence[float] | Floats) -> Floats:
     """p-values corrected for their number: taking those at most q keeps the expected share of false ones below q."""
     from scipy.stats import false_discovery_control  # slow to import
 
     return false_discovery_control(p_values) if len(p_values) else np.empty(0)
 
 
-def _p_value(null: Floats, observed: float, exact: bool) -> float:
-    extreme = int(np.sum(np.abs(null) >= abs(observed) - ROUNDING * np.max(np.abs(null))))
+def _p_values(null: Floats, observed: Floats | float, exact: bool) -> Values:
+    """Of each test, from its differences "relabellings ..."."""
+    null = np.abs(null)
+    extreme = np.sum(null >= np.abs(observed) - ROUNDING * np.max(null, axis=0), axis=0)
     return extreme / len(null) if exact else (extreme + 1) / (len(null) + 1)
 
 

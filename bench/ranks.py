@@ -25,8 +25,7 @@ def differences(one: Runs, other: Runs) -> list[Floats]:
 def significance(methods: Sequence[Runs]) -> Floats:
     """Corrected p-values of all pairs, "methods methods": paired by (task, seed); 1 where there is no pair."""
     pairs = list(combinations(range(len(methods)), 2))
-    found = [differences(methods[i], methods[j]) for i, j in pairs]
-    p_values = permutation.adjust([permutation.paired(strata) if strata else 1.0 for strata in found])
+    p_values = permutation.adjust(permutation.paired_each([differences(methods[i], methods[j]) for i, j in pairs]))
     table = np.ones((len(methods), len(methods)))
     for (i, j), p in zip(pairs, p_values, strict=True):
         table[i, j] = table[j, i] = p

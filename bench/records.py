@@ -128,7 +128,7 @@ def set_aside(path: Path) -> str:
 def read(path: Path) -> RunRecord:
     """One record. Raises RecordError naming the file when it is truncated, garbled or of another schema."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_bytes())
         if data["schema"] != SCHEMA:
             raise RecordError(f"{path}: record schema {data['schema']}, this version reads {SCHEMA}.")
         return RunRecord(**data)

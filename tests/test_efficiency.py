@@ -1,5 +1,7 @@
 """Sample efficiency and ranks: cases with known answers, and brute force."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from synthetic import record, reference
@@ -13,23 +15,49 @@ def test_a_curve_is_the_clipped_score_of_every_evaluation():
     run = record(score=0.5)
     run.curve[2]["cost"] = None  # not finite
     run.curve[3]["cost"] = 1e6
-    assert efficiency.curve(run, reference()) == pytest.approx([0, 0.2, -1, -1, 0.5, 0.5])
+    failed = dataclasses.replace(run, status="failed")
+    found, nothing = efficiency.curves([run, failed], reference())
+    assert found == pytest.approx([0, 0.2, -1, -1, 0.5, 0.5])
+    assert list(nothing) == [-1] * 6
+
+
+def test_what_is_added_to_shorter_curves_changes_no_area_and_no_first_time():
+    brief, old, none = record(score=0.9995, points=3), record(score=0.97), record(score=None)
+    for point in old.curve:
+        del point["updates"]
+    runs = [record(score=0.999, points=8), brief, old, none]
+    for unit in standings.SPENT:
+        spent, curves = efficiency.evaluations(runs, unit, 0.0), efficiency.curves(runs, reference())
+        assert spent.shape == curves.shape == (4, 9)
+        areas, reached = efficiency.area(spent, curves, 700), efficiency.first_reached(spent, curves)
+        for run, area, first in zip(runs, areas, reached, strict=True):
+            alone = efficiency.evaluations([run], unit, 0.0), efficiency.curves([run], reference())
+            assert alone[0].shape == alone[1].shape == (1, max(1, len(run.curve)))
+            np.testing.assert_allclose([area], efficiency.area(*alone, 700), rtol=1e-12)
+            np.testing.assert_array_equal([first], efficiency.first_reached(*alone))
+    assert areas[3] == -1  # failed before its first evaluation
+    assert np.isinf(reached[3]).all()
 
 
 def test_the_area_is_the_mean_score_over_the_budget():
-    steps = np.array([0.0, 50.0, 100.0])
-    assert efficiency.area(steps, np.array([0.0, 1.0, 1.0]), 100) == pytest.approx(0.75)
+    steps = np.array([[0.0, 50.0, 100.0]])
+    assert efficiency.area(steps, np.array([[0.0, 1.0, 1.0]]), 100) == pytest.approx([0.75])
     # Level before the first evaluation and after the last: 20 % at -1, 60 % rising to 1, 20 % at 1.
-    assert efficiency.area(np.array([20.0, 80.0]), np.array([-1.0, 1.0]), 100) == pytest.approx(0)
-    assert efficiency.area(np.array([0.0]), np.array([0.3]), 100) == pytest.approx(0.3)  # a method that learns nothing
-    assert efficiency.area(np.array([]), np.array([]), 100) == -1  # failed before its first evaluation
+    assert efficiency.area(np.array([[20.0, 80.0]]), np.array([[-1.0, 1.0]]), 100) == pytest.approx([0])
+    assert efficiency.area(np.array([[0.0]]), np.array([[0.3]]), 100) == pytest.approx(
+        [0.3]
+    )  # a method that learns nothing
+    failed = [record(score=None)]  # before its first evaluation
+    nothing = efficiency.evaluations(failed, "updates", 0.0), efficiency.curves(failed, reference())
+    assert list(efficiency.area(*nothing, 100)) == [-1]
+    assert np.isnan(efficiency.area(steps, steps, 0)).all()  # nobody spent anything
 
 
 def test_targets_are_first_reached_where_brute_force_says():
     rng = np.random.default_rng(0)
     for _ in range(20):
         spent, scores = np.arange(12.0) * 10, rng.uniform(0.9, 1.001, size=12) * rng.integers(0, 2, size=12)
-        found = efficiency.first_reached(spent, scores)
+        (found,) = efficiency.first_reached(spent[None], scores[None])
         for target, first in zip(efficiency.TARGETS, found, strict=True):
             hits = [x for x, s in zip(spent, scores, strict=True) if 1 - s <= target + efficiency.ROUNDING]
             assert first == (hits[0] if hits else np.inf)

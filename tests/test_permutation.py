@@ -30,6 +30,15 @@ def test_the_paired_test_is_scipys():
     assert permutation.paired([b - a]) == pytest.approx(expected.pvalue, rel=1e-12)
 
 
+def test_p_values_found_together_are_those_of_each():
+    rng = np.random.default_rng(4)
+    tests = [[rng.normal(0.4, size=n) for n in sizes] for sizes in ((4, 6), (10,), (3,), (6, 4), (40,), (20, 20))]
+    together = permutation.paired_each([*tests, []])
+    assert list(together[:-1]) == [permutation.paired(strata) for strata in tests]
+    assert together[-1] == 1  # no pair proves nothing
+    assert permutation.paired_each([]).size == 0
+
+
 def test_strata_are_relabelled_each_on_its_own():
     strata = [(np.array([0.1, 0.4, 0.3]), np.array([0.9, 0.2])), (np.array([5.0, 5.5]), np.array([5.2, 6.0]))]
     null = []

@@ -9,15 +9,14 @@ from bench import stats
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 16, 41])
 def test_interquartile_mean_is_scipys_trimmed_mean(size):
-    runs = np.random.default_rng(size).normal(size=(3, size))
-    # The same numbers in the same order of summation up to rounding.
-    np.testing.assert_allclose(stats.interquartile_mean([runs]), scipy.stats.trim_mean(runs, 0.25, axis=-1), rtol=1e-12)
+    for runs in np.random.default_rng(size).normal(size=(3, size)):
+        # The same numbers in the same order of summation up to rounding.
+        assert stats.interquartile_mean([runs]) == pytest.approx(scipy.stats.trim_mean(runs, 0.25), rel=1e-12)
 
 
 def test_bootstrap_of_a_mean_has_the_width_of_its_standard_error():
-    rng = np.random.default_rng(0)
-    runs = rng.normal(size=400)
-    low, high = stats.bootstrap_interval([runs], stats.mean, rng)
+    runs = np.random.default_rng(0).normal(size=400)
+    low, high = stats.bootstrap_interval([runs], stats.mean)
     # 2000 resamples give a 95 % end to about 3 % of the width; 10 % leaves room.
     assert high - low == pytest.approx(2 * 1.96 * runs.std() / 20, rel=0.1)
     assert (low + high) / 2 == pytest.approx(runs.mean(), abs=0.01)
@@ -26,16 +25,24 @@ def test_bootstrap_of_a_mean_has_the_width_of_its_standard_error():
 def test_bootstrap_is_stratified_and_repeatable():
     strata = [np.array([0.0, 0.0]), np.array([1.0, 1.0, 1.0])]
     # Each stratum is constant, so resampling inside strata cannot move the mean; resampling across them would.
-    first = stats.bootstrap_interval(strata, stats.mean, np.random.default_rng(0))
+    first = stats.bootstrap_interval(strata, stats.mean)
     assert first == pytest.approx((0.5, 0.5))
     noisy = [np.arange(4.0), np.arange(3.0)]
-    draws = [stats.bootstrap_interval(noisy, stats.interquartile_mean, np.random.default_rng(1)) for _ in range(2)]
-    assert draws[0] == draws[1]
+    drawn = stats.bootstrap_interval(noisy, stats.interquartile_mean)
+    stats.resamples.cache_clear()
+    assert stats.bootstrap_interval(noisy, stats.interquartile_mean) == drawn
+
+
+def test_tasks_with_the_same_scores_are_resampled_each_on_its_own():
+    runs = np.random.default_rng(0).normal(size=50)
+    low, high = stats.bootstrap_interval([runs] * 9, stats.mean)
+    # If all tasks shared one draw of resamples, the interval would be three times as wide; for the 10 % see above.
+    assert high - low == pytest.approx(2 * 1.96 * runs.std() / np.sqrt(9 * 50), rel=0.1)
 
 
 def test_one_run_has_no_interval():
-    assert np.isnan(stats.bootstrap_interval([np.array([0.5])], stats.mean, np.random.default_rng(0))).all()
-    assert np.isnan(stats.bootstrap_interval([np.array([])], stats.mean, np.random.default_rng(0))).all()
+    assert np.isnan(stats.bootstrap_interval([np.array([0.5])], stats.mean)).all()
+    assert np.isnan(stats.bootstrap_interval([np.array([])], stats.mean)).all()
 
 
 def brute(strata):
@@ -53,12 +60,22 @@ def test_tasks_weigh_the_same_whatever_their_number_of_seeds():
     assert stats.median(strata) == sorted(s.mean() for s in strata)[1]
 
 
-def test_statistics_of_many_resamples_are_those_of_each():
+@pytest.mark.parametrize("statistic", [stats.mean, stats.median, stats.interquartile_mean])
+def test_statistics_of_weighted_runs_are_those_of_the_runs_drawn(statistic):
     rng = np.random.default_rng(0)
-    strata = [rng.normal(size=(4, n)) for n in (3, 5)]
-    for statistic in (stats.mean, stats.median, stats.interquartile_mean):
-        each = [statistic([s[i] for s in strata]) for i in range(4)]
-        np.testing.assert_allclose(statistic(strata), each, rtol=1e-12)
+    strata = [rng.normal(size=n).round(1) for n in (3, 5, 5)]  # with ties
+    drawn = [rng.integers(len(runs), size=(40, len(runs))) for runs in strata]
+    weights = [np.stack([np.bincount(d, minlength=d.size) / d.size for d in draws]) for draws in drawn]
+    each = [statistic([runs[d[i]] for runs, d in zip(strata, drawn, strict=True)]) for i in range(40)]
+    np.testing.assert_allclose(statistic(strata, weights), each, rtol=1e-12, atol=1e-15)
+
+
+def test_resamples_hold_as_many_runs_and_each_as_often():
+    weights = stats.resamples(7, 3)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-12)
+    # The number of times that a run is drawn has a variance of 6/7; four standard errors of 2000 are 0.09 of 1.
+    np.testing.assert_allclose(7 * weights.mean(axis=0), 1, atol=4 * np.sqrt(6 / 7 / stats.REPETITIONS))
+    assert not np.array_equal(weights, stats.resamples(7, 4))
 
 
 def test_probability_of_improvement_is_the_statistic_of_mann_and_whitney():
@@ -70,33 +87,31 @@ def test_probability_of_improvement_is_the_statistic_of_mann_and_whitney():
     assert stats.probability_of_improvement(one, one) == 0.5
 
 
+def interval(values):
+    return tuple(np.quantile(values, [0.025, 0.975]))
+
+
 def test_intervals_by_products_are_those_of_the_bootstrap():
     """Of means and of the probability of improvement, against resamples drawn one by one."""
     rng = np.random.default_rng(0)
     one = [rng.normal(0.3, 1.0, size=n) for n in (9, 12)]
     other = [rng.normal(size=n) for n in (7, 10)]
-    halves = stats.bootstrap_interval(
-        one + other,
-        lambda s: np.mean(
-            [np.mean(np.sign(a[:, :, None] - b[:, None]) / 2 + 0.5, (1, 2)) for a, b in zip(s[:2], s[2:], strict=True)],
-            axis=0,
-        ),
-        rng,
-    )
-    weights = [[stats.resamples(len(runs), rng) for runs in method] for method in (one, other)]
+    drawn = [[[rng.choice(runs, len(runs)) for runs in method] for method in (one, other)] for _ in range(2000)]
+    halves = interval([stats.probability_of_improvement(*methods) for methods in drawn])
     # Either end is known to 3 % of the width, see above, and the difference of two to 4 %; 15 % is over three of these.
-    within = 0.15 * (halves[1] - halves[0])
-    assert stats.improvement_interval(one, other, *weights) == pytest.approx(halves, abs=within)
-    means = stats.bootstrap_interval(one, stats.mean, rng)
-    columns = stats.mean_interval([np.stack([runs, 2 * runs], axis=1) for runs in one], rng)
+    assert stats.improvement_interval(one, other) == pytest.approx(halves, abs=0.15 * (halves[1] - halves[0]))
+    means = interval([stats.mean(mine) for mine, _ in drawn])
+    columns = stats.bootstrap_interval([np.stack([runs, 2 * runs], axis=1) for runs in one], stats.mean)
     for factor, low, high in zip((1, 2), *columns, strict=True):
         assert (low / factor, high / factor) == pytest.approx(means, abs=0.15 * (means[1] - means[0]))
 
 
 def test_without_a_second_run_no_interval_by_products_either():
-    single, weights = [np.array([0.5])], [np.ones((1, 1))]
-    assert np.isnan(stats.improvement_interval(single, single, weights, weights)).all()
-    assert np.isnan(stats.mean_interval([np.ones((1, 3))], np.random.default_rng(0))).all()
+    single = [np.array([0.5])]
+    assert np.isnan(stats.improvement_interval(single, single)).all()
+    low, high = stats.bootstrap_interval([np.ones((1, 3))], stats.mean)
+    assert np.isnan([low, high]).all()
+    assert np.shape(low) == np.shape(high) == (3,)
 
 
 @pytest.mark.slow
@@ -107,7 +122,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(statistic):
     truth = statistic([mean + 0.2 * quantiles for mean in tasks])  # of very many seeds
     hits = 0
     for _ in range(1000):
-        low, high = stats.bootstrap_interval([rng.normal(mean, 0.2, size=10) for mean in tasks], statistic, rng)
+        low, high = stats.bootstrap_interval([rng.normal(mean, 0.2, size=10) for mean in tasks], statistic)
         hits += low <= truth <= high
     # Percentile intervals of ten seeds are a little narrow: resamples spread sqrt(9/10) as far as the truth, which
     # makes 95 % into 93.7 %; four standard errors of 1000 trials are 3 %.

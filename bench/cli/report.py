@@ -1,6 +1,7 @@
 """`bench report`: records -> leaderboards."""
 
 import enum
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +28,8 @@ def command(
     ] = None,
 ) -> None:
     """Rebuild the leaderboards of a folder from its records, and print them."""
+    # Before NumPy is loaded: on matrices of these sizes more threads mostly wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     write(folder, formats or everything())
 
 
