@@ -3,6 +3,11 @@
 import jax
 import pytest
 
+from bench import cache
+
+# As `bench run` does: workers, the processes that tests start and the next run find what was compiled before.
+cache.enable()
+
 
 @pytest.fixture
 def x64():
