@@ -7,16 +7,18 @@ time; at level 0 in a third to a half, and then runs at a third of the speed or 
 
 import jax
 
+Options = dict[str, str | bool]
 
-def once() -> dict[str, int]:
+
+def once() -> Options:
     """Options of `jax.jit` and `Lowered.compile` for a program that runs once, and briefly."""
     return _level(0)
 
 
-def often() -> dict[str, int]:
+def often() -> Options:
     """The same for one whose run time counts."""
     return _level(1)
 
 
-def _level(level: int) -> dict[str, int]:
-    return {"xla_backend_optimization_level": level} if jax.default_backend() == "cpu" else {}
+def _level(level: int) -> Options:
+    return {"xla_backend_optimization_level": str(level)} if jax.default_backend() == "cpu" else {}
