@@ -49,7 +49,7 @@ class MethodTrial:
 
     @cached_property
     def advance(self) -> Callable[[Any, Any], Any]:
-        return jax.jit(self._step).lower(self.shapes, self._keys[1]).compile(effort.often())
+        return jax.jit(self._step).lower(self.shapes, self._keys[1]).compile()
 
     @cached_property
     def stepped(self) -> tuple[Any, tuple[int, int]]:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from bench import effort, trajectories
+from bench import trajectories
 from bench.simulate import AbstractPolicy, adaptive_transition, clip, end_error, transition
 from tasks.base import AbstractTask, Scalar
 
@@ -67,7 +67,7 @@ def rescore(
         """`call` of (state, t, x, carry) for both solvers, all seeds and all starts."""
         for axis in (None, 0, None):
             call = jax.vmap(call, (axis, None, 0, 0))
-        return jax.jit(call, compiler_options=effort.often())
+        return jax.jit(call)
 
     begin = each(lambda state, t, x, carry: policy(state).initial())
     act = each(lambda state, t, x, carry: policy(state)(t, x, carry))

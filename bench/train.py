@@ -73,8 +73,7 @@ def train(
     began = time.perf_counter()
     numbers, lowered, shapes = _lower(task, method, init_keys, step_keys)
     start, advance, score = (
-        each.compile(options)
-        for each, options in zip(lowered, (effort.once(), effort.often(), effort.often()), strict=True)
+        each.compile(options) for each, options in zip(lowered, (effort.once(), {}, {}), strict=True)
     )
     program = program_digest(*lowered) if checkpoint else ""
     compile_seconds = time.perf_counter() - began
