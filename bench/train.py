@@ -72,9 +72,8 @@ def train(
     init_keys, step_keys = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
     began = time.perf_counter()
     numbers, lowered, shapes = _lower(task, method, init_keys, step_keys)
-    start, advance, score = (
-        each.compile(options) for each, options in zip(lowered, (effort.once(), {}, {}), strict=True)
-    )
+    starting, *others = lowered
+    start, advance, score = starting.compile(effort.once()), *(each.compile() for each in others)
     program = program_digest(*lowered) if checkpoint else ""
     compile_seconds = time.perf_counter() - began
 
