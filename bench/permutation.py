@@ -63,10 +63,13 @@ def smallest_unpaired(sizes: Sequence[tuple[int, int]]) -> float:
 
 
 def adjust(p_values: Sequence[float] | Floats) -> Floats:
-    """p-values corrected for their number: taking those at most q keeps the expected share of false ones below q."""
-    from scipy.stats import false_discovery_control  # slow to import
+    """p-values corrected for their number: taking those at most q keeps the expected share of false ones below q.
 
-    return false_discovery_control(p_values) if len(p_values) else np.empty(0)
+    The smallest of n p(k) / k over all k from its rank on; to import SciPy's takes longer than all else in a report.
+    """
+    p, order = np.asarray(p_values, float), np.argsort(p_values)
+    found = np.minimum.accumulate((len(p) * p[order] / np.arange(1, len(p) + 1))[::-1])[::-1]
+    return found[np.argsort(order)]
 
 
 def _p_values(null: Floats, observed: Floats | float, exact: bool) -> Values:
@@ -87,8 +90,8 @@ def _differences(a: Floats, b: Floats) -> Floats:
 def _signs(n: int) -> Floats:
     if 2**n <= LIMIT:
         return np.array(list(itertools.product((1.0, -1.0), repeat=n)))
-    heads = np.random.default_rng(0).integers(2, size=(LIMIT, n))  # `choice` takes five times as long
-    return np.where(heads == 1, 1.0, -1.0)
+    bits = np.frombuffer(np.random.default_rng(0).bytes(LIMIT * n // 8), np.uint8)  # `integers` takes ten times as long
+    return 2.0 * np.unpackbits(bits).reshape(LIMIT, n) - 1.0
 
 
 @functools.lru_cache(maxsize=8)

@@ -99,7 +99,7 @@ class Sweep:
 
     def run(self, jobs: Iterable[Job]) -> None:
         """Run all jobs that no other process has in hand, then wait for the others' and do what they left undone."""
-        waiting = deque(job for job in jobs if job.todo)
+        waiting = deque(_side_by_side(job for job in jobs if job.todo))
         told = False
         while waiting or self._running:
             if self.backend.stop():
@@ -239,6 +239,13 @@ class Sweep:
             if claim:
                 claim.release()
         self._running.clear()
+
+
+def _side_by_side(jobs: Iterable[Job]) -> list[Job]:
+    """Method after method: suites name costly ones first, so that no core is left alone with one of them at the end."""
+    jobs = list(jobs)
+    methods = list(dict.fromkeys(job.cell.method_label for job in jobs))
+    return sorted(jobs, key=lambda job: methods.index(job.cell.method_label))
 
 
 def _references(job: Job) -> tuple[Reference, ...]:
