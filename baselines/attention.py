@@ -56,28 +56,43 @@ class Block(eqx.Module):
         self.heads = heads
 
     def __call__(self, z: Float[Array, "steps width"]) -> Float[Array, "steps width"]:
-        q, k, v = jnp.moveaxis(self._qkv(z), 0, 2)
-        return self._finish(z, jnp.moveaxis(_attend_before(q, k, v), 0, 1))
+        q, k, v = jnp.moveaxis(self.project(z), 0, 2)
+        return self.finish(z, jnp.moveaxis(_attend_before(q, k, v), 0, 1))
 
-    def step(self, z: Float[Array, " width"], cache: tuple, t: Int[Array, ""]) -> tuple[Float[Array, " width"], tuple]:
-        q, *new = self._qkv(z)[:, :, None]
+    def step(
+        self, z: Float[Array, " width"], cache: tuple, t: Int[Array, ""]
+    ) -> tuple[Float[Array, " width"], tuple, tuple]:
+        """What the block gives for the token at t, the cache with it, and what its reverse pass would compute again: z,
+        the query, the mixture of values and the logarithm of the weights' sum."""
+        q, *new = self.project(z)[:, :, None]
         keys, values = (jax.lax.dynamic_update_index_in_dim(c, x, t, axis=1) for c, x in zip(cache, new, strict=True))
-        mixed = _attend(q, keys, values, (jnp.arange(keys.shape[1]) <= t)[None])
-        return self._finish(z, mixed[:, 0]), (keys, values)
+        logits = _logits(q, keys, (jnp.arange(keys.shape[1]) <= t)[None])
+        log_sum = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
+        mixed = jnp.einsum("hqk,hkd->hqd", jnp.exp(logits - log_sum), values)[:, 0]
+        return self.finish(z, mixed), (keys, values), (z, q[:, 0], mixed, log_sum[:, 0, 0])
 
-    def _qkv(self, z):
-        """Queries, keys and values of tokens: "*tokens 3 heads size"."""
+    def project(self, z: Float[Array, "*tokens width"]) -> Float[Array, "*tokens 3 heads size"]:
+        """Queries, keys and values."""
         return self.qkv(self.norm_attention(z)).reshape(*z.shape[:-1], 3, self.heads, -1)
 
-    def _finish(self, z, mixed):
+    def finish(
+        self, z: Float[Array, "*tokens width"], mixed: Float[Array, "*tokens heads size"]
+    ) -> Float[Array, "*tokens width"]:
+        """All that comes after attention."""
         z = z + self.out(mixed.reshape(z.shape))
         return z + self.down(jax.nn.relu(self.up(self.norm_mlp(z))))
+
+
+def _logits(q, k, mask):
+    """Of "heads queries size" and "heads keys size": q k / √size, -inf where a query must not read a key."""
+    logits = jnp.einsum("hqd,hkd->hqk", q / math.sqrt(q.shape[-1]), k)
+    return logits + jnp.where(mask, 0.0, -jnp.inf).astype(q.dtype)
 
 
 def _attend(q, k, v, mask):
     """Scaled dot-product attention of "heads queries size" over "heads keys size". The softmax's sum divides
     last, the mixed values and not every weight, which is cheaper."""
-    logits = jnp.einsum("hqd,hkd->hqk", q / math.sqrt(q.shape[-1]), k) + jnp.where(mask, 0.0, -jnp.inf).astype(q.dtype)
+    logits = _logits(q, k, mask)
     weights = jnp.exp(logits - jax.lax.stop_gradient(jnp.max(logits, -1, keepdims=True)))
     return jnp.einsum("hqk,hkd->hqd", weights, v) / jnp.sum(weights, -1, keepdims=True)
 
@@ -116,10 +131,10 @@ class CausalTransformer(eqx.Module):
         self.read = scaled(Linear(width, outputs, key=keys[-1]), 0.1)
 
     def __call__(self, tokens: Float[Array, "steps inputs"]) -> Float[Array, "steps outputs"]:
-        z = self.embed(tokens) + self._positions(jnp.arange(len(tokens))[:, None])
+        z = self.begin(tokens, jnp.arange(len(tokens))[:, None])
         for block in self.blocks:
             z = block(z)
-        return self.read(self.norm(z))
+        return self.end(z)
 
     def initial(self, steps: int) -> tuple:
         """An empty cache of keys and values for `steps` tokens, and the position 0."""
@@ -127,16 +142,25 @@ class CausalTransformer(eqx.Module):
         empty = jnp.zeros((heads, steps, width // heads), self.embed.weight.dtype)
         return jnp.zeros((), jnp.int32), tuple((empty, empty) for _ in self.blocks)
 
-    def step(self, carry: tuple, token: Float[Array, " inputs"]) -> tuple[tuple, Float[Array, " outputs"]]:
+    def step(self, carry: tuple, token: Float[Array, " inputs"]) -> tuple[tuple, Float[Array, " outputs"], tuple]:
+        """The next carry and output, and what each block's `step` keeps."""
         t, caches = carry
-        z = self.embed(token) + self._positions(t[None])
-        new = []
+        z = self.begin(token, t[None])
+        new, kept = [], []
         for block, cache in zip(self.blocks, caches, strict=True):
-            z, cache = block.step(z, cache, t)
+            z, cache, rows = block.step(z, cache, t)
             new.append(cache)
-        return (t + 1, tuple(new)), self.read(self.norm(z))
+            kept.append(rows)
+        return (t + 1, tuple(new)), self.end(z), (*kept, z)
 
-    def _positions(self, t):
+    def begin(
+        self, tokens: Float[Array, "*tokens inputs"], t: Int[Array, "*tokens 1"]
+    ) -> Float[Array, "*tokens width"]:
+        """What the first block reads of tokens at positions t."""
         half = len(self.embed.weight) // 2
         angle = t * 1e4 ** (-jnp.arange(half) / half)
-        return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], -1).astype(self.embed.weight.dtype)
+        return self.embed(tokens) + jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], -1).astype(tokens.dtype)
+
+    def end(self, z: Float[Array, "*tokens width"]) -> Float[Array, "*tokens outputs"]:
+        """The read-out of what the last block gives."""
+        return self.read(self.norm(z))

@@ -80,7 +80,7 @@ class ReturnConditioned(AbstractPolicy):
 
         def decide(cache):
             read = token(self.task, self.scales, self.returns, t, to_go, x, u_last)
-            cache, output = self.transformer.step(cache, read)
+            cache, output, _ = self.transformer.step(cache, read)
             mean, log_std = split(output)
             return cache, clip(self.task, from_unit(self.task, mean + jnp.exp(log_std) * self.noise[k // self.hold]))
 

@@ -119,7 +119,7 @@ class ActionsTransformer(AbstractActionsModel):
 
     def advance(self, carry, u):
         x0, x, cache = carry
-        cache, output = self.net.step(cache, self.scales.pair(x0, u))
+        cache, output, _ = self.net.step(cache, self.scales.pair(x0, u))
         x = self.next(x0, x, output)
         return (x0, x, cache), x
 
@@ -178,11 +178,18 @@ class HistoryTransformer(AbstractStateModel):
         return x0, self.net.initial(steps)
 
     def advance(self, carry, u):
+        return self.advance_and_keep(carry, u)[:2]
+
+    def advance_and_keep(self, carry: Any, u: Float[Array, " m"]) -> tuple[Any, Float[Array, " n"], tuple]:
+        """`advance`, and what the network's `step` keeps."""
         x, cache = carry
-        read = jax.lax.stop_gradient(x) if self.cut_predictions else x
-        cache, output = self.net.step(cache, self.scales.pair(read, u))
+        cache, output, kept = self.net.step(cache, self.token(x, u))
         x = self.next(x, output)
-        return (x, cache), x
+        return (x, cache), x, kept
+
+    def token(self, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, " inputs"]:
+        """What the network reads of a step of an unrolled trajectory."""
+        return self.scales.pair(jax.lax.stop_gradient(x) if self.cut_predictions else x, u)
 
 
 class OneStep(AbstractStateModel):
