@@ -17,13 +17,15 @@ from baselines.world_models import AbstractWorldModel, ActionsTransformer, Histo
 from bench.method import AbstractMethod
 
 
-def _through(model: Callable[..., AbstractWorldModel], *tuned: float) -> Callable[..., ModelGradient]:
+def _through(model: Callable[..., AbstractWorldModel], *tuned: float, **updates: int) -> Callable[..., ModelGradient]:
     """Policy gradients through a model, with what is tuned in the order of `ModelGradient.search`."""
-    return partial(ModelGradient, model=model, **dict(zip(ModelGradient.search, tuned, strict=True)))
+    return partial(ModelGradient, model=model, **dict(zip(ModelGradient.search, tuned, strict=True)), **updates)
 
 
 METHODS: dict[str, Callable[..., AbstractMethod]] = {
-    "awm_transformer": _through(ActionsTransformer, 0.00549, 0.00155, 0.089, 0.0259),
+    "awm_transformer": _through(
+        ActionsTransformer, 0.00429, 0.00491, 0.219, 0.0273, model_updates=40, policy_updates=40
+    ),
     "awm_gru": _through(partial(ActionsRecurrent, cell=GRUCell), 0.00411, 0.00985, 0.0606, 0.0386),
     "awm_lstm": _through(partial(ActionsRecurrent, cell=LSTMCell), 0.00175, 0.00766, 0.524, 0.025),
     "awm_rnn": _through(partial(ActionsRecurrent, cell=VanillaCell), 0.00258, 0.00148, 0.117, 0.0362),

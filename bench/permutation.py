@@ -67,7 +67,7 @@ def adjust(p_values: Sequence[float] | Floats) -> Floats:
 
     The smallest of n p(k) / k over all k from its rank on; to import SciPy's takes longer than all else in a report.
     """
-    p, order = np.asarray(p_values, float), np.argsort(p_values)
+    p, order = np.asarray(p_values, np.float64), np.argsort(p_values)
     found = np.minimum.accumulate((len(p) * p[order] / np.arange(1, len(p) + 1))[::-1])[::-1]
     return found[np.argsort(order)]
 
@@ -91,7 +91,7 @@ def _signs(n: int) -> Floats:
     if 2**n <= LIMIT:
         return np.array(list(itertools.product((1.0, -1.0), repeat=n)))
     bits = np.frombuffer(np.random.default_rng(0).bytes(LIMIT * n // 8), np.uint8)  # `integers` takes ten times as long
-    return 2.0 * np.unpackbits(bits).reshape(LIMIT, n) - 1.0
+    return np.where(np.unpackbits(bits).reshape(LIMIT, n) == 1, 1.0, -1.0)
 
 
 @functools.lru_cache(maxsize=8)
