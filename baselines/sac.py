@@ -63,7 +63,7 @@ class SAC(AbstractMethod[SACState]):
     warmup: int = 6  # episodes
     hold: int = 4  # intervals per decision
     updates: int = 1  # per environment step
-    batch: int = 128
+    batch: int = 64
     width: int = 128
     learning_rate: float = 8.83e-3
     decay_steps: int = 44  # episodes over which a cosine takes the rate to a tenth

@@ -81,7 +81,7 @@ def states_and_increments(
 class ActionsTransformer(AbstractActionsModel):
     """AWM: causal self-attention over the controls, each token joined by the first state.
 
-    An `expansion` of 2, and not the usual 4, fits as well here at three quarters of the products.
+    An `expansion` of 1, and not the usual 4, scores as well on the tuning tasks at half of the products.
     """
 
     scales: Scales
@@ -96,7 +96,7 @@ class ActionsTransformer(AbstractActionsModel):
         width: int = 64,
         depth: int = 2,
         heads: int = 2,
-        expansion: int = 2,
+        expansion: int = 1,
         increments: float = 1.0,
         incremental: bool = False,
         key: Key[Array, ""],

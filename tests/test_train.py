@@ -52,6 +52,13 @@ def test_every_step_of_every_seed_has_a_key_of_its_own():
     assert len(set(costs[1:, :2].ravel())) == 16
 
 
+def test_a_seed_alone_is_trained_as_in_a_block():
+    alone, block = run(evals=2, seeds=(1,)), run(evals=2)
+    assert [e.cost.shape for e in alone] == [(1,)] * 3
+    # the last bits of a sum may depend on whether there is an axis of seeds
+    np.testing.assert_allclose([e.cost[0] for e in alone], [e.cost[1] for e in block], rtol=1e-6)
+
+
 def test_a_curve_does_not_depend_on_where_it_is_evaluated():
     fine, coarse = run(evals=8), run(evals=3)
     by_steps = {e.env_steps: e.cost for e in fine}
