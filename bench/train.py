@@ -1,8 +1,8 @@
 """The one training loop, and the only place that compiles.
 
-Chunks of training are timed; the evaluations between them, and compilation, are not part of that time. All seeds of a
-block advance together under vmap. A step's key is its seed's key folded with the step's index, so a run does not depend
-on where the chunks end.
+Chunks of training are timed; the evaluations between them, and compilation, are not part of that time. The seeds of a
+block share a program. A step's key is its seed's key folded with the step's index, so a run does not depend on where the
+chunks end.
 """
 
 import itertools
@@ -171,8 +171,8 @@ def _lower_with(numbers, rest, task, init_keys, step_keys):
 
 
 def _for_each_seed(function, *blocks):
-    """`function` of each seed's part of the blocks, vmapped; but one seed alone goes without a seeds' axis of length 1,
-    with which XLA's library for CPUs takes ten times as long for a product that is summed over its last axis."""
-    if len(jax.tree.leaves(blocks)[0]) > 1:
-        return jax.vmap(function)(*blocks)
-    return jax.tree.map(lambda leaf: leaf[None], function(*jax.tree.map(lambda leaf: leaf[0], blocks)))
+    """`function` of each seed's part of the blocks: all at once on a GPU, in turn on a CPU. There a costly method's
+    seeds together leave the cache, its products are no faster, and a seed's bits would depend on its block."""
+    if jax.default_backend() == "cpu":
+        return jax.lax.map(lambda parts: function(*parts), blocks)
+    return jax.vmap(function)(*blocks)

@@ -3,6 +3,7 @@
 import json
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -55,8 +56,8 @@ def test_every_step_of_every_seed_has_a_key_of_its_own():
 def test_a_seed_alone_is_trained_as_in_a_block():
     alone, block = run(evals=2, seeds=(1,)), run(evals=2)
     assert [e.cost.shape for e in alone] == [(1,)] * 3
-    # the last bits of a sum may depend on whether there is an axis of seeds
-    np.testing.assert_allclose([e.cost[0] for e in alone], [e.cost[1] for e in block], rtol=1e-6)
+    rounding = 0 if jax.default_backend() == "cpu" else 1e-6  # float32; on CPUs the seeds of a block take turns
+    np.testing.assert_allclose([e.cost[0] for e in alone], [e.cost[1] for e in block], rtol=rounding)
 
 
 def test_a_curve_does_not_depend_on_where_it_is_evaluated():

@@ -45,13 +45,14 @@ def page(board: Leaderboard) -> str:
         data = {**_data(chart, order), "label": chart.x_label, "held": chart.held, "target": chart.target}
         return {"chart": chart, "caption": chart.y_label, "svg": "", "data": data}
 
+    aggregate, pairs, cells = (table.to_dict("records") for table in (board.aggregate, board.pairs, board.rows))
     suites = [
         {
             "name": suite,
-            "aggregate": of(board.aggregate, suite=suite),
-            "pairs": _matrix(of(board.pairs, suite=suite)),
+            "aggregate": of(aggregate, suite=suite),
+            "pairs": _matrix(of(pairs, suite=suite)),
             "figures": [figure(c) for make in (profiles, targets) for c in make(board) if c.place["suite"] == suite],
-            "misses": any(r["end_miss"] > 0 for r in of(board.rows, suite=suite)),
+            "misses": any(r["end_miss"] > 0 for r in of(cells, suite=suite)),
             "tasks": [],
             "horizons": [figure(c) for c in horizon(board) if c.place["suite"] == suite],
         }
@@ -62,9 +63,9 @@ def page(board: Leaderboard) -> str:
     for chart in trajectories(board):
         episodes[tuple(chart.place.values())].append(chart)
     for suite in suites:
-        for task, steps in dict.fromkeys((r["task"], r["num_steps"]) for r in of(board.rows, suite=suite["name"])):
+        for task, steps in dict.fromkeys((r["task"], r["num_steps"]) for r in of(cells, suite=suite["name"])):
             chart = drawn.get((suite["name"], task, steps))
-            rows = of(board.rows, suite=suite["name"], task=task, num_steps=steps)
+            rows = of(cells, suite=suite["name"], task=task, num_steps=steps)
             suite["tasks"].append(
                 {
                     "name": task,
@@ -109,9 +110,9 @@ def page(board: Leaderboard) -> str:
     )
 
 
-def of(table: Any, **values: Any) -> list[dict[str, Any]]:
+def of(lines: list[dict[str, Any]], **values: Any) -> list[dict[str, Any]]:
     """The lines of a table that have these values."""
-    return [line for line in table.to_dict("records") if all(line[name] == value for name, value in values.items())]
+    return [line for line in lines if all(line[name] == value for name, value in values.items())]
 
 
 def _legend(i: int, name: str) -> dict[str, Any]:
