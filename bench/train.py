@@ -1,8 +1,8 @@
 """The one training loop, and the only place that compiles.
 
 Chunks of training are timed; the evaluations between them, and compilation, are not part of that time. The seeds of a
-block share a program. A step's key is its seed's key folded with the step's index, so a run does not depend on where the
-chunks end.
+block share a program. A step's key is its seed's key folded with the step's index, so a run does not depend on where
+the chunks end.
 """
 
 import itertools
