@@ -62,7 +62,7 @@ def test_the_task_is_gymnasiums_pendulum():
     [
         pytest.param(SAC(), 10_000, -250, id="sac"),
         pytest.param(PPO(episodes=10, decisions=50), 100_000, -300, id="ppo"),
-        pytest.param(Evolution(population=32, width=8, sigma=0.5), 2_000_000, -300, id="evolution"),
+        pytest.param(Evolution(population=64, width=16, sigma=1.0), 2_000_000, -300, id="evolution"),
     ],
 )
 def test_learners_swing_gymnasiums_pendulum_up(method, env_steps, least):
