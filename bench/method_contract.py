@@ -38,7 +38,7 @@ class MethodTrial:
 
     @cached_property
     def shapes(self) -> Any:
-        """Of the states under vmap, as the training loop has them."""
+        """Of the states of all seeds, which are the first axis, as the training loop has them."""
         return jax.eval_shape(jax.vmap(lambda key: self.method.init(self.task, key)), self._keys[0])
 
     @cached_property
