@@ -142,7 +142,7 @@ def read(path: Path) -> RunRecord:
 
 def read_all(folder: Path) -> Iterator[RunRecord | RecordError]:
     """Every record under `folder`, in the order of file names; a RecordError in the place of an unreadable file."""
-    for path in sorted(folder.rglob("records/*.json")):
+    for path in sorted(folder.rglob("records/*.json"), key=str):  # paths themselves compare slowly
         try:
             yield read(path)
         except RecordError as error:

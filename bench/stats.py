@@ -6,6 +6,7 @@ products. Agarwal et al., *Deep Reinforcement Learning at the Edge of the Statis
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -99,5 +100,12 @@ def _wins(one: Floats, other: Floats) -> Floats:
 
 
 def _ends(values: Values, level: float) -> tuple[Values, Values]:
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
+    """Quantiles, linear between order statistics. NumPy's more than double the time of a learning curve's bands."""
+    ordered = np.sort(values, axis=0)
+    last = len(ordered) - 1
+
+    def quantile(share: float) -> Values:
+        below, rest = divmod(share * last, 1)
+        return ordered[int(below)] * (1 - rest) + ordered[math.ceil(share * last)] * rest
+
+    return quantile((1 - level) / 2), quantile((1 + level) / 2)

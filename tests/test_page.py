@@ -23,6 +23,8 @@ def board():
     runs = sample({"good": 0.8, "fair": 0.5, WICKED: 0.1}, tasks=("t", "u"), seeds=3, grids=(10, 20))
     runs += sample({"good": 0.2, "other": 0.9}, tasks=("t",), seeds=2, suite="second")
     runs.append(record("broken", 0, None))
+    own = runs[0].curve[-1]["cost"]
+    runs[0].rescored.update(adaptive=1.2 * own, finer=own, end_error=0.0)
     return build(runs, references(runs), find=trajectory)
 
 
@@ -32,7 +34,7 @@ def text(board):
 
 
 class Tags(html.parser.HTMLParser):
-    """Every tag with its attributes, and the text of scripts with data."""
+    """Every tag with its attributes, and the values in scripts: those of charts, and the list of runs."""
 
     def __init__(self):
         super().__init__()
@@ -75,15 +77,10 @@ def test_the_page_fetches_nothing(text):
 
 
 def test_every_chart_carries_its_values(text, board):
-    data = parsed(text).data
+    *data, runs = parsed(text).data
+    assert len(runs) == len(board.runs)
     expected = [chart for make in charts.KINDS.values() for chart in make(board)]
     assert len(data) == len(expected) > 0
-    for values in data:
-        if "held" in values:  # a trajectory, which the page draws itself
-            continue
-        left, top, right, bottom = values["box"]
-        assert 0 < left < right <= 4.6 * 72
-        assert 0 <= top < bottom < 2.7 * 72
     for values in data:
         for series in values["series"]:
             assert len(series.get("x", values["xs"])) == len(series["y"]) > 0
@@ -98,8 +95,8 @@ def test_every_id_is_there_once_and_every_reference_has_one(text):
 def test_a_page_without_any_score_is_still_a_page():
     text = page(build([record(), record("failed", 0, None)], {}))
     assert "no reference, so no scores" in text
-    assert parsed(text).data == []
-    assert text.count("<tr data-method=") == 2 * 2  # in the task's table and in the list of runs
+    assert [[line[3] for line in runs] for runs in parsed(text).data] == [["m", "failed"]]  # only the list of runs
+    assert text.count("<tr data-method=") == 2
 
 
 def test_the_kinds_offered_are_those_that_exist():
@@ -187,6 +184,16 @@ addEventListener("load", async () => {
   chart.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
   seen.hidden = getComputedStyle(chart.querySelector("output")).display;
   const later = document.querySelector("[data-suite=s] section[data-task=t] .later");
+  const outside = (svg) => {
+    const whole = svg.getBoundingClientRect();
+    const over = (b) => b.left < whole.left || b.right > whole.right || b.top < whole.top || b.bottom > whole.bottom;
+    const parts = [...svg.querySelectorAll("text, path")];
+    return parts.filter((part) => over(part.getBoundingClientRect())).map((part) => part.outerHTML);
+  };
+  const charts = [...document.querySelectorAll(".chart:not(.later .chart)")];
+  seen.charts = charts.map((c) => c.querySelectorAll("svg").length);
+  seen.outside = [...document.querySelectorAll(".chart svg")].flatMap(outside);
+  seen.bands = chart.querySelectorAll("svg .band").length;
   seen.closed = later.querySelectorAll("svg").length;
   later.open = true;
   await wait(100);
@@ -200,6 +207,19 @@ addEventListener("load", async () => {
   const lines = [...episodes[0].querySelectorAll("svg .line")];
   seen.left = lines.filter((p) => getComputedStyle(p).display !== "none").length;
   box.click();
+  const runs = document.getElementById("runs");
+  seen.listed = runs.tBodies[0].rows.length;
+  runs.closest("details").open = true;
+  await wait(100);
+  const listed = () => [...runs.tBodies[0].rows].filter((r) => !r.hidden);
+  seen.runs = listed().length;
+  heading(runs, "score").querySelector("button").click();
+  seen.first = [...listed()[0].cells].map((c) => c.textContent);
+  heading(runs, "gap").querySelector("button").click();
+  seen.gap = [...listed()[0].cells].slice(8, 9).map((c) => [c.textContent, c.className]);
+  set("suite", "second");
+  seen.second = listed().length;
+  set("suite", "");
   seen.width = document.documentElement.scrollWidth <= innerWidth;
   seen.fetched = performance.getEntriesByType("resource").map((entry) => entry.name);
   seen.errors = errors;
@@ -260,6 +280,9 @@ def test_the_page_in_a_browser(text, board, tmp_path, width):
     assert steps == "500"
     assert [value.split()[0] for value in values if value.split()[0].isalpha()] == ["good", "fair"]
     assert seen["inside"]
+    assert set(seen["charts"]) == {1}
+    assert seen["outside"] == []
+    assert seen["bands"] == 3  # of each method with several seeds
     assert seen["closed"] == 0
     assert seen["captions"] == ["mass (kg)", "force", "accumulated cost"]
     assert seen["lines"] == [4, 4, 4]  # good, fair, the wicked one and the best known
@@ -268,6 +291,13 @@ def test_the_page_in_a_browser(text, board, tmp_path, width):
     assert sorted(line.split()[-1] for line in seen["held"][1:]) == ["-1"] * 4
     assert any(line.startswith("best known") for line in seen["held"])
     assert seen["left"] == 3
+    assert seen["listed"] == 0  # until it is opened
+    assert seen["runs"] == len(board.runs)
+    best = board.runs.loc[board.runs["score"].idxmax()]
+    assert seen["first"][:5] == [str(best[name]) for name in ("suite", "task", "num_steps", "method", "seed")]
+    assert float(seen["first"][7]) == pytest.approx(best["score"], rel=1e-3)  # four digits
+    assert seen["gap"] == [["! 20 %", "n bad"]]
+    assert seen["second"] == (board.runs["suite"] == "second").sum()
     assert seen["hidden"] == "none"
     assert seen["width"]  # nothing sticks out of the window
     assert seen["fetched"] == []

@@ -71,13 +71,10 @@ def targets(board: Leaderboard) -> Iterator[Chart]:
 
 def horizon(board: Leaderboard) -> Iterator[Chart]:
     """Final score against the number of steps, one chart for each task that was run on several grids."""
-    scored = {cell for cell, _ in _groups(board.curves, "suite", "task", "num_steps")}
-    for (suite, task), runs in _groups(board.runs, "suite", "task"):
-        scores: dict[tuple[str, int], list[float]] = defaultdict(list)
-        for run in runs:
-            if (suite, task, run["num_steps"]) in scored:
-                scores[run["method"], run["num_steps"]].append(float(clipped(np.array(run["score"]))))
-        lines = [{"method": m, "num_steps": n, "score": np.mean(of)} for (m, n), of in sorted(scores.items())]
+    scored = board.curves[["suite", "task", "num_steps"]].drop_duplicates()
+    runs = board.runs.merge(scored).assign(score=lambda table: clipped(table["score"].to_numpy(float)))
+    means = runs.groupby(["suite", "task", "method", "num_steps"], as_index=False).agg({"score": "mean"})
+    for (suite, task), lines in _groups(means, "suite", "task"):
         if len({line["num_steps"] for line in lines}) > 1:
             series = tuple(_series(lines, "num_steps", "score"))
             place = {"suite": suite, "task": task}

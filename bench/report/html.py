@@ -1,11 +1,12 @@
 """One HTML page that holds everything: tables to sort and filter, charts with values, how numbers are made, provenance.
 
-Nothing is fetched when it is read: styles, scripts and drawings are inside, and the page forbids itself the network.
+Nothing is fetched when it is read: styles, scripts and values are inside, and the page forbids itself the network.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,16 @@ from bench.errors import UsageError
 from bench.leaderboard import Leaderboard
 from bench.report.charts import Chart, curves, horizon, methods, profiles, targets, trajectories
 from bench.report.display import count, missing, number, percent, rank, tuned
-from bench.report.plots import colour, stroke, svg
+from bench.report.plots import colour, stroke
 from bench.stats import Floats
 
 FOLDER = Path(__file__).parent / "page"
-SCRIPTS = ("trajectories.js", "page.js")
+SCRIPTS = ("draw.js", "page.js")
 STAMP = ("version", "commit", "dirty", "device", "precision")
 
 
 def page(board: Leaderboard) -> str:
-    """The page. Raises UsageError without Jinja or matplotlib."""
+    """The page. Raises UsageError without Jinja."""
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup
@@ -32,18 +33,13 @@ def page(board: Leaderboard) -> str:
         raise UsageError("the HTML page needs Jinja: pip install 'myriad-bench[report]'.") from error
 
     order = methods(board)
-    numbers = iter(range(10_000))
 
     def figure(chart: Chart) -> Mapping[str, Any]:
-        i = next(numbers)
-        drawing, axes = svg(chart, order, i)
-        data = {**axes, **_data(chart, order)}
-        return {"chart": chart, "caption": chart.title, "svg": Markup(drawing), "data": data}
+        return {"chart": chart, "caption": chart.title, "data": _data(chart, order, chart.y_label)}
 
-    def undrawn(chart: Chart) -> Mapping[str, Any]:
-        """A chart that the page draws when it is opened."""
-        data = {**_data(chart, order), "label": chart.x_label, "held": chart.held, "target": chart.target}
-        return {"chart": chart, "caption": chart.y_label, "svg": "", "data": data}
+    def episode(chart: Chart) -> Mapping[str, Any]:
+        """Under its own task's heading: what it shows is caption enough."""
+        return {"chart": chart, "caption": chart.y_label, "data": _data(chart, order, "")}
 
     aggregate, pairs, cells = (table.to_dict("records") for table in (board.aggregate, board.pairs, board.rows))
     suites = [
@@ -73,7 +69,7 @@ def page(board: Leaderboard) -> str:
                     "rows": rows,
                     "figure": figure(chart) if chart else None,
                     "misses": any(r["end_miss"] > 0 for r in rows),
-                    "episodes": [undrawn(c) for c in episodes[suite["name"], task, steps]],
+                    "episodes": [episode(c) for c in episodes[suite["name"], task, steps]],
                 }
             )
     stamps, runs = _provenance(board)
@@ -104,9 +100,7 @@ def page(board: Leaderboard) -> str:
         settings=_settings(board),
         seeds=sorted({int(n) for n in board.rows["seeds"]}),
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
-        script=Markup(
-            "".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in ("trajectories", "page"))
-        ),
+        script=Markup("".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)),
     )
 
 
@@ -122,15 +116,23 @@ def _legend(i: int, name: str) -> dict[str, Any]:
     return {"name": name, "colour": colour(i), "stroke": kind, "dashes": dashes, "i": i}
 
 
-def _data(chart: Chart, order: list[str]) -> dict[str, Any]:
-    """The values of a chart's curves, by the number of their method (none: the best known); `xs` if all share them."""
+def _data(chart: Chart, order: list[str], y_label: str) -> dict[str, Any]:
+    """What draw.js draws: curves by the number of their method (none: the best known); `xs` if all share them."""
     common = all(np.array_equal(series.x, chart.series[0].x) for series in chart.series)
     lines = []
     for series in chart.series:
         shown = {"x": None if common else series.x, "y": series.y, "low": series.low, "high": series.high}
         number = None if series.method is None else order.index(series.method)
         lines.append({"m": number, **{name: _short(values) for name, values in shown.items() if values is not None}})
-    return {"series": lines, "xs": _short(chart.series[0].x) if common else None}
+    return {
+        "series": lines,
+        "xs": _short(chart.series[0].x) if common else None,
+        "x_label": chart.x_label,
+        "y_label": y_label,
+        "log": chart.log_x and any(bool(np.any(series.x > 0)) for series in chart.series),
+        "held": chart.held,
+        "target": chart.target,
+    }
 
 
 def _short(values: Floats) -> list[float]:
@@ -145,11 +147,33 @@ def _matrix(pairs: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]
     return table
 
 
-def _provenance(board: Leaderboard) -> tuple[list[tuple], list[dict[str, Any]]]:
-    """The different origins of runs, and the runs with the number of theirs."""
-    runs = board.runs.replace({np.nan: None}).to_dict("records")
-    stamps = list(dict.fromkeys(tuple(run[name] for name in STAMP) for run in runs))
-    return stamps, [{**run, "stamp": stamps.index(tuple(run[name] for name in STAMP)) + 1} for run in runs]
+def _provenance(board: Leaderboard) -> tuple[list[tuple], list[list[Any]]]:
+    """The different origins of runs, and the cells of a line for each run, the last being its error. A cell whose text
+    does not sort as its value does has both."""
+    columns = {name: board.runs[name].tolist() for name in board.runs}
+    origins = list(zip(*(columns[name] for name in STAMP), strict=True))
+    number_of = {origin: i for i, origin in enumerate(dict.fromkeys(origins), start=1)}
+
+    def share(value: float) -> list[str]:
+        return [_figures(value), percent(value)]
+
+    shown: dict[str, Callable[[Any], Any]] = {
+        "suite": str,
+        "task": str,
+        "num_steps": int,
+        "method": str,
+        "seed": int,
+        "status": str,
+        "cost": _plain,
+        "score": partial(_plain, digits=4),
+        "cost_gap": share,
+        "end_miss": share,
+        "train_seconds": partial(_plain, digits=3),
+        "started": lambda time: (time or "")[:16],
+    }
+    cells = [list(map(show, columns[name])) for name, show in shown.items()]
+    errors = [error[-400:] for error in columns["error"]]
+    return list(number_of), [list(line) for line in zip(*cells, map(number_of.get, origins), errors, strict=True)]
 
 
 def _settings(board: Leaderboard) -> Iterator[tuple[str, str]]:

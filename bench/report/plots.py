@@ -1,8 +1,6 @@
-"""Charts drawn by matplotlib: panels for papers, and SVG that follows the colours of the page it is put into."""
+"""Charts drawn by matplotlib, as panels for papers."""
 
-import io
 import math
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +16,8 @@ if TYPE_CHECKING:
 # Okabe & Ito's colours without yellow, which white paper swallows; then again with other strokes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F")
 STROKES = (("-", "solid"), ((0, (4, 1.5)), "dashed"), ((0, (1, 1.2)), "dotted"))  # matplotlib's and CSS's
-INK = "#010203"  # a colour of no curve: becomes the page's text colour
 REFERENCE: dict[str, Any] = {"color": "black", "linewidth": 2.4, "alpha": 0.55}  # of its line, below all others
 TARGET = COLOURS[2]
-POINTS = 72  # of an inch: matplotlib's SVG is measured in points
 
 
 def colour(i: int) -> str:
@@ -75,11 +71,9 @@ def draw(axis: "Axes", chart: Chart, methods: Sequence[str]) -> None:
             axis.plot(series.x, series.y, drawstyle=steps, **REFERENCE)
             continue
         i = methods.index(series.method)
-        axis.plot(series.x, series.y, color=colour(i), linestyle=stroke(i)[0], drawstyle=steps, gid=f"line-{i}")
+        axis.plot(series.x, series.y, color=colour(i), linestyle=stroke(i)[0], drawstyle=steps)
         if series.low is not None and series.high is not None:
-            axis.fill_between(
-                series.x, series.low, series.high, color=colour(i), alpha=0.15, linewidth=0, gid=f"band-{i}"
-            )
+            axis.fill_between(series.x, series.low, series.high, color=colour(i), alpha=0.15, linewidth=0)
     if chart.target is not None:
         axis.plot(chart.series[0].x[-1], chart.target, "D", color=TARGET, markersize=4, clip_on=False, zorder=3)
     grid = sorted({x for series in chart.series for x in series.x})
@@ -94,39 +88,3 @@ def draw(axis: "Axes", chart: Chart, methods: Sequence[str]) -> None:
     axis.set_xlabel(chart.x_label)
     axis.set_ylabel(chart.y_label)
     axis.margins(x=0.01)
-
-
-def svg(chart: Chart, methods: Sequence[str], number: int) -> tuple[str, dict]:
-    """One chart as SVG for a page, and where its axes lie: box (left, top, right, bottom), limits, log_x.
-
-    `number` tells the charts of a page apart. The curves of the i-th method have the class "m" followed by i.
-    """
-    ink = {f"{what}color": INK for what in ("text.", "axes.edge", "axes.label", "xtick.", "ytick.")}
-    size = 4.6, 2.7
-    with drawing.style(**ink, **{"svg.fonttype": "none", "svg.hashsalt": str(number), "font.family": "sans-serif"}):
-        figure = drawing.figure(size, layout="constrained")
-        axis = figure.subplots()
-        draw(axis, chart, methods)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-        left, bottom, right, top = axis.get_position().extents
-    box = [
-        left * size[0] * POINTS,
-        (1 - top) * size[1] * POINTS,
-        right * size[0] * POINTS,
-        (1 - bottom) * size[1] * POINTS,
-    ]
-    where = {"box": box, "x": list(axis.get_xlim()), "y": list(axis.get_ylim()), "log": axis.get_xscale() == "log"}
-    return _inline(file.getvalue()), where
-
-
-def _inline(text: str) -> str:
-    """Only the element, its ids where they are used, coordinates to a hundredth of a point, ink as the page's."""
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'<g id="(?:line|band)-(\d+)">', r'<g class="m\1">', text)
-    used = set(re.findall(r"#([\w-]+)", text))
-    text = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", text)
-    text = re.sub(r"(\d+\.\d\d)\d+", r"\1", text)
-    text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
-    return re.sub(r"\s*\n\s*", "\n", text.replace(INK, "currentColor"))

@@ -77,7 +77,6 @@ document.getElementById("nothing").addEventListener("click", () => checkAll(fals
 document.addEventListener("click", (event) => {
   if (!event.target.closest("#methods")) document.getElementById("methods").open = false;
 });
-restore();
 
 // Values: the pointer, a finger or the arrow keys choose an abscissa; the box lists every curve there, the highest first.
 const short = (number) => String(Number(number.toPrecision(4)));
@@ -85,15 +84,13 @@ const short = (number) => String(Number(number.toPrecision(4)));
 function interactive(chart) {
   const data = JSON.parse(chart.querySelector("script").textContent);
   for (const s of data.series) s.x ??= data.xs;
-  if (!chart.querySelector("svg")) drawTrajectory(chart, data);
-  const svg = chart.querySelector("svg");
+  const { svg, place, box } = draw(data);
+  chart.querySelector(".plot").append(svg);
+  const [, top, , bottom] = box;
   const output = chart.querySelector("output");
-  const rule = document.createElementNS("http://www.w3.org/2000/svg", "line");
-  rule.setAttribute("class", "rule");
-  const grid = [...new Set(data.series.flatMap((s) => s.x))].sort((a, b) => a - b);
-  const scale = data.log ? Math.log : (x) => x;
-  const [left, top, right, bottom] = data.box;
-  const place = (x) => left + ((right - left) * (scale(x) - scale(data.x[0]))) / (scale(data.x[1]) - scale(data.x[0]));
+  const rule = element("line", { class: "rule" });
+  const xs = data.series.flatMap((s) => s.x).filter((x) => !data.log || x > 0);
+  const grid = [...new Set(xs)].sort((a, b) => a - b);
   let at = -1;
 
   const show = (i) => {
@@ -141,14 +138,39 @@ function interactive(chart) {
   });
 }
 
+// The list of runs: each line has the text of its cells, or the value to sort by and the text, and last an error.
+function list(table, lines) {
+  const heads = [...table.tHead.rows[0].cells];
+  const rows = lines.map((line) => {
+    const row = document.createElement("tr");
+    const error = line.pop();
+    for (const [i, cell] of line.entries()) {
+      const [value, text] = Array.isArray(cell) ? cell : [null, cell];
+      const made = row.insertCell();
+      made.textContent = text;
+      made.className = heads[i].className;
+      if (value !== null) made.dataset.v = value;
+      if (heads[i].dataset.metric) made.dataset.metric = heads[i].dataset.metric;
+      if (String(text).startsWith("!")) made.classList.add("bad");
+    }
+    [row.dataset.suite, row.dataset.task, , row.dataset.method] = line;
+    row.title = error;
+    return row;
+  });
+  table.tBodies[0].append(...rows);
+}
+
+// There may be many trajectories, and ten thousand runs, at which most readers do not look: made when first opened.
 for (const chart of document.querySelectorAll(".chart:not(.later .chart)")) interactive(chart);
 for (const place of document.querySelectorAll(".later")) {
   place.addEventListener(
     "toggle",
     () => {
       place.querySelectorAll(".chart").forEach(interactive);
+      for (const table of place.querySelectorAll("#runs")) list(table, JSON.parse(place.querySelector("script").textContent));
       apply();
     },
     { once: true },
   );
 }
+restore();
