@@ -33,7 +33,7 @@ from baselines.networks import (
     adam,
     policy_network,
 )
-from baselines.replay import Replay
+from baselines.replay import Replay, below
 from baselines.world_models import AbstractWorldModel
 from bench.method import AbstractModelMethod, Between, Fit, Usage
 from bench.simulate import clip, rollout, trapezoid_costs
@@ -120,11 +120,10 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
     def _collect(self, task, policy, key):
         amplitudes = self.noise * jnp.arange(1, self.episodes + 1) / self.episodes
 
-        def episode(key, amplitude):
-            noise_key, start_key = jr.split(key)
-            return rollout(task, Perturbed(policy, amplitude * ou_noise(task, noise_key)), task.start(start_key))
+        def episode(keys, amplitude):
+            return rollout(task, Perturbed(policy, amplitude * ou_noise(task, keys[0])), task.start(keys[1]))
 
-        return jax.vmap(episode)(jr.split(key, self.episodes), amplitudes)
+        return jax.vmap(episode)(jr.split(key, (self.episodes, 2)), amplitudes)
 
     def parameters(self, state):
         return state.net
@@ -154,20 +153,19 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
             model = eqx.tree_at(lambda m: m.scales, model, jax.lax.stop_gradient(model.scales))
             return jnp.mean(jax.vmap(model.residuals)(replay.xs[rows], replay.us[rows]) ** 2)
 
-        def update(carry, key):
+        def update(carry, keys):
             model, optimiser_state = carry
-            old, new = jr.split(key)
             half = self.model_batch // 2
             rows = jnp.concatenate(
                 [
-                    replay.sample(old, self.model_batch - half, newest=self.capacity),
-                    replay.sample(new, half, newest=self.recent * self.episodes),
+                    replay.sample(keys[0], self.model_batch - half, newest=self.capacity),
+                    replay.sample(keys[1], half, newest=self.recent * self.episodes),
                 ]
             )
             updates, optimiser_state = optimiser.update(jax.grad(loss)(model, rows), optimiser_state)
             return (eqx.apply_updates(model, updates), optimiser_state), None
 
-        return Fit(*jax.lax.scan(update, tuple(fit), jr.split(key, self.model_updates))[0])
+        return Fit(*jax.lax.scan(update, tuple(fit), jr.split(key, (self.model_updates, 2)))[0])
 
     def _improve(self, task, state, model, replay, key):
         optimiser = self._net_optimiser()
@@ -180,15 +178,15 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
             cost = jax.vmap(lambda xs, errors, k: self.imagined_cost(task, policy, model, xs, errors, k))
             return jnp.mean(cost(xs[rows], errors[rows], keys)) / state.cost_scale
 
-        def update(carry, key):
+        def update(carry, keys):
             net, optimiser_state = carry
-            rows_key, noise_key = jr.split(key)
-            rows = jr.randint(rows_key, (self.policy_batch,), 0, jnp.minimum(len(xs), replay.added))
-            gradient = jax.grad(loss)(net, rows, jr.split(noise_key, self.policy_batch))
+            rows = below(jnp.minimum(len(xs), replay.added), self.policy_batch, keys[0])
+            gradient = jax.grad(loss)(net, rows, keys[1:])
             updates, optimiser_state = optimiser.update(gradient, optimiser_state)
             return (eqx.apply_updates(net, updates), optimiser_state), None
 
-        return jax.lax.scan(update, (state.net, state.net_optimiser), jr.split(key, self.policy_updates))[0]
+        keys = jr.split(key, (self.policy_updates, 1 + self.policy_batch))
+        return jax.lax.scan(update, (state.net, state.net_optimiser), keys)[0]
 
     def imagined_cost(
         self,

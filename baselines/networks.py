@@ -4,6 +4,7 @@ Networks hold arrays only, so that they can be carried through a scan, and are w
 vmap.
 """
 
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -18,7 +19,7 @@ from tasks.base import AbstractTask, Scalar
 
 
 class Linear(eqx.Module):
-    """x Wᵀ + b over the last axis of any array, at first as in `eqx.nn.Linear`.
+    """x Wᵀ + b over the last axis of any array, at first uniform in ± 1/√inputs as in `eqx.nn.Linear`.
 
     With the batch in front; under `vmap` Equinox's W x becomes W Xᵀ and a transposition, which on a CPU costs a
     transformer's fit a fifth of its time.
@@ -28,8 +29,10 @@ class Linear(eqx.Module):
     bias: Float[Array, " outputs"] | None
 
     def __init__(self, inputs: int, outputs: int, use_bias: bool = True, *, key: Key[Array, ""]):
-        layer = eqx.nn.Linear(inputs, outputs, use_bias, key=key)
-        self.weight, self.bias = layer.weight, layer.bias
+        # In one draw: every draw is a program of its own to compile, and those of networks would be most of `init`.
+        limit = 1 / math.sqrt(inputs)
+        drawn = jr.uniform(key, (outputs, inputs + 1), minval=-limit, maxval=limit)
+        self.weight, self.bias = drawn[:, :-1], drawn[:, -1] if use_bias else None
 
     def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
         y = x @ self.weight.T

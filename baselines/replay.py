@@ -9,6 +9,12 @@ from bench.simulate import Trajectory
 from tasks.base import AbstractTask
 
 
+def below(bound: Int[Array, ""], count: int, key: Key[Array, ""]) -> Int[Array, " count"]:
+    """`count` whole numbers of 0 ... bound - 1. `jr.randint` draws three times against a bias of bound / 2³², which
+    takes a program a second to compile where it samples in three places."""
+    return (jr.bits(key, (count,), jnp.uint32) % bound.astype(jnp.uint32)).astype(jnp.int32)
+
+
 class Replay(eqx.Module):
     """`added` episodes have been written, episode i to row i modulo the capacity."""
 
@@ -46,7 +52,7 @@ class Replay(eqx.Module):
     def sample(self, key: Key[Array, ""], count: int, newest: Int[Array, ""] | int) -> Int[Array, " count"]:
         """Rows of `count` episodes drawn with replacement from the `newest` last ones."""
         available = jnp.minimum(jnp.minimum(self.added, len(self.xs)), newest)
-        age = jr.randint(key, (count,), 1, available + 1)
+        age = 1 + below(available, count, key)
         return (self.added - age) % len(self.xs)
 
     def newest(self, count: int) -> tuple[Float[Array, "count knots n"], Float[Array, "count steps m"]]:
@@ -81,7 +87,7 @@ class Replay(eqx.Module):
         """
         capacity, steps = self.us.shape[:2]
         whole = jnp.minimum(self.added, capacity - 1)
-        index = jr.randint(key, (count,), 0, whole * steps + k)
+        index = below(whole * steps + k, count, key)
         # Counted from the episode under way backwards: the first k intervals are its own.
         back = jnp.where(index < k, 0, 1 + (index - k) // steps)
         interval = jnp.where(index < k, index, (index - k) % steps)

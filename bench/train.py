@@ -1,13 +1,15 @@
 """The one training loop, and the only place that compiles.
 
 Chunks of training are timed; the evaluations between them, and compilation, are not part of that time. The seeds of a
-block share a program. A step's key is its seed's key folded with the step's index, so a run does not depend on where
-the chunks end.
+block share a program: on a GPU that of all seeds at once, on a CPU that of one seed, called for each in turn. There the
+seeds of a costly method would together leave the cache, their products would be no faster, and a seed's bits would
+depend on its block. A step's key is its seed's key folded with the step's index, so a run does not depend on where the
+chunks end.
 """
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -69,9 +71,9 @@ def train(
     """
     usage = method.usage(task)
     points = budget.evaluation_points(usage)
-    init_keys, step_keys = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
+    block = Together(seeds) if jax.default_backend() != "cpu" else InTurn(seeds)
     began = time.perf_counter()
-    numbers, lowered, shapes = _lower(task, method, init_keys, step_keys)
+    numbers, lowered, shapes = _lower(task, method, block)
     starting, *others = lowered
     start, advance, score = starting.compile(effort.once()), *(each.compile() for each in others)
     program = program_digest(*lowered) if checkpoint else ""
@@ -81,26 +83,28 @@ def train(
         return budget.seconds is not None and train_seconds > budget.seconds
 
     curve: list[Evaluation] = []
-    saved = checkpoint.load(program, shapes) if checkpoint else None
+    saved = checkpoint.load(program, block.shapes(shapes)) if checkpoint else None
     if saved:
-        state, knots = saved.state, [saved.done, *(p for p in points if p > saved.done)]
+        states, knots = block.split(saved.state), [saved.done, *(p for p in points if p > saved.done)]
         curve.extend(map(Evaluation.of, saved.curve))
         yield from curve
         train_seconds = curve[-1].train_seconds
         compile_seconds += curve[-1].compile_seconds
     else:
         began = time.perf_counter()
-        state, knots = jax.block_until_ready(start(numbers, init_keys)), [0, *points]
+        states, knots = [jax.block_until_ready(start(numbers, key)) for key in block.init_keys], [0, *points]
         train_seconds = time.perf_counter() - began
     for done, point in itertools.pairwise(knots):
         if curve and out_of_time():
             return
         if point > done:
             began = time.perf_counter()
-            state = jax.block_until_ready(advance(numbers, state, step_keys, jnp.int32(done), jnp.int32(point)))
+            for i, key in enumerate(block.step_keys):
+                states[i] = jax.block_until_ready(advance(numbers, states[i], key, np.int32(done), np.int32(point)))
             train_seconds += time.perf_counter() - began
-        cost, end_error = score(numbers, state)
+        cost, end_error = np.hstack([np.array(score(numbers, state), np.float64).reshape(2, -1) for state in states])
         at_end = point == points[-1] or out_of_time()
+        state = block.join(states) if at_end or checkpoint else None
         evaluation = Evaluation(
             share=point / points[-1] if points[-1] else 1.0,
             env_steps=usage.init_env_steps + point * usage.env_steps,
@@ -108,8 +112,8 @@ def train(
             updates=point * usage.updates,
             train_seconds=train_seconds,
             compile_seconds=compile_seconds,
-            cost=np.asarray(cost, np.float64),
-            end_error=np.asarray(end_error, np.float64),
+            cost=cost,
+            end_error=end_error,
             state=state_digests(state, len(seeds)) if at_end else (),
             final=rescore(task, partial(method.policy, task), state, evaluation_starts(task)).plain() if at_end else (),
         )
@@ -119,6 +123,49 @@ def train(
         yield evaluation
 
 
+class Together:
+    """A block of seeds as one program's batch: a single key, of all of them, and a single state."""
+
+    def __init__(self, seeds: tuple[int, ...]):
+        init_keys, step_keys = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
+        self.init_keys, self.step_keys = [init_keys], [step_keys]
+
+    def program(self, function: Callable, axes: tuple[int | None, ...]) -> Callable:
+        return jax.vmap(function, axes)
+
+    def shapes(self, of_program: Any) -> Any:
+        return of_program
+
+    def split(self, state: Any) -> list[Any]:
+        return [state]
+
+    def join(self, states: list[Any]) -> Any:
+        return states[0]
+
+
+class InTurn:
+    """A block of seeds one by one: a key and a state for each. Joined, their states have the seeds as first axis."""
+
+    def __init__(self, seeds: tuple[int, ...]):
+        self.init_keys, self.step_keys = zip(*(jr.split(jr.key(seed)) for seed in seeds), strict=True)
+
+    def program(self, function: Callable, axes: tuple[int | None, ...]) -> Callable:
+        return function
+
+    def shapes(self, of_program: Any) -> Any:
+        return jax.tree.map(lambda s: jax.ShapeDtypeStruct((len(self.init_keys), *s.shape), s.dtype), of_program)
+
+    def split(self, state: Any) -> list[Any]:
+        return [jax.tree.map(lambda leaf, i=i: leaf[i], state) for i in range(len(self.init_keys))]
+
+    def join(self, states: list[Any]) -> Any:
+        def stack(*leaves):  # NumPy's is not compiled for every shape, but knows no random keys
+            of_keys = jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key)
+            return jnp.stack(leaves) if of_keys else np.stack(leaves)
+
+        return jax.tree.map(stack, *states)
+
+
 BRANCHES = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
@@ -126,53 +173,41 @@ BRANCHES = (
 )
 
 
-def _lower(task, method, init_keys, step_keys):
-    """The method's numbers; the programs that start, advance and score a block of seeds; and its state's shapes.
+def _lower(task, method, block):
+    """The method's numbers; the programs that start, advance and score seeds; and the shapes of what they carry.
 
     Numbers that are not whole are data, so that cells which differ in nothing else share a compilation. A method that
     branches on one of them is compiled for its numbers.
     """
     try:
-        return _lower_with(*eqx.partition(method, lambda leaf: isinstance(leaf, float)), task, init_keys, step_keys)
+        return _lower_with(*eqx.partition(method, lambda leaf: isinstance(leaf, float)), task, block)
     except BRANCHES:
-        return _lower_with(*eqx.partition(method, lambda leaf: False), task, init_keys, step_keys)
+        return _lower_with(*eqx.partition(method, lambda leaf: False), task, block)
 
 
-def _lower_with(numbers, rest, task, init_keys, step_keys):
+def _lower_with(numbers, rest, task, block):
     starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
 
-    def init(numbers, keys):
+    def init(numbers, key):
+        return eqx.combine(numbers, rest).init(task, key)
+
+    def advance(numbers, state, key, start, stop):
         method = eqx.combine(numbers, rest)
-        return _for_each_seed(lambda key: method.init(task, key), keys)
-
-    def advance(numbers, state, keys, start, stop):
-        method = eqx.combine(numbers, rest)
-
-        def steps(state, key):  # bounds are data: one program serves chunks of any length
-            return jax.lax.fori_loop(start, stop, lambda i, s: method.step(task, s, jr.fold_in(key, i)), state)
-
-        return _for_each_seed(steps, state, keys)
+        # Bounds are data: one program serves chunks of any length.
+        return jax.lax.fori_loop(start, stop, lambda i, s: method.step(task, s, jr.fold_in(key, i)), state)
 
     def score(numbers, state):
-        method = eqx.combine(numbers, rest)
+        policy = eqx.combine(numbers, rest).policy(task, state)
+        trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
+        return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error)
 
-        def mean_over_starts(state):
-            policy = method.policy(task, state)
-            trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
-            return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error)
-
-        return _for_each_seed(mean_over_starts, state)
-
-    zero = jnp.zeros((), jnp.int32)
-    starting = jax.jit(init).lower(numbers, init_keys)
+    init_key, step_key, zero = block.init_keys[0], block.step_keys[0], np.int32(0)
+    starting = jax.jit(block.program(init, (None, 0))).lower(numbers, init_key)
     shapes = starting.out_info
-    advancing = jax.jit(advance, donate_argnums=1).lower(numbers, shapes, step_keys, zero, zero)
-    return numbers, (starting, advancing, jax.jit(score).lower(numbers, shapes)), shapes
-
-
-def _for_each_seed(function, *blocks):
-    """`function` of each seed's part of the blocks: all at once on a GPU, in turn on a CPU. There a costly method's
-    seeds together leave the cache, its products are no faster, and a seed's bits would depend on its block."""
-    if jax.default_backend() == "cpu":
-        return jax.lax.map(lambda parts: function(*parts), blocks)
-    return jax.vmap(function)(*blocks)
+    advancing = block.program(advance, (None, 0, 0, None, None))
+    programs = (
+        starting,
+        jax.jit(advancing, donate_argnums=1).lower(numbers, shapes, step_key, zero, zero),
+        jax.jit(block.program(score, (None, 0))).lower(numbers, shapes),
+    )
+    return numbers, programs, shapes
