@@ -18,7 +18,6 @@ from bench.train import train
 from tasks.base import AbstractTask
 
 STEPS = 6  # of a method, that are timed; the first of them warms up and does not count
-SEEDS = (0, 1)  # as cells have several; with one, some methods are slower
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class Pace:
 def cpu_seconds(task: AbstractTask, method: AbstractMethod, budget: Budget) -> float:
     """CPU seconds of the steps of a run, one seed, judged by a few of them."""
     usage = method.usage(task)
-    evaluations = train(task, method, Budget(usage.init_env_steps + STEPS * usage.env_steps, STEPS), SEEDS)
-    of_steps = np.diff([evaluation.train_seconds for evaluation in evaluations])[1:] / len(SEEDS)
+    evaluations = train(task, method, Budget(usage.init_env_steps + STEPS * usage.env_steps, STEPS), (0,))
+    of_steps = np.diff([evaluation.train_seconds for evaluation in evaluations])[1:]
     return float(np.median(of_steps)) * budget.steps(usage)  # the median: one may have run beside something else
 
 

@@ -37,7 +37,7 @@ def test_time_is_of_the_steps_of_a_whole_run(monkeypatch):
             yield replace(evaluation, train_seconds=50.0 * min(i + 1, 2) + 2 * max(i - 1, 0))
 
     monkeypatch.setattr(pace, "train", timed)
-    assert cpu_seconds(TASK, Walk(), Budget(3000)) == 2 / 2 * 3000 / 100  # 2 seeds; 100 steps of the task in a step
+    assert cpu_seconds(TASK, Walk(), Budget(3000)) == 2 * 3000 / 100  # 100 steps of the task in a step
 
 
 def test_the_suite_that_is_written_can_run_with_the_counts(tmp_path):

@@ -86,6 +86,15 @@ def test_a_seed_alone_is_trained_as_in_a_block():
         assert alone.state == block.state[1:2]  # all bits
 
 
+def test_the_seeds_of_a_block_together_are_trained_as_in_turn(monkeypatch):
+    def costs():
+        return [e.cost for e in train(DoubleIntegrator(), Mixing(), Budget(10 + 7 * 8, 2), (0, 1, 2))]
+
+    in_turn = costs()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # all that the loop asks of one
+    np.testing.assert_allclose(costs(), in_turn, rtol=1e-4)  # float32, as above
+
+
 def test_a_curve_does_not_depend_on_where_it_is_evaluated():
     fine, coarse = run(evals=8), run(evals=3)
     by_steps = {e.env_steps: e.cost for e in fine}
