@@ -15,20 +15,13 @@ from baselines.networks import Linear, scaled
 BLOCK = 128  # positions: up to here one product over all pairs is faster than blocks
 
 
-class LayerNorm(eqx.Module):
-    """(z - mean z) / √(var z + ε) * weight + bias over the last axis (Ba, Kiros & Hinton, 2016), written for the least
-    passes over memory: with `eqx.nn.LayerNorm` a fit takes a fifth longer."""
+def normalise(z: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
+    """z / √(mean z² + ε) over the last axis (RMSNorm: Zhang & Sennrich, NeurIPS 2019).
 
-    weight: Float[Array, " width"]
-    bias: Float[Array, " width"]
-
-    def __init__(self, width: int):
-        self.weight, self.bias = jnp.ones(width), jnp.zeros(width)
-
-    def __call__(self, z: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
-        centred = z - jnp.mean(z, axis=-1, keepdims=True)
-        variance = jnp.mean(centred**2, axis=-1, keepdims=True)
-        return centred * jax.lax.rsqrt(variance + 1e-5) * self.weight + self.bias
+    No mean is taken away and nothing is learnt: a layer norm's gain and shift are a part of the layer that reads it,
+    and with it a fit takes a tenth longer and a decode has a fifth more kernels to compile.
+    """
+    return z * jax.lax.rsqrt(jnp.mean(z**2, axis=-1, keepdims=True) + 1e-5)
 
 
 class Block(eqx.Module):
@@ -37,8 +30,6 @@ class Block(eqx.Module):
     Queries, keys and values come from one product; the ReLU layer is `expansion` times as wide as the block.
     """
 
-    norm_attention: LayerNorm
-    norm_mlp: LayerNorm
     qkv: Linear
     out: Linear
     up: Linear
@@ -47,8 +38,6 @@ class Block(eqx.Module):
 
     def __init__(self, width: int, heads: int, expansion: int, *, key: Key[Array, ""]):
         keys = jr.split(key, 4)
-        self.norm_attention = LayerNorm(width)
-        self.norm_mlp = LayerNorm(width)
         self.qkv = Linear(width, 3 * width, use_bias=False, key=keys[0])
         self.out = Linear(width, width, key=keys[1])
         self.up = Linear(width, expansion * width, key=keys[2])
@@ -73,14 +62,14 @@ class Block(eqx.Module):
 
     def project(self, z: Float[Array, "*tokens width"]) -> Float[Array, "*tokens 3 heads size"]:
         """Queries, keys and values."""
-        return self.qkv(self.norm_attention(z)).reshape(*z.shape[:-1], 3, self.heads, -1)
+        return self.qkv(normalise(z)).reshape(*z.shape[:-1], 3, self.heads, -1)
 
     def finish(
         self, z: Float[Array, "*tokens width"], mixed: Float[Array, "*tokens heads size"]
     ) -> Float[Array, "*tokens width"]:
         """All that comes after attention."""
         z = z + self.out(mixed.reshape(z.shape))
-        return z + self.down(jax.nn.relu(self.up(self.norm_mlp(z))))
+        return z + self.down(jax.nn.relu(self.up(normalise(z))))
 
 
 def _logits(q, k, mask):
@@ -116,7 +105,6 @@ class CausalTransformer(eqx.Module):
 
     embed: Linear
     blocks: tuple[Block, ...]
-    norm: LayerNorm
     read: Linear
 
     def __init__(
@@ -127,7 +115,6 @@ class CausalTransformer(eqx.Module):
         keys = jr.split(key, depth + 2)
         self.embed = Linear(inputs, width, key=keys[0])
         self.blocks = tuple(Block(width, heads, expansion, key=k) for k in keys[1:-1])
-        self.norm = LayerNorm(width)
         self.read = scaled(Linear(width, outputs, key=keys[-1]), 0.1)
 
     def __call__(self, tokens: Float[Array, "steps inputs"]) -> Float[Array, "steps outputs"]:
@@ -163,4 +150,4 @@ class CausalTransformer(eqx.Module):
 
     def end(self, z: Float[Array, "*tokens width"]) -> Float[Array, "*tokens outputs"]:
         """The read-out of what the last block gives."""
-        return self.read(self.norm(z))
+        return self.read(normalise(z))

@@ -7,8 +7,9 @@ or a user's task, in a file beside a run's records. Reading needs no JAX, so rep
 import json
 import statistics
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent.parent / "tasks" / "references.toml"
 _sources: list[Path] = [PACKAGE]
+_given: dict[str, "Reference"] = {}
 STARTS = 16  # of an evaluation, where starts are random
 AGREEMENT = 1e-4  # relative; the routes differ by solver tolerances and by the errors of two integrators, at most 1e-6
 SEQUENCES = ("controls", "states")  # kept as JSON within a string, which is read 50 times as fast as arrays of TOML
@@ -112,8 +114,15 @@ def cost_size(floor: float, best: float) -> float:
 
 def read(path: Path) -> dict[str, Reference]:
     """References of a file by key; none if there is no file."""
-    if not path.exists():
+    try:
+        found = path.stat()
+    except FileNotFoundError:
         return {}
+    return dict(_parsed(path, found.st_ino, found.st_mtime_ns, found.st_size))
+
+
+@lru_cache(maxsize=16)
+def _parsed(path: Path, *_of_its_content: int) -> dict[str, Reference]:
     entries = tomllib.loads(path.read_text(encoding="utf-8")).get("reference", [])
     for entry in entries:
         entry |= {key: json.loads(entry[key]) for key in SEQUENCES if key in entry}
@@ -142,12 +151,21 @@ def add_source(path: Path) -> None:
         _sources.append(path)
 
 
+def give(references: Iterable[Reference]) -> None:
+    """Let `lookup` also find these, in a process that sees no file with them."""
+    _given.update({r.key: r for r in references})
+
+
+def _all() -> dict[str, Reference]:
+    found = {key: r for path in _sources for key, r in read(path).items()}
+    return found | _given
+
+
 def known() -> dict[str, Reference]:
-    """All references of the package and of the added sources, by fingerprint; of several starts, their mean."""
+    """All references of the package, of the added sources and given, by fingerprint; of several starts, their mean."""
     found: dict[str, dict[str, Reference]] = {}
-    for path in _sources:
-        for key, reference in read(path).items():
-            found.setdefault(reference.fingerprint, {})[key] = reference
+    for key, reference in _all().items():
+        found.setdefault(reference.fingerprint, {})[key] = reference
     groups = {fingerprint: list(group.values()) for fingerprint, group in found.items()}
     return {f: over_starts(group) for f, group in groups.items() if len(group) in (1, STARTS)}
 
@@ -172,14 +190,14 @@ def each(task: "AbstractTask") -> list[Reference]:
     from bench.fingerprint import fingerprint
 
     wanted = fingerprint(task)
-    found = {key: r for path in _sources for key, r in read(path).items() if r.fingerprint == wanted}
+    found = [r for r in _all().values() if r.fingerprint == wanted]
     if len(found) < (1 if task.starts == "fixed" else STARTS):
         raise LookupError(
             f"no reference for {type(task).__name__} with horizon {task.horizon}, {task.num_steps} steps and "
             f"{task.starts} starts. `bench run` computes it before the first run; in a script call "
             "`bench.reference.ensure(name, task, path)`."
         )
-    return list(found.values())
+    return found
 
 
 def lookup(task: "AbstractTask") -> Reference:
@@ -187,9 +205,11 @@ def lookup(task: "AbstractTask") -> Reference:
     return over_starts(each(task))
 
 
-def ensure(name: str, task: "AbstractTask", path: Path) -> Reference:
-    """The stored reference of a task, or, computed now and kept in `path`, a new one (seconds to minutes a start)."""
-    add_source(path)
+def ensure(name: str, task: "AbstractTask", path: Path | None = None) -> Reference:
+    """The stored reference of a task, or a new one, computed now (seconds to minutes a start) and kept in `path` or,
+    without one, in this process."""
+    if path:
+        add_source(path)
     try:
         return lookup(task)
     except LookupError:
@@ -198,5 +218,8 @@ def ensure(name: str, task: "AbstractTask", path: Path) -> Reference:
 
         for x0 in evaluation_starts(task):
             found = find(name, task, x0)
-            write(path, read(path) | {found.key: found})
+            if path:
+                write(path, read(path) | {found.key: found})
+            else:
+                give([found])
         return lookup(task)

@@ -15,7 +15,6 @@ from bench import cache, reference, threads
 from bench.executors import TimeLimitError, should_stop
 from bench.jobs import Job, prepare
 from bench.records import RunRecord, read, write_atomically
-from bench.reference import Reference
 from bench.stamp import stamped
 from bench.suite import Cell
 from bench.train import Evaluation, train
@@ -54,7 +53,7 @@ def execute(
     evaluations: list[Evaluation] = []
     error, ended_by = "", job.budget.ended_by(job.method.usage(job.task))
     try:
-        _provide(job.known)
+        reference.give(job.known)
         for evaluation in train(job.task, job.method, job.budget, job.todo, checkpoint):
             evaluations.append(evaluation)
             observe(job, evaluation)
@@ -92,14 +91,6 @@ def _halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:
 def failure(job: Job, error: str, ended_by: str) -> Outcome:
     """The outcome of a job that never returned one."""
     return Outcome(stamped(job, [], datetime.now(UTC), error, ended_by), [], error)
-
-
-def _provide(known: tuple[Reference, ...]) -> None:
-    """Let methods look up references that this process cannot find in a file."""
-    if known and known[0].fingerprint not in reference.known():
-        path = Path(tempfile.mkdtemp(prefix="bench-")) / "references.toml"
-        reference.write(path, {r.key: r for r in known})
-        reference.add_source(path)
 
 
 def run(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[RunRecord]:

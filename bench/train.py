@@ -21,7 +21,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Float
 
-from bench import effort
+from bench import effort, garbage
 from bench.budget import Budget
 from bench.checkpoint import Checkpoint, Progress, program_digest, state_digests
 from bench.method import AbstractMethod
@@ -73,7 +73,8 @@ def train(
     points = budget.evaluation_points(usage)
     block = Together(seeds) if jax.default_backend() != "cpu" else InTurn(seeds)
     began = time.perf_counter()
-    numbers, lowered, shapes = _lower(task, method, block)
+    with garbage.kept():
+        numbers, lowered, shapes = _lower(task, method, block)
     starting, *others = lowered
     start, advance, score = starting.compile(effort.once()), *(each.compile() for each in others)
     program = program_digest(*lowered) if checkpoint else ""

@@ -170,6 +170,7 @@ def test_a_stationary_maximum_is_no_minimum():
 
 def test_references_of_own_settings_are_computed_once_and_kept_beside_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "_sources", [reference.PACKAGE])
+    monkeypatch.setattr(reference, "_given", {})
     task, path = DoubleIntegrator(num_steps=5), tmp_path / "references.toml"
     package = reference.PACKAGE.read_bytes()
     with pytest.raises(LookupError, match="no reference for DoubleIntegrator with horizon"):
@@ -179,6 +180,15 @@ def test_references_of_own_settings_are_computed_once_and_kept_beside_the_run(tm
     monkeypatch.setattr("bench.shooting.find", None)  # a second computation would fail
     assert reference.ensure("own", task, path) == made
     assert reference.PACKAGE.read_bytes() == package
+
+
+def test_a_file_that_another_process_wrote_again_is_read_again(tmp_path, single):
+    path = tmp_path / "references.toml"
+    for best in (1.0, 2.0):  # of one length, and perhaps written within a clock's tick
+        reference.write(path, {single.key: dataclasses.replace(single, best=best)})
+        assert reference.read(path)[single.key].best == best
+    path.unlink()
+    assert reference.read(path) == {}
 
 
 def test_a_fingerprint_follows_the_mathematics_and_nothing_else():

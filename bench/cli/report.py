@@ -1,15 +1,14 @@
 """`bench report`: records -> leaderboards."""
 
 import enum
-import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from bench import garbage
 
 if TYPE_CHECKING:
     from bench.records import RunRecord
@@ -33,18 +32,8 @@ def command(
     """Rebuild the leaderboards of a folder from its records, and print them."""
     # Before NumPy is loaded: on matrices of these sizes more threads mostly wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with kept_to_the_end():
+    with garbage.kept():
         write(folder, formats or everything())
-
-
-@contextmanager
-def kept_to_the_end() -> Iterator[None]:
-    """No search for garbage among records that live to the end of a report: of ten thousand, a tenth of its time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def everything() -> list[Format]:
