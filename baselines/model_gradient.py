@@ -31,6 +31,7 @@ from baselines.networks import (
     FeedbackPolicy,
     Scales,
     adam,
+    both_ways,
     policy_network,
 )
 from baselines.replay import Replay, below
@@ -168,7 +169,7 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
         return Fit(*jax.lax.scan(update, tuple(fit), jr.split(key, (self.model_updates, 2)))[0])
 
     def _improve(self, task, state, model, replay, key):
-        optimiser = self._net_optimiser()
+        optimiser, model = self._net_optimiser(), both_ways(model)
         xs, us = replay.newest(self.recent * self.episodes)
         # The model stays as it is while the policy improves, so its errors on the real episodes are computed once.
         errors = xs[:, 1:] - jax.vmap(model)(xs[:, 0], us)

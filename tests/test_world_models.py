@@ -11,7 +11,7 @@ from baselines import METHODS, attention
 from baselines.attention import CausalTransformer, normalise
 from baselines.exploration import warmup_episode
 from baselines.model_gradient import ModelGradient
-from baselines.networks import Scales
+from baselines.networks import MLP, Scales, both_ways
 from baselines.recurrent import ActionsRecurrent
 from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep, unroll
 from bench import names
@@ -172,3 +172,18 @@ def test_the_norm_is_the_librarys():
     z = jr.normal(jr.key(0), (3, 6))
     library = eqx.nn.RMSNorm(6, use_weight=False, use_bias=False)
     np.testing.assert_allclose(normalise(z), jax.vmap(library)(z), rtol=ROUNDING)
+
+
+def test_a_net_with_its_weights_both_ways_is_the_same_function():
+    net, x = MLP((3, 5, 2), key=jr.key(0)), jr.normal(jr.key(1), (4, 3))
+
+    def loss(net, x):
+        return jnp.sum(jax.vmap(net)(x) ** 3)
+
+    of_net, of_x = jax.grad(lambda inputs: loss(*inputs))((net, x))
+    ready_of_net, ready_of_x = jax.grad(lambda inputs: loss(*inputs))((both_ways(net), x))
+    np.testing.assert_allclose(loss(both_ways(net), x), loss(net, x), rtol=ROUNDING)
+    np.testing.assert_allclose(ready_of_x, of_x, rtol=ROUNDING)
+    for layer, ready in zip(of_net.layers, ready_of_net.layers, strict=True):
+        np.testing.assert_allclose(ready.weight, layer.weight, rtol=ROUNDING)
+        np.testing.assert_allclose(ready.bias, layer.bias, rtol=ROUNDING)
