@@ -28,7 +28,7 @@ METHODS: dict[str, Callable[..., AbstractMethod]] = {
     ),
     "awm_gru": _through(partial(ActionsRecurrent, cell=GRUCell), 0.00411, 0.00985, 0.0606, 0.0386),
     "awm_lstm": _through(partial(ActionsRecurrent, cell=LSTMCell), 0.00175, 0.00766, 0.524, 0.025),
-    "awm_rnn": _through(partial(ActionsRecurrent, cell=VanillaCell), 0.00258, 0.00148, 0.117, 0.0362),
+    "awm_rnn": _through(partial(ActionsRecurrent, cell=VanillaCell), 0.0105, 0.00156, 0.178, 0.0267),
     "history_model": _through(HistoryTransformer, 0.00659, 0.00354, 0.211, 0.0256, model_updates=40, policy_updates=40),
     "one_step_model": _through(OneStep, 0.00329, 0.00326, 0.0831, 0.0259),
     "simulator_gradient": SimulatorGradient,
