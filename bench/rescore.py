@@ -6,7 +6,7 @@ only one call of its policy. A scan over all of it would compile for seconds in 
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import equinox as eqx
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from bench import trajectories
+from bench import effort, trajectories
 from bench.simulate import AbstractPolicy, adaptive_transition, clip, end_error, transition
 from tasks.base import AbstractTask, Scalar
 
@@ -67,11 +67,11 @@ def rescore(
         """`call` of (state, t, x, carry) for both solvers, all seeds and all starts."""
         for axis in (None, 0, None):
             call = jax.vmap(call, (axis, None, 0, 0))
-        return jax.jit(call)
+        return jax.jit(call, compiler_options=effort.once())
 
     begin = each(lambda state, t, x, carry: policy(state).initial())
     act = each(lambda state, t, x, carry: policy(state)(t, x, carry))
-    seeds = len(jax.tree.leaves(state)[0])
+    interval, seeds = _compiled_interval(), len(jax.tree.leaves(state)[0])
     trained = task.x0.dtype
     origin = np.broadcast_to(np.asarray(starts, np.float64), (2, seeds, *starts.shape))
     xs, total, end = origin, np.zeros(origin.shape[:-1]), (0.0, 0.0)
@@ -85,7 +85,7 @@ def rescore(
             alive = np.isfinite(total) & np.isfinite(us).all(-1)
             us = np.where(alive[..., None], us, task.bounds[0])
             with jax.enable_x64(True):
-                after, us, cost, end = jax.device_get(_interval(task, *map(jnp.asarray, (k * task.dt, xs, us))))
+                after, us, cost, end = jax.device_get(interval(task, *map(jnp.asarray, (k * task.dt, xs, us))))
             episode.append((xs[0, :, 0], us[0, :, 0], cost[0, :, 0]))
             total = np.where(alive & np.isfinite(after).all(-1), total + cost, np.nan)
             # An adaptive solver that is given nan halves its steps until it gives up, which takes long.
@@ -98,7 +98,11 @@ def rescore(
     return Rescore(adaptive, finer, (misses + 0 * total)[0].mean(-1), states, controls, costs, total[0, :, 0])
 
 
-@eqx.filter_jit
+@cache  # and not at import, which must not start a device
+def _compiled_interval() -> Callable:
+    return eqx.filter_jit(_interval, compiler_options=effort.once())
+
+
 def _interval(
     task: AbstractTask, t: Scalar, xs: Float[Array, "2 seeds starts n"], us: Float[Array, "2 seeds starts m"]
 ) -> tuple:
