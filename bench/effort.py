@@ -4,8 +4,8 @@ import jax
 
 
 def once() -> dict[str, str | bool]:
-    """Options of `Lowered.compile` for a program that runs once, or some hundred times, and briefly: LLVM optimises nothing, and XLA's older
-    emitters write what it gets.
+    """Compiler options for a program that runs once, or some hundred times, and briefly: LLVM optimises nothing, and
+    XLA's older emitters write what it gets.
 
     On a CPU `init` then compiles in a fifth of the time. For training neither is a middle way: LLVM's level 1 takes a
     tenth less to compile and some hundredths more to run, the older emitters a third less to compile and, for all
