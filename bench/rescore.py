@@ -100,7 +100,8 @@ def rescore(
 
 @cache  # and not at import, which must not start a device
 def _compiled_interval() -> Callable:
-    return eqx.filter_jit(_interval, compiler_options=effort.once())
+    # Equinox hands what else it is given on to jax.jit, but its overloads do not say so.
+    return eqx.filter_jit(_interval, compiler_options=effort.once())  # pyright: ignore[reportCallIssue]
 
 
 def _interval(
