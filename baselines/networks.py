@@ -43,7 +43,8 @@ class Linear(eqx.Module):
 
 
 class LinearBothWays(eqx.Module):
-    """A `Linear` that also holds its weights transposed: a product and its adjoint both read weights along rows."""
+    """A `Linear` that also holds its weights transposed: a product and its adjoint both read weights along rows. The
+    gradient is that of `weight` alone."""
 
     weight: Float[Array, "outputs inputs"]
     transposed: Float[Array, "inputs outputs"]
@@ -74,8 +75,8 @@ _product.defvjp(_product_forward, _product_backward)
 def both_ways(net: Net) -> Net:
     """`net` for loops that read it a few samples at a time and leave it as it is.
 
-    On a CPU W x for four columns x takes twice as long as for weights that are transposed before the loop, and its
-    adjoint is the other way round.
+    On a CPU the product with Wᵀ of four rows takes twice as long where W lies as it is stored as where it was
+    transposed before the loop; for its adjoint, a product with W, it is the other way round.
     """
 
     def prepared(layer):

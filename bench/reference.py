@@ -157,8 +157,7 @@ def give(references: Iterable[Reference]) -> None:
 
 
 def _all() -> dict[str, Reference]:
-    found = {key: r for path in _sources for key, r in read(path).items()}
-    return found | _given
+    return _given | {key: r for path in _sources for key, r in read(path).items()}
 
 
 def known() -> dict[str, Reference]:

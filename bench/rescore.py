@@ -71,7 +71,8 @@ def rescore(
 
     begin = each(lambda state, t, x, carry: policy(state).initial())
     act = each(lambda state, t, x, carry: policy(state)(t, x, carry))
-    interval, seeds = _compiled_interval(), len(jax.tree.leaves(state)[0])
+    interval, parts = _compiled_interval(), eqx.partition(task, eqx.is_array)
+    seeds = len(jax.tree.leaves(state)[0])
     trained = task.x0.dtype
     origin = np.broadcast_to(np.asarray(starts, np.float64), (2, seeds, *starts.shape))
     xs, total, end = origin, np.zeros(origin.shape[:-1]), (0.0, 0.0)
@@ -85,7 +86,7 @@ def rescore(
             alive = np.isfinite(total) & np.isfinite(us).all(-1)
             us = np.where(alive[..., None], us, task.bounds[0])
             with jax.enable_x64(True):
-                after, us, cost, end = jax.device_get(interval(task, *map(jnp.asarray, (k * task.dt, xs, us))))
+                after, us, cost, end = jax.device_get(interval(*parts, *map(jnp.asarray, (k * task.dt, xs, us))))
             episode.append((xs[0, :, 0], us[0, :, 0], cost[0, :, 0]))
             total = np.where(alive & np.isfinite(after).all(-1), total + cost, np.nan)
             # An adaptive solver that is given nan halves its steps until it gives up, which takes long.
@@ -100,8 +101,12 @@ def rescore(
 
 @cache  # and not at import, which must not start a device
 def _compiled_interval() -> Callable:
-    # Equinox hands what else it is given on to jax.jit, but its overloads do not say so.
-    return eqx.filter_jit(_interval, compiler_options=effort.once())  # pyright: ignore[reportCallIssue]
+    """`_interval` of a task in two parts: its arrays, and all else, for which it is compiled."""
+
+    def call(arrays, rest, *others):
+        return _interval(eqx.combine(arrays, rest), *others)
+
+    return jax.jit(call, static_argnums=1, compiler_options=effort.once())
 
 
 def _interval(
