@@ -6,6 +6,7 @@ setting, is set aside under a name that says so and the run starts from its begi
 where an uninterrupted run ends.
 """
 
+import functools
 import hashlib
 import importlib.metadata
 import io
@@ -85,7 +86,7 @@ class Checkpoint:
         return {
             "schema": SCHEMA,
             "identity": self.identity,
-            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "packages": _versions(),
             "device": jax.devices()[0].device_kind,
             "precision": "float64" if jax.config.read("jax_enable_x64") else "float32",
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
@@ -93,6 +94,11 @@ class Checkpoint:
             "state": [f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(state)],
             "program": program,
         }
+
+
+@functools.cache  # they are looked for on the disk
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def program_digest(*lowered: jax.stages.Lowered) -> str:

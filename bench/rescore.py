@@ -64,17 +64,17 @@ def rescore(
     """
 
     def each(call: Callable) -> Callable:
-        """`call` of (state, t, x, carry) for both solvers, all seeds and all starts."""
-        for axis in (None, 0, None):
-            call = jax.vmap(call, (axis, None, 0, 0))
+        """`call` of (state, t, x, carry) for all seeds and all episodes of each."""
+        call = jax.vmap(jax.vmap(call, (None, None, 0, 0)), (0, None, 0, 0))
         return jax.jit(call, compiler_options=effort.once())
 
     begin = each(lambda state, t, x, carry: policy(state).initial())
     act = each(lambda state, t, x, carry: policy(state)(t, x, carry))
     interval, parts = _compiled_interval(), eqx.partition(task, eqx.is_array)
-    seeds = len(jax.tree.leaves(state)[0])
+    seeds, half = len(jax.tree.leaves(state)[0]), len(starts)
     trained = task.x0.dtype
-    origin = np.broadcast_to(np.asarray(starts, np.float64), (2, seeds, *starts.shape))
+    # The first half of a seed's episodes is for the adaptive solver, the other for the finer grid.
+    origin = np.tile(np.asarray(starts, np.float64), (seeds, 2, 1))
     xs, total, end = origin, np.zeros(origin.shape[:-1]), (0.0, 0.0)
     carry = begin(state, np.zeros((), trained), xs.astype(trained), ())
     episode = []
@@ -86,17 +86,23 @@ def rescore(
             alive = np.isfinite(total) & np.isfinite(us).all(-1)
             us = np.where(alive[..., None], us, task.bounds[0])
             with jax.enable_x64(True):
-                after, us, cost, end = jax.device_get(interval(*parts, *map(jnp.asarray, (k * task.dt, xs, us))))
-            episode.append((xs[0, :, 0], us[0, :, 0], cost[0, :, 0]))
+                after, us, cost, end = jax.device_get(interval(*parts, np.asarray(k * task.dt, np.float64), xs, us))
+            episode.append((xs[:, 0], us[:, 0], cost[:, 0]))
             total = np.where(alive & np.isfinite(after).all(-1), total + cost, np.nan)
             # An adaptive solver that is given nan halves its steps until it gives up, which takes long.
             xs = np.where(np.isfinite(total)[..., None], after, origin)
     terminal, misses = end
     total = total + terminal
-    adaptive, finer = total.mean(-1)
     states, controls, costs = (np.stack(part, axis=1) for part in zip(*episode, strict=True))
-    states = np.concatenate([states, xs[0, :, :1]], axis=1)
-    return Rescore(adaptive, finer, (misses + 0 * total)[0].mean(-1), states, controls, costs, total[0, :, 0])
+    return Rescore(
+        adaptive=total[:, :half].mean(-1),
+        finer=total[:, half:].mean(-1),
+        end_error=(misses + 0 * total)[:, :half].mean(-1),
+        states=np.concatenate([states, xs[:, None, 0]], axis=1),
+        controls=controls,
+        costs=costs,
+        cost=total[:, 0],
+    )
 
 
 @cache  # and not at import, which must not start a device
@@ -110,10 +116,11 @@ def _compiled_interval() -> Callable:
 
 
 def _interval(
-    task: AbstractTask, t: Scalar, xs: Float[Array, "2 seeds starts n"], us: Float[Array, "2 seeds starts m"]
+    task: AbstractTask, t: Scalar, xs: Float[Array, "seeds episodes n"], us: Float[Array, "seeds episodes m"]
 ) -> tuple:
-    """One interval by the adaptive solver and on the finer grid: (states, controls in bounds, running costs, (terminal
-    costs, misses of end-state targets if the episode ended now))."""
+    """One interval, of the first half of each seed's episodes by the adaptive solver and of the other on the finer
+    grid: (states, controls in bounds, running costs, (terminal costs, misses of end-state targets if it was the last)).
+    """
     # No fewer solver steps an interval than before, also where a long interval had more than `substeps`.
     fine = dataclasses.replace(task, num_steps=FINER * task.num_steps, substeps=task.solver_steps)
 
@@ -126,6 +133,9 @@ def _interval(
         x, cost = solver(t, x, u)
         return x, u, cost, (task.terminal_cost(x), end_error(task, x))
 
+    def halves(a):  # one axis of episodes: each axis of a map makes the solvers' tracing half as long again
+        return (half.reshape(-1, half.shape[-1]) for half in jnp.split(a, 2, axis=1))
+
     solvers = partial(adaptive_transition, task), finer
-    both = [jax.vmap(jax.vmap(partial(move, solver)))(x, u) for solver, x, u in zip(solvers, xs, us, strict=True)]
-    return jax.tree.map(lambda *parts: jnp.stack(parts), *both)
+    both = [jax.vmap(partial(move, solver))(x, u) for solver, x, u in zip(solvers, halves(xs), halves(us), strict=True)]
+    return jax.tree.map(lambda *a: jnp.concatenate([h.reshape(len(xs), -1, *h.shape[1:]) for h in a], axis=1), *both)

@@ -16,8 +16,8 @@ from bench.train import Evaluation
 def stamped(job: Job, evaluations: list[Evaluation], started: datetime, error: str, ended_by: str) -> list[RunRecord]:
     """The record of each seed of a job, "failed" if there is an `error`, the traceback."""
     stamp = provenance() | {
-        "started": started.isoformat(timespec="seconds"),
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": started.isoformat(timespec="milliseconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "seeds_in_block": len(job.todo),
     }
     beside = _beside(job) if evaluations and evaluations[-1].final else {}
