@@ -11,7 +11,7 @@ Never Be Zero* (2010); Benjamini & Hochberg, J. R. Stat. Soc. B 57 (1995) 289.
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -34,8 +34,8 @@ def paired_each(tests: Sequence[Sequence[Floats]]) -> Floats:
     for pairs in {len(differences) for differences in weighted}:
         alike = [i for i, differences in enumerate(weighted) if len(differences) == pairs]
         differences = np.stack([weighted[i] for i in alike], axis=1)
-        null, observed = _signs(pairs) @ differences, differences.sum(axis=0)
-        p_values[alike] = _p_values(null, observed, exact=2**pairs <= LIMIT)
+        null = np.concatenate([part @ differences for part in _signs(pairs)])
+        p_values[alike] = _p_values(null, differences.sum(axis=0), exact=2**pairs <= LIMIT)
     return p_values
 
 
@@ -86,12 +86,19 @@ def _differences(a: Floats, b: Floats) -> Floats:
     return sums / len(b) - (both.sum() - sums) / len(a)
 
 
+def _signs(n: int) -> Iterator[Floats]:
+    """Flips of n pairs, "relabellings pairs", a thousand or so at a time: as floats they would fill a memory."""
+    flips = _flips(n)
+    for part in np.array_split(flips, math.ceil(len(flips) / 1000)):
+        yield 1.0 - 2.0 * part
+
+
 @functools.lru_cache(maxsize=8)
-def _signs(n: int) -> Floats:
+def _flips(n: int) -> np.ndarray:
     if 2**n <= LIMIT:
-        return np.array(list(itertools.product((1.0, -1.0), repeat=n)))
+        return np.array(list(itertools.product((0, 1), repeat=n)), np.uint8)
     bits = np.frombuffer(np.random.default_rng(0).bytes(LIMIT * n // 8), np.uint8)  # `integers` takes ten times as long
-    return np.where(np.unpackbits(bits).reshape(LIMIT, n) == 1, 1.0, -1.0)
+    return np.unpackbits(bits).reshape(LIMIT, n)
 
 
 @functools.lru_cache(maxsize=8)

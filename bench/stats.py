@@ -70,20 +70,29 @@ def improvement_interval(strata: Strata, others: Strata, level: float = 0.95) ->
     """`bootstrap_interval` of `probability_of_improvement`: the runs of both methods are resampled."""
     if all(len(runs) < 2 for runs in (*strata, *others)):
         return np.float64(np.nan), np.float64(np.nan)
-    drawn = _drawn((*strata, *others))
+    drawn = [counts(len(runs), place) for place, runs in enumerate((*strata, *others))]
     tasks = zip(strata, others, drawn[: len(strata)], drawn[len(strata) :], strict=True)
-    return _ends(np.mean([np.vecdot(w @ _wins(a, b), v) for a, b, w, v in tasks], axis=0), level)
+    # Single precision is twice as fast, and exact: these are halves of whole numbers.
+    wins = (np.einsum("ri,ri->r", w @ np.float32(_wins(a, b)), v) / np.float64(len(a) * len(b)) for a, b, w, v in tasks)
+    return _ends(np.mean([*wins], axis=0), level)
 
 
 @functools.lru_cache(maxsize=256)
 def resamples(runs: int, place: int) -> Floats:
-    """ "repetitions runs": the weights of runs in resamples of them, another draw for every place among the strata.
+    """ "repetitions runs": the weights of runs in resamples of them, another draw for every place among the strata."""
+    return counts(runs, place) / np.float64(runs)
+
+
+@functools.lru_cache(maxsize=256)
+def counts(runs: int, place: int) -> NDArray[np.float32]:
+    """ "repetitions runs": how often resamples hold each run.
 
     Drawn once from a fixed seed, so that an interval does not depend on which others are made.
     """
     drawn = np.random.default_rng([place, runs]).integers(runs, size=(REPETITIONS, runs))
     drawn += runs * np.arange(REPETITIONS)[:, None]
-    return np.bincount(drawn.ravel(), minlength=REPETITIONS * runs).reshape(REPETITIONS, runs) / runs
+    found = np.bincount(drawn.ravel(), minlength=REPETITIONS * runs).reshape(REPETITIONS, runs)
+    return found.astype(np.float32)
 
 
 def _drawn(strata: Strata) -> list[Floats]:

@@ -59,9 +59,9 @@ def test_random_relabellings_estimate_the_exact_p_value(monkeypatch):
     pairs = [rng.normal(0.5, size=14)]  # 2^14
     exact = permutation.unpaired(groups), permutation.paired(pairs)
     monkeypatch.setattr(permutation, "LIMIT", 14_000)
-    permutation._signs.cache_clear()
+    permutation._flips.cache_clear()
     estimated = permutation.unpaired(groups), permutation.paired(pairs)
-    permutation._signs.cache_clear()
+    permutation._flips.cache_clear()
     assert estimated != exact
     # Four standard errors of a share of 14000 draws: at most 4 * 0.5 / sqrt(14000).
     assert estimated == pytest.approx(exact, abs=0.017)

@@ -30,6 +30,7 @@ def test_bootstrap_is_stratified_and_repeatable():
     noisy = [np.arange(4.0), np.arange(3.0)]
     drawn = stats.bootstrap_interval(noisy, stats.interquartile_mean)
     stats.resamples.cache_clear()
+    stats.counts.cache_clear()
     assert stats.bootstrap_interval(noisy, stats.interquartile_mean) == drawn
 
 
