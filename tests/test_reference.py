@@ -182,6 +182,17 @@ def test_references_of_own_settings_are_computed_once_and_kept_beside_the_run(tm
     assert reference.PACKAGE.read_bytes() == package
 
 
+def test_a_file_goes_before_what_a_process_was_given(tmp_path, single, monkeypatch):
+    """An optimum that is found again and stored is the one that counts, also where a sweep handed out the old one."""
+    path = tmp_path / "references.toml"
+    monkeypatch.setattr(reference, "_sources", [reference.PACKAGE, path])
+    monkeypatch.setattr(reference, "_given", {})
+    reference.give([dataclasses.replace(single, best=2.0)])
+    assert reference.lookup(DoubleIntegrator()).best == 2.0
+    reference.write(path, {single.key: dataclasses.replace(single, best=1.0)})
+    assert reference.lookup(DoubleIntegrator()).best == 1.0
+
+
 def test_a_file_that_another_process_wrote_again_is_read_again(tmp_path, single):
     path = tmp_path / "references.toml"
     for best in (1.0, 2.0):  # of one length, and perhaps written within a clock's tick
