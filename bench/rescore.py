@@ -5,6 +5,7 @@ only one call of its policy. A scan over all of it would compile for seconds in 
 """
 
 import dataclasses
+import time
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -29,7 +30,7 @@ class Rescore:
     `adaptive` are the mean costs over the starts by a solver at rtol 1e-8, `finer` those on a grid FINER times as fine,
     `end_error` the mean largest miss of an end-state target by the adaptive solver; nan where an episode was lost on
     the way. `states`, `controls`, `costs` (running, of each interval) and `cost` (with the terminal one) are its
-    episodes from the first start.
+    episodes from the first start. `compile_seconds` went into tracing and compiling all this.
     """
 
     adaptive: Float[np.ndarray, " seeds"]
@@ -39,6 +40,7 @@ class Rescore:
     controls: Float[np.ndarray, "seeds steps m"]
     costs: Float[np.ndarray, "seeds steps"]
     cost: Float[np.ndarray, " seeds"]
+    compile_seconds: float
 
     def plain(self) -> tuple[dict[str, Any], ...]:
         """What a record keeps of each seed, as values of JSON: the scores, and the episode if it was not lost."""
@@ -63,20 +65,23 @@ def rescore(
     the finer grid a reset comes sooner after its cause.
     """
 
-    def each(call: Callable) -> Callable:
+    def each(call: Callable, carry: Any) -> Callable:
         """`call` of (state, t, x, carry) for all seeds and all episodes of each."""
         call = jax.vmap(jax.vmap(call, (None, None, 0, 0)), (0, None, 0, 0))
-        return jax.jit(call, compiler_options=effort.once())
+        return jax.jit(call).lower(state, zero, origin.astype(trained), carry).compile(effort.once())
 
-    begin = each(lambda state, t, x, carry: policy(state).initial())
-    act = each(lambda state, t, x, carry: policy(state)(t, x, carry))
-    interval, parts = _compiled_interval(), eqx.partition(task, eqx.is_array)
     seeds, half = len(jax.tree.leaves(state)[0]), len(starts)
-    trained = task.x0.dtype
+    trained, zero = task.x0.dtype, np.zeros((), task.x0.dtype)
     # The first half of a seed's episodes is for the adaptive solver, the other for the finer grid.
     origin = np.tile(np.asarray(starts, np.float64), (seeds, 2, 1))
+    began = time.perf_counter()
+    arrays, rest = eqx.partition(task, eqx.is_array)
+    interval = _compiled_interval(rest, jax.tree.map(jax.typeof, arrays), origin.shape[:-1])
+    begin = each(lambda state, t, x, carry: policy(state).initial(), ())
+    carry = begin(state, zero, origin.astype(trained), ())
+    act = each(lambda state, t, x, carry: policy(state)(t, x, carry), carry)
+    compile_seconds = time.perf_counter() - began
     xs, total, end = origin, np.zeros(origin.shape[:-1]), (0.0, 0.0)
-    carry = begin(state, np.zeros((), trained), xs.astype(trained), ())
     episode = []
     with np.errstate(over="ignore"):  # an episode that blows up is lost, which is a result
         for k in range(task.num_steps):
@@ -86,7 +91,7 @@ def rescore(
             alive = np.isfinite(total) & np.isfinite(us).all(-1)
             us = np.where(alive[..., None], us, task.bounds[0])
             with jax.enable_x64(True):
-                after, us, cost, end = jax.device_get(interval(*parts, np.asarray(k * task.dt, np.float64), xs, us))
+                after, us, cost, end = jax.device_get(interval(arrays, np.float64(k * task.dt), xs, us))
             episode.append((xs[:, 0], us[:, 0], cost[:, 0]))
             total = np.where(alive & np.isfinite(after).all(-1), total + cost, np.nan)
             # An adaptive solver that is given nan halves its steps until it gives up, which takes long.
@@ -102,17 +107,23 @@ def rescore(
         controls=controls,
         costs=costs,
         cost=total[:, 0],
+        compile_seconds=compile_seconds,
     )
 
 
-@cache  # and not at import, which must not start a device
-def _compiled_interval() -> Callable:
-    """`_interval` of a task in two parts: its arrays, and all else, for which it is compiled."""
+@cache
+def _compiled_interval(rest: AbstractTask, arrays: AbstractTask, episodes: tuple[int, int]) -> Callable:
+    """`_interval` of a task in two parts: its arrays, of which the types are given, and all else; "seeds episodes"."""
 
-    def call(arrays, rest, *others):
+    def call(arrays, *others):
         return _interval(eqx.combine(arrays, rest), *others)
 
-    return jax.jit(call, static_argnums=1, compiler_options=effort.once())
+    with jax.enable_x64(True):
+        t, xs, us = (
+            jax.ShapeDtypeStruct(shape, np.float64)
+            for shape in ((), (*episodes, len(rest.states)), (*episodes, len(rest.controls)))
+        )
+        return jax.jit(call).lower(arrays, t, xs, us).compile(effort.once())
 
 
 def _interval(

@@ -106,6 +106,8 @@ def train(
         cost, end_error = np.hstack([np.array(score(numbers, state), np.float64).reshape(2, -1) for state in states])
         at_end = point == points[-1] or out_of_time()
         state = block.join(states) if at_end or checkpoint else None
+        again = rescore(task, partial(method.policy, task), state, evaluation_starts(task)) if at_end else None
+        compile_seconds += again.compile_seconds if again else 0
         evaluation = Evaluation(
             share=point / points[-1] if points[-1] else 1.0,
             env_steps=usage.init_env_steps + point * usage.env_steps,
@@ -116,7 +118,7 @@ def train(
             cost=cost,
             end_error=end_error,
             state=state_digests(state, len(seeds)) if at_end else (),
-            final=rescore(task, partial(method.policy, task), state, evaluation_starts(task)).plain() if at_end else (),
+            final=again.plain() if again else (),
         )
         curve.append(evaluation)
         if checkpoint:

@@ -107,7 +107,7 @@ def test_counts_follow_the_declared_usage():
     assert (first.env_steps, first.env_grad_steps, first.share) == (10, 0, 0)
     assert (last.env_steps, last.env_grad_steps, last.share) == (66, 24, 1)
     assert last.train_seconds >= first.train_seconds > 0
-    assert last.compile_seconds == first.compile_seconds > 0
+    assert last.compile_seconds > first.compile_seconds > 0  # at the end what scores the policies again is compiled
 
 
 def test_a_diverged_policy_is_a_value_and_training_goes_on():
