@@ -71,10 +71,11 @@ class ReturnConditioned(AbstractPolicy):
 
     def initial(self):
         x, u = jnp.zeros_like(self.scales.mean), from_unit(self.task, jnp.zeros_like(self.noise[0]))
-        return jnp.zeros((), jnp.int32), self.transformer.initial(len(self.noise)), x, u, self.target
+        return self.transformer.initial(len(self.noise)), x, u, self.target
 
     def __call__(self, t, x, carry):
-        k, cache, x_last, u_last, to_go = carry
+        cache, x_last, u_last, to_go = carry
+        k = jnp.round(t / self.task.dt).astype(int)  # not counted: of episodes side by side, all know when to decide
         rate = self.task.running_cost(t - self.task.dt, x_last, u_last) + self.task.running_cost(t, x, u_last)
         to_go = to_go + jnp.where(k > 0, rate * self.task.dt / 2, 0.0)  # what is paid is still to be gained
 
@@ -85,7 +86,7 @@ class ReturnConditioned(AbstractPolicy):
             return cache, clip(self.task, from_unit(self.task, mean + jnp.exp(log_std) * self.noise[k // self.hold]))
 
         cache, u = jax.lax.cond(k % self.hold == 0, decide, lambda cache: (cache, u_last), cache)
-        return u, (k + 1, cache, x, u, to_go)
+        return u, (cache, x, u, to_go)
 
 
 class DecisionTransformerState(eqx.Module):

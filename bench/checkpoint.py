@@ -106,19 +106,26 @@ def program_digest(*lowered: jax.stages.Lowered) -> str:
     return hashlib.sha256("".join(each.as_text() for each in lowered).encode()).hexdigest()[:16]
 
 
-def encode(header: dict[str, Any], state: Any) -> bytes:
+def encode(header: dict[str, Any], state: Any) -> memoryview:
     """The contents of a checkpoint file."""
     file = io.BytesIO()
+    file.write(_first_line(b""))
     file.write(json.dumps(header).encode() + b"\n")
     eqx.tree_serialise_leaves(file, _key_data(state))
-    body = file.getvalue()
-    return f"{MAGIC}{hashlib.sha256(body).hexdigest()}\n".encode() + body
+    # In place: putting a line before some megabytes would copy them, after every chunk of training.
+    contents, start = file.getbuffer(), len(_first_line(b""))
+    contents[:start] = _first_line(contents[start:])
+    return contents
+
+
+def _first_line(rest: bytes | memoryview) -> bytes:
+    return f"{MAGIC}{hashlib.sha256(rest).hexdigest()}\n".encode()
 
 
 def decode(data: bytes, must_match: dict[str, Any], shapes: Any) -> Progress:
     """The progress in a checkpoint's contents. Raises CheckpointError with the reason why not."""
-    first, _, body = data.partition(b"\n")
-    if first != f"{MAGIC}{hashlib.sha256(body).hexdigest()}".encode():
+    first, end, body = data.partition(b"\n")
+    if first + end != _first_line(body):
         raise CheckpointError("it is truncated or garbled (its checksum is of other contents)")
     text, _, leaves = body.partition(b"\n")
     header = json.loads(text)

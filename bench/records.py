@@ -98,7 +98,7 @@ def trajectory_path(path: Path) -> Path:
     return path.parent.parent / "trajectories" / path.name
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
     """Temporary file in the same folder, fsync, rename. Text is written as UTF-8. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
