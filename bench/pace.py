@@ -18,6 +18,8 @@ from bench.train import train
 from tasks.base import AbstractTask
 
 STEPS = 6  # of a method, that are timed; the first of them warms up and does not count
+CLOSE = 0.1  # of the given time: near enough
+ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,19 @@ def calibrate(name: str, task: AbstractTask, budget: Budget, default_seconds: fl
     ratio = target / default_seconds
     further = 2.0 if 0.5 < ratio < 2 else ratio
     slope = (seconds(further) - default_seconds) / (further - 1)
-    factor = max(1 + (target - default_seconds) / slope, 1 / max(defaults.values()))
-    return Pace(name, scaled(factor), default_seconds, seconds(factor))
+    least = 1 / max(defaults.values())
+    factor = max(1 + (target - default_seconds) / slope, least)
+    taken = seconds(factor)
+    # What was timed in a slow minute misleads the line: closer by the ratio, as long as that is closer.
+    for _ in range(ROUNDS):
+        closer = max(factor * target / taken, least)
+        if abs(taken / target - 1) < CLOSE or scaled(closer) == scaled(factor):
+            break
+        then = seconds(closer)
+        if abs(then - target) >= abs(taken - target):
+            break
+        factor, taken = closer, then
+    return Pace(name, scaled(factor), default_seconds, taken)
 
 
 def suite_text(base: str, name: str, task: str, target: float, processor: str, paces: Iterable[Pace]) -> str:

@@ -29,6 +29,21 @@ def test_counts_are_scaled_together_until_the_time_is_met(target, model, policy,
     assert found.seconds == pytest.approx(target, abs=0.2 if target > 2 else 2.1)  # counts are whole, and at least 1
 
 
+@pytest.mark.parametrize("slow", [1, 2])
+def test_a_timing_in_a_slow_minute_is_made_good(slow, monkeypatch):
+    """The `slow`-th of the timings is three times too long; without another look the time would be off by half."""
+    calls = []
+
+    def seconds(task, method, budget):
+        calls.append(method)
+        return (2 + method.model_updates / 10 + method.policy_updates / 12.5) * (3 if len(calls) == slow else 1)
+
+    monkeypatch.setattr(pace, "cpu_seconds", seconds)
+    found = calibrate("awm_gru", TASK, BUDGET, 12.0, 40.0)
+    made = found.settings
+    assert 2 + made["model_updates"] / 10 + made["policy_updates"] / 12.5 == pytest.approx(40, rel=pace.CLOSE)
+
+
 def test_time_is_of_the_steps_of_a_whole_run(monkeypatch):
     """By seconds of our own: 50 before the first evaluation and in the first step, then 2 in each."""
 
