@@ -57,16 +57,15 @@ def calibrate(name: str, task: AbstractTask, budget: Budget, default_seconds: fl
     slope = (seconds(further) - default_seconds) / (further - 1)
     least = 1 / max(defaults.values())
     factor = max(1 + (target - default_seconds) / slope, least)
-    taken = seconds(factor)
-    # What was timed in a slow minute misleads the line: closer by the ratio, as long as that is closer.
+    found = [(factor, seconds(factor))]
+    # What was timed in a slow minute misleads the line: from there on closer by the ratio.
     for _ in range(ROUNDS):
+        factor, taken = found[-1]
         closer = max(factor * target / taken, least)
         if abs(taken / target - 1) < CLOSE or scaled(closer) == scaled(factor):
             break
-        then = seconds(closer)
-        if abs(then - target) >= abs(taken - target):
-            break
-        factor, taken = closer, then
+        found.append((closer, seconds(closer)))
+    factor, taken = min(found, key=lambda each: abs(each[1] - target))
     return Pace(name, scaled(factor), default_seconds, taken)
 
 
