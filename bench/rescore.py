@@ -144,7 +144,7 @@ def _interval(
         x, cost = solver(t, x, u)
         return x, u, cost, (task.terminal_cost(x), end_error(task, x))
 
-    def halves(a):  # one axis of episodes: each axis of a map makes the solvers' tracing half as long again
+    def halves(a):  # all episodes on one axis: a second one more than doubles the time to trace the solvers
         return (half.reshape(-1, half.shape[-1]) for half in jnp.split(a, 2, axis=1))
 
     solvers = partial(adaptive_transition, task), finer
