@@ -19,7 +19,7 @@ from tasks.base import AbstractTask
 
 STEPS = 6  # of a method, that are timed; the first of them warms up and does not count
 CLOSE = 0.1  # of the given time: near enough
-ROUNDS = 5
+ROUNDS = 5  # of looking again at what was found
 
 
 @dataclass(frozen=True)

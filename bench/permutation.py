@@ -87,7 +87,7 @@ def _differences(a: Floats, b: Floats) -> Floats:
 
 
 def _signs(n: int) -> Iterator[Floats]:
-    """Flips of n pairs, "relabellings pairs", a thousand or so at a time: as floats they would fill a memory."""
+    """Flips of n pairs, "relabellings pairs", a thousand at a time: floats take eight times the memory."""
     flips = _flips(n)
     for part in np.array_split(flips, math.ceil(len(flips) / 1000)):
         yield 1.0 - 2.0 * part
@@ -95,6 +95,7 @@ def _signs(n: int) -> Iterator[Floats]:
 
 @functools.lru_cache(maxsize=8)
 def _flips(n: int) -> np.ndarray:
+    """ "relabellings pairs": 1 where a pair is flipped."""
     if 2**n <= LIMIT:
         return np.array(list(itertools.product((0, 1), repeat=n)), np.uint8)
     bits = np.frombuffer(np.random.default_rng(0).bytes(LIMIT * n // 8), np.uint8)  # `integers` takes ten times as long

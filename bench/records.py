@@ -24,12 +24,11 @@ class RunRecord:
     """One run. `cost` is the mean of the last five evaluations, None unless the status is "ok".
 
     `curve` holds one entry per evaluation: env_steps, updates (older records lack them), train_seconds, cost, end_error
-    (None where not finite). `usage`
-    is what the run spent: env_steps, env_grad_steps, updates, train_seconds and compile_seconds (with tracing, and with
-    what scores the final policy again; older records are without that); seconds are the wall time of the block of seeds
-    divided by their number. `settings` holds every field of the task, the method and the
-    budget. `ended_by` is "budget" or the cap of the budget that came first, "updates" or "seconds"; for a failed run it
-    is "error", "time limit" or "lost worker".
+    (None where not finite). `usage` is what the run spent: env_steps, env_grad_steps, updates, train_seconds and
+    compile_seconds (with tracing, and with what scores the final policy again; older records are without that); seconds
+    are the wall time of the block of seeds divided by their number. `settings` holds every field of the task, the
+    method and the budget. `ended_by` is "budget" or the cap of the budget that came first, "updates" or "seconds"; for
+    a failed run it is "error", "time limit" or "lost worker".
 
     `rescored` are the final policy's costs by an adaptive solver (`adaptive`) and on a finer grid (`finer`), and its
     `end_error` by the former, as in `bench.rescore`; None where an episode was lost, empty where nothing was measured.

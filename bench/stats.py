@@ -72,7 +72,7 @@ def improvement_interval(strata: Strata, others: Strata, level: float = 0.95) ->
         return np.float64(np.nan), np.float64(np.nan)
     drawn = [counts(len(runs), place) for place, runs in enumerate((*strata, *others))]
     tasks = zip(strata, others, drawn[: len(strata)], drawn[len(strata) :], strict=True)
-    # Single precision is twice as fast, and exact: these are halves of whole numbers.
+    # Single precision is twice as fast, and exact for up to 2^23 pairs of runs: these are halves of whole numbers.
     wins = (np.einsum("ri,ri->r", w @ np.float32(_wins(a, b)), v) / np.float64(len(a) * len(b)) for a, b, w, v in tasks)
     return _ends(np.mean([*wins], axis=0), level)
 

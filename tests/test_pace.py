@@ -31,7 +31,7 @@ def test_counts_are_scaled_together_until_the_time_is_met(target, model, policy,
 
 @pytest.mark.parametrize("slow", [1, 2])
 def test_a_timing_in_a_slow_minute_is_made_good(slow, monkeypatch):
-    """The `slow`-th of the timings is three times too long; without another look the time would be off by half."""
+    """Three times too long is the timing that decides the line, or that of what was found by it."""
     calls = []
 
     def seconds(task, method, budget):

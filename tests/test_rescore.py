@@ -10,9 +10,10 @@ import pytest
 from jaxtyping import Array, Float
 from scipy.integrate import solve_ivp
 
-from bench.rescore import FINER, rescore
+from bench.rescore import FINER, _compiled_interval, rescore
 from bench.simulate import AbstractPolicy, rollout
 from tasks import TASKS
+from tasks.cancer_treatment import CancerTreatment
 
 
 class Proportional(AbstractPolicy):
@@ -115,3 +116,20 @@ def test_scores_are_the_same_again_and_the_precision_stays_as_it_was(smooth):
         np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
     assert jax.config.read("jax_enable_x64") == before
     assert eqx.filter(GAINS, eqx.is_array).dtype == jnp.float32
+
+
+class Weighted(CancerTreatment):
+    """A task with an array among its fields, which is data."""
+
+    weight: Float[Array, "1"] = eqx.field(default_factory=lambda: jnp.ones(1))
+
+    def running_cost(self, t, x, u):
+        return self.weight[0] * super().running_cost(t, x, u)
+
+
+def test_tasks_that_differ_in_an_array_share_a_compilation():
+    one = rescore(Weighted(num_steps=3), Proportional, GAINS, STARTS)
+    compiled = _compiled_interval.cache_info().misses
+    twice = rescore(Weighted(num_steps=3, weight=2 * jnp.ones(1)), Proportional, GAINS, STARTS)
+    assert _compiled_interval.cache_info().misses == compiled
+    np.testing.assert_allclose(twice.cost, 2 * one.cost, rtol=1e-6)  # the weight moves where the solver's steps end
