@@ -8,7 +8,7 @@ from baselines.evolution import Evolution
 from baselines.model_gradient import ModelGradient
 from baselines.online_decision_transformer import OnlineDecisionTransformer
 from baselines.ppo import PPO
-from baselines.random import Random
+from baselines.random_controls import Random
 from baselines.recurrent import ActionsRecurrent, GRUCell, LSTMCell, VanillaCell
 from baselines.sac import SAC
 from baselines.short_horizon_actor_critic import SHAC

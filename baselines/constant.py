@@ -4,8 +4,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bench.method import AbstractMethod, Usage
-from bench.reference import each
+from bench.budget import Usage
+from bench.method import AbstractInformedMethod, filled_in
+from bench.records.reference import Reference
 from bench.simulate import AbstractPolicy
 
 
@@ -30,16 +31,22 @@ class ConstantPolicy(AbstractPolicy):
         return u, u
 
 
-class Constant(AbstractMethod[ConstantState]):
-    """Raises LookupError where the task has no reference."""
+class Constant(AbstractInformedMethod[ConstantState]):
+    """The floor of every score. `init` raises LookupError where the task's references are not known."""
+
+    references: tuple[Reference, ...] = filled_in(())
+
+    def informed(self, references):
+        return Constant(references)
 
     def usage(self, task):
         return Usage(0)
 
     def init(self, task, key):
-        references = each(task)
-        x0 = [task.x0 if r.start is None else jnp.array(r.start) for r in references]
-        return ConstantState(jnp.stack(x0), jnp.array([r.floor_control for r in references]))
+        if not self.references:
+            raise LookupError("the best constant control is read off the task's reference, which is not known.")
+        x0 = [task.x0 if r.start is None else jnp.array(r.start) for r in self.references]
+        return ConstantState(jnp.stack(x0), jnp.array([r.floor_control for r in self.references]))
 
     def step(self, task, state, key):
         return state

@@ -26,7 +26,8 @@ from jaxtyping import Array, Float
 
 from baselines.exploration import best_level, warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, around
-from bench.method import AbstractMethod, Between, Usage
+from bench.budget import Usage
+from bench.method import AbstractMethod, Between
 from bench.simulate import rollout
 from tasks.base import Scalar
 

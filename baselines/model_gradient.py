@@ -15,7 +15,10 @@ actions world model neither pass is sequential, and the gradient is exact. The s
 Spends `episodes` whole episodes a step and `warmup` before the first.
 """
 
+import dataclasses
+import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Literal
 
 import equinox as eqx
@@ -26,17 +29,11 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from baselines.exploration import Perturbed, ou_noise, warmup_episode
-from baselines.networks import (
-    MLP,
-    FeedbackPolicy,
-    Scales,
-    adam,
-    both_ways,
-    policy_network,
-)
+from baselines.networks import MLP, FeedbackPolicy, Scales, adam, both_ways, policy_network
 from baselines.replay import Replay, below
 from baselines.world_models import AbstractWorldModel
-from bench.method import AbstractModelMethod, Between, Fit, Usage
+from bench.budget import Usage
+from bench.method import AbstractModelMethod, Between, Fit
 from bench.simulate import clip, rollout, trapezoid_costs
 from tasks.base import AbstractTask
 
@@ -141,6 +138,15 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
     @property
     def updates_per_fit(self):
         return self.model_updates
+
+    def warmed_up(self, episodes):
+        return dataclasses.replace(self, warmup=episodes)
+
+    def without_circuitous_paths(self):
+        cut = inspect.signature(self.model).parameters.get("cut_predictions")
+        if cut is None or cut.default:
+            return None
+        return dataclasses.replace(self, model=partial(self.model, cut_predictions=True))
 
     def begin_fit(self, task, episodes, key):
         model = self.model(Scales.of(task, episodes.xs, episodes.filled), key=key)

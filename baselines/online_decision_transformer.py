@@ -30,7 +30,8 @@ from baselines.attention import CausalTransformer
 from baselines.exploration import correlated, warmup_episode
 from baselines.networks import Scales, adam, from_unit, observe
 from baselines.replay import Replay
-from bench.method import AbstractMethod, Between, Usage
+from bench.budget import Usage
+from bench.method import AbstractMethod, Between
 from bench.simulate import AbstractPolicy, clip, rollout
 from tasks.base import AbstractTask, Scalar
 

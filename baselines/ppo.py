@@ -33,7 +33,8 @@ from jaxtyping import Array, Float
 from baselines.exploration import Held, best_level, warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, around, from_unit, observe, policy_network, project
 from baselines.replay import Replay
-from bench.method import AbstractMethod, Between, Usage
+from bench.budget import Usage
+from bench.method import AbstractMethod, Between
 from bench.simulate import AbstractPolicy, rollout
 from tasks.base import AbstractTask, Scalar
 

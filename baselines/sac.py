@@ -25,7 +25,8 @@ from jaxtyping import Array, Float, Key
 from baselines.exploration import warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, from_unit, observe, policy_network
 from baselines.replay import Replay
-from bench.method import AbstractMethod, Between, Usage
+from bench.budget import Usage
+from bench.method import AbstractMethod, Between
 from bench.simulate import clip, transition
 
 STRETCH = 1.1  # tanh never reaches 1, and many optimal controls lie on their bounds: beyond them, actions are clipped

@@ -31,7 +31,8 @@ from jaxtyping import Array, Float, Int
 from baselines.exploration import best_level, ou_noise, warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, adam, around, observe, policy_network
 from baselines.replay import Replay
-from bench.method import AbstractMethod, Between, Usage
+from bench.budget import Usage
+from bench.method import AbstractMethod, Between
 from bench.simulate import clip, transition
 
 FADE = 0.01  # what is left of the noise after `decay_steps`

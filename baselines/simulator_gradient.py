@@ -21,7 +21,8 @@ import optax
 
 from baselines.exploration import warmup_episode
 from baselines.networks import MLP, FeedbackPolicy, Scales, adam, policy_network
-from bench.method import AbstractMethod, Between, Usage
+from bench.budget import Usage
+from bench.method import AbstractMethod, Between
 from bench.simulate import AbstractPolicy, rollout
 
 
@@ -63,7 +64,9 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
 
     def usage(self, task):
         steps = task.num_steps * (self.updates if self.charged else 1)
-        return Usage(steps, steps, init_env_steps=self.warmup * task.num_steps, updates=self.updates)
+        return Usage(
+            steps, steps, init_env_steps=self.warmup * task.num_steps, updates=self.updates, charged=self.charged
+        )
 
     def init(self, task, key):
         warmup_key, net_key = jr.split(key)

@@ -1,14 +1,24 @@
 """How much a run may spend, and when it is evaluated. No JAX here."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 
-if TYPE_CHECKING:
-    from bench.method import Usage
+
+@dataclass(frozen=True)
+class Usage:
+    """Environment steps (control intervals, whatever their substeps) that one `step`, and `init`, spend.
+
+    `env_grad_steps` says how many of the same steps were also differentiated; it is not added to them. `updates` are
+    the optimiser's steps in one `step`, for budgets that cap them. An oracle is not `charged`: it simulates more than
+    it declares, so it is shown and never ranked.
+    """
+
+    env_steps: int
+    env_grad_steps: int = 0
+    init_env_steps: int = 0
+    updates: int = 0
+    charged: bool = True
 
 
 class BudgetError(UsageError):
@@ -31,7 +41,7 @@ class Budget:
     def __post_init__(self):
         _check(self.env_steps, self.evals, self.updates, self.seconds)
 
-    def plain(self) -> dict[str, int | float]:
+    def to_json(self) -> dict[str, int | float]:
         """What is set, as values of JSON."""
         return {name: value for name, value in vars(self).items() if value is not None}
 

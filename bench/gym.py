@@ -15,7 +15,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from bench import names
+from bench import registry
 from bench.errors import UsageError, did_you_mean
 from bench.simulate import clip, transition
 from tasks.base import AbstractTask
@@ -43,7 +43,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     metadata = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, task: str, physical_units: bool = False, **settings: Any):
-        self.task = names.task(task, settings)
+        self.task = registry.task(task, settings)
         self.observation_space, self.action_space = _spaces(self.task, physical_units)
         self._step = jax.jit(lambda x, k, action: _interval(self.task, physical_units, x, k, action))
         self._draw = jax.jit(lambda key: self.task.sample_start(key))
@@ -76,7 +76,7 @@ class TaskVectorEnv(VectorEnv):
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
     def __init__(self, task: str, num_envs: int = 1, physical_units: bool = False, **settings: Any):
-        self.task, self.num_envs = names.task(task, settings), num_envs
+        self.task, self.num_envs = registry.task(task, settings), num_envs
         self.single_observation_space, self.single_action_space = _spaces(self.task, physical_units)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -134,7 +134,7 @@ def _key(rng: np.random.Generator) -> Key[Array, ""]:
     return jr.key(rng.integers(2**31))
 
 
-for name, kind in names.TASKS.items():
+for name, kind in registry.TASKS.items():
     gymnasium.register(
         f"Myriad/{kind.__name__}-v0",
         entry_point="bench.gym:TaskEnv",

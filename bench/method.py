@@ -5,6 +5,7 @@ method there is no loop over its budget, no clock, no seed and no file.
 """
 
 import abc
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -12,24 +13,23 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 import equinox as eqx
 from jaxtyping import Array, Float, Key
 
+from bench.budget import Usage
+from bench.records.reference import Reference
 from bench.simulate import AbstractPolicy
 from tasks.base import AbstractTask
 
 State = TypeVar("State", bound=eqx.Module)
+FILLED_IN = "filled in"  # the mark of such a field
 
 
-@dataclass(frozen=True)
-class Usage:
-    """Environment steps (control intervals, whatever their substeps) that one `step`, and `init`, spend.
+def filled_in(default: Any) -> Any:
+    """A field of a method that the harness fills in: it is no setting, and no part of a record."""
+    return eqx.field(default=default, static=True, metadata={FILLED_IN: True})
 
-    `env_grad_steps` says how many of the same steps were also differentiated; it is not added to them. `updates` are
-    the optimiser's steps in one `step`, for budgets that cap them.
-    """
 
-    env_steps: int
-    env_grad_steps: int = 0
-    init_env_steps: int = 0
-    updates: int = 0
+def is_setting(field: dataclasses.Field) -> bool:
+    """Whether a field of a method or a task is a setting."""
+    return not field.metadata.get(FILLED_IN, False)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,19 @@ class AbstractMethod(eqx.Module, Generic[State]):
         """The policy that is judged, without exploration."""
 
 
+class AbstractInformedMethod(AbstractMethod[State]):
+    """A method that may know the references of its task, as a floor does."""
+
+    @abc.abstractmethod
+    def informed(self, references: tuple[Reference, ...]) -> "AbstractInformedMethod[State]":
+        """The method to train on a task with these references, one for each start of the evaluation."""
+
+
+def inform(method: AbstractMethod, references: tuple[Reference, ...]) -> AbstractMethod:
+    """The method to train: `method` with all that it may know."""
+    return method.informed(references) if isinstance(method, AbstractInformedMethod) else method
+
+
 Model = Callable[[Float[Array, " n"], Float[Array, "steps m"]], Float[Array, "steps n"]]  # of (x0, us)
 
 
@@ -122,3 +135,14 @@ class AbstractModelMethod(AbstractMethod[State]):
     @abc.abstractmethod
     def updates_per_fit(self) -> int:
         """The optimiser's steps in one `fit`."""
+
+    @abc.abstractmethod
+    def warmed_up(self, episodes: int) -> "AbstractModelMethod[State]":
+        """The same method with so many warm-up episodes."""
+
+    @abc.abstractmethod
+    def without_circuitous_paths(self) -> "AbstractModelMethod[State] | None":
+        """The same method with the gradient through the predicted states that its model reads cut.
+
+        None for a model that reads none, cannot cut them, or cuts them already. Weights fit either method.
+        """

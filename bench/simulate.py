@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from tasks.base import AbstractHybridTask, AbstractTask, Scalar
 
 Transition = Callable[..., tuple[Float[Array, " n"], Float[Array, ""]]]  # of (task, t, x, u)
-MOST_STEPS = 4096  # of an adaptive solver within one interval
+MAX_ADAPTIVE_STEPS = 4096  # of an adaptive solver within one interval
 SOLVERS = {
     "euler": diffrax.Euler,
     "heun": diffrax.Heun,
@@ -97,7 +97,7 @@ def adaptive_transition(
         return t, next_t, y, state, control, count + 1
 
     start = (t, next_t, y, solver.init(term, t, next_t, y, None), control, 0)
-    reached, _, (x, cost), *_ = jax.lax.while_loop(lambda c: (c[0] < end) & (c[-1] < MOST_STEPS), step, start)
+    reached, _, (x, cost), *_ = jax.lax.while_loop(lambda c: (c[0] < end) & (c[-1] < MAX_ADAPTIVE_STEPS), step, start)
     x, cost = jax.tree.map(lambda a: jnp.where(reached < end, jnp.nan, a), (x, cost))
     return _after_reset(task, t, x, u), cost
 

@@ -6,7 +6,7 @@ from tasks.bear_populations import BearPopulations
 from tasks.bioreactor import Bioreactor
 from tasks.cancer_treatment import CancerTreatment
 from tasks.cartpole import Cartpole
-from tasks.copy import Copy
+from tasks.copy_task import Copy
 from tasks.double_pendulum import DoublePendulum, DoublePendulumLaunch
 from tasks.epidemic_seirn import EpidemicSEIRN
 from tasks.glucose import Glucose

@@ -3,10 +3,10 @@
 import jax
 import pytest
 
-from bench import cache
+from bench.machine import compilation
 
 # As `bench run` does: workers, the processes that tests start and the next run find what was compiled before.
-cache.enable()
+compilation.enable_cache()
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from bench.records import RunRecord, final_cost
-from bench.reference import Reference
-from bench.trajectories import plain
+from bench.records.reference import Reference
+from bench.records.run import RunRecord, final_cost
+from bench.records.trajectory import episode_to_json
 
 FLOOR, BEST = 20.0, 10.0
 
@@ -56,7 +56,7 @@ def trajectory(run):
 
     def episode(end):
         controls = np.where(ramp[:-1] < 0.5, -1.0, 1.0)
-        return plain(end * ramp[:, None], controls[:, None], np.ones(run.num_steps), run.num_steps + 5.0)
+        return episode_to_json(end * ramp[:, None], controls[:, None], np.ones(run.num_steps), run.num_steps + 5.0)
 
     task = {
         "horizon": 2.0,

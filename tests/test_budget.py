@@ -4,8 +4,7 @@ import itertools
 
 import pytest
 
-from bench.budget import Allowance, Budget, BudgetError
-from bench.method import Usage
+from bench.budget import Allowance, Budget, BudgetError, Usage
 
 
 def test_steps_are_what_is_left_after_warm_up_rounded_down():

@@ -16,9 +16,9 @@ from walk import Walk, WalkState, bench, start, suite_file
 from bench import run as bench_run
 from bench import suite
 from bench.budget import Budget
-from bench.checkpoint import Checkpoint, Progress, program_digest, state_digests
-from bench.records import read, read_all
-from bench.train import train
+from bench.records.run import read_record, read_records
+from bench.training.checkpoint import Checkpoint, Progress, program_digest, state_digests
+from bench.training.train import train
 
 IDENTITY = {"seeds": [0, 1]}
 
@@ -175,7 +175,7 @@ def test_a_run_killed_at_any_moment_ends_like_one_that_was_not(tmp_path):
     done = bench("run", walks, *slow, "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
     assert not checkpoint.exists()
-    found = {r.seed: r for r in read_all(tmp_path / "out") if not isinstance(r, Exception)}
+    found = {r.seed: r for r in read_records(tmp_path / "out") if not isinstance(r, Exception)}
     for record in whole:
         other = found[record.seed]
         costs, others = ([p["cost"] for p in r.curve] for r in (record, other))
@@ -196,8 +196,8 @@ def test_a_damaged_record_is_kept_aside_and_computed_again(tmp_path):
     for path, record in zip(paths, whole, strict=True):
         assert path.with_name(f"{path.name}.unusable-1").exists()
         assert f"{path.name}: not a run record" in done.stderr
-        assert read(path).cost == record.cost
+        assert read_record(path).cost == record.cost
         assert json.loads(path.read_text())["curve"][-1]["cost"] == record.curve[-1]["cost"]
         assert dataclasses.replace(record, provenance={}, usage={}, curve=[]) == dataclasses.replace(
-            read(path), provenance={}, usage={}, curve=[]
+            read_record(path), provenance={}, usage={}, curve=[]
         )

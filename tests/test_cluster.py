@@ -10,12 +10,14 @@ import pytest
 from walk import bench, environment, start, suite_file
 
 from bench import suite
-from bench.executors import InProcess
-from bench.jobs import prepare
-from bench.records import read_all
-from bench.run import execute_remotely, run
-from bench.status import last_point
-from bench.sweep import Backend, Silent, Sweep
+from bench.records.run import read_records
+from bench.run import run
+from bench.sweep.execute import execute_remotely
+from bench.sweep.executors import InProcess
+from bench.sweep.job import prepare
+from bench.sweep.observer import Silent
+from bench.sweep.schedule import Backend, Sweep
+from bench.sweep.status import last_point
 
 TASKS = ("harvest", "simple_case", "bacteria", "cancer_treatment")
 
@@ -69,7 +71,7 @@ def test_cells_survive_their_worker_and_equal_those_of_one_process(tmp_path, das
     assert not list(tmp_path.glob("out/checkpoints/*"))
     alone = bench("run", walks, *arguments, "--out", tmp_path / "alone")
     assert alone.returncode == 0, alone.stderr
-    ours, theirs = (list(read_all(tmp_path / d)) for d in ("alone", "out"))
+    ours, theirs = (list(read_records(tmp_path / d)) for d in ("alone", "out"))
     assert len(ours) == 2 * len(TASKS)
     for one, other in zip(ours, theirs, strict=True):
         assert (one.task, one.seed, one.cost) == (other.task, other.seed, other.cost)
@@ -99,7 +101,7 @@ def test_a_cell_on_a_distant_machine_goes_on_from_what_came_back(tmp_path, monke
     assert not list(tmp_path.glob("out/checkpoints/*"))
     assert len(calls) == 3 + 5
     alone = run(cells, tmp_path / "alone")
-    for one, other in zip(alone, read_all(tmp_path / "out"), strict=True):
+    for one, other in zip(alone, read_records(tmp_path / "out"), strict=True):
         assert [p["cost"] for p in one.curve] == [p["cost"] for p in other.curve]
         assert one.provenance["final_state"] == other.provenance["final_state"]
 

@@ -12,12 +12,13 @@ import pytest
 from jaxtyping import Array, Float
 from walk import Hold, bench
 
-from bench.contract import checked
+from bench.budget import Usage
+from bench.contract.checks import run_checks
+from bench.contract.method import METHOD_CHECKS, MethodTrial
+from bench.contract.task import TASK_CHECKS, TaskTrial
 from bench.errors import ContractError
-from bench.method import AbstractMethod, Usage
-from bench.method_contract import METHOD_CHECKS, MethodTrial
+from bench.method import AbstractMethod
 from bench.simulate import rollout
-from bench.task_contract import TASK_CHECKS, TaskTrial
 from tasks import AbstractTask, ControlVar, StateVar
 
 
@@ -68,7 +69,7 @@ FLAWS = {
 
 
 def test_a_sound_method_passes():
-    assert [wrong for _, wrong in checked(Hill())] == [""] * len(METHOD_CHECKS)
+    assert [wrong for _, wrong in run_checks(Hill())] == [""] * len(METHOD_CHECKS)
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
@@ -119,7 +120,7 @@ ODD = {
 
 
 def test_a_sound_task_passes():
-    assert [wrong for _, wrong in checked(Odd())] == [""] * len(TASK_CHECKS)
+    assert [wrong for _, wrong in run_checks(Odd())] == [""] * len(TASK_CHECKS)
 
 
 @pytest.mark.parametrize("flaw", ODD)

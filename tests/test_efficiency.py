@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from synthetic import record, reference
 
-from bench import efficiency, ranks, standings
-from bench.cells import group
-from bench.leaderboard import build
+from bench.analysis import learning_curves, ranking, tables
+from bench.analysis.leaderboard import build
+from bench.analysis.scores import group_by_cell
 
 
 def test_a_curve_is_the_clipped_score_of_every_evaluation():
@@ -16,7 +16,7 @@ def test_a_curve_is_the_clipped_score_of_every_evaluation():
     run.curve[2]["cost"] = None  # not finite
     run.curve[3]["cost"] = 1e6
     failed = dataclasses.replace(run, status="failed")
-    found, nothing = efficiency.curves([run, failed], reference())
+    found, nothing = learning_curves.curves([run, failed], reference())
     assert found == pytest.approx([0, 0.2, -1, -1, 0.5, 0.5])
     assert list(nothing) == [-1] * 6
 
@@ -26,46 +26,46 @@ def test_what_is_added_to_shorter_curves_changes_no_area_and_no_first_time():
     for point in old.curve:
         del point["updates"]
     runs = [record(score=0.999, points=8), brief, old, none]
-    for unit in standings.SPENT:
-        spent, curves = efficiency.evaluations(runs, unit, 0.0), efficiency.curves(runs, reference())
+    for unit in tables.SPENT:
+        spent, curves = learning_curves.spent_or_reached(runs, unit, 0.0), learning_curves.curves(runs, reference())
         assert spent.shape == curves.shape == (4, 9)
-        areas, reached = efficiency.area(spent, curves, 700), efficiency.first_reached(spent, curves)
+        areas, reached = learning_curves.area(spent, curves, 700), learning_curves.first_reached(spent, curves)
         for run, area, first in zip(runs, areas, reached, strict=True):
-            alone = efficiency.evaluations([run], unit, 0.0), efficiency.curves([run], reference())
+            alone = learning_curves.spent_or_reached([run], unit, 0.0), learning_curves.curves([run], reference())
             assert alone[0].shape == alone[1].shape == (1, max(1, len(run.curve)))
-            np.testing.assert_allclose([area], efficiency.area(*alone, 700), rtol=1e-12)
-            np.testing.assert_array_equal([first], efficiency.first_reached(*alone))
+            np.testing.assert_allclose([area], learning_curves.area(*alone, 700), rtol=1e-12)
+            np.testing.assert_array_equal([first], learning_curves.first_reached(*alone))
     assert areas[3] == -1  # failed before its first evaluation
     assert np.isinf(reached[3]).all()
 
 
 def test_the_area_is_the_mean_score_over_the_budget():
     steps = np.array([[0.0, 50.0, 100.0]])
-    assert efficiency.area(steps, np.array([[0.0, 1.0, 1.0]]), 100) == pytest.approx([0.75])
+    assert learning_curves.area(steps, np.array([[0.0, 1.0, 1.0]]), 100) == pytest.approx([0.75])
     # Level before the first evaluation and after the last: 20 % at -1, 60 % rising to 1, 20 % at 1.
-    assert efficiency.area(np.array([[20.0, 80.0]]), np.array([[-1.0, 1.0]]), 100) == pytest.approx([0])
-    assert efficiency.area(np.array([[0.0]]), np.array([[0.3]]), 100) == pytest.approx(
+    assert learning_curves.area(np.array([[20.0, 80.0]]), np.array([[-1.0, 1.0]]), 100) == pytest.approx([0])
+    assert learning_curves.area(np.array([[0.0]]), np.array([[0.3]]), 100) == pytest.approx(
         [0.3]
     )  # a method that learns nothing
     failed = [record(score=None)]  # before its first evaluation
-    nothing = efficiency.evaluations(failed, "updates", 0.0), efficiency.curves(failed, reference())
-    assert list(efficiency.area(*nothing, 100)) == [-1]
-    assert np.isnan(efficiency.area(steps, steps, 0)).all()  # nobody spent anything
+    nothing = learning_curves.spent_or_reached(failed, "updates", 0.0), learning_curves.curves(failed, reference())
+    assert list(learning_curves.area(*nothing, 100)) == [-1]
+    assert np.isnan(learning_curves.area(steps, steps, 0)).all()  # nobody spent anything
 
 
 def test_targets_are_first_reached_where_brute_force_says():
     rng = np.random.default_rng(0)
     for _ in range(20):
         spent, scores = np.arange(12.0) * 10, rng.uniform(0.9, 1.001, size=12) * rng.integers(0, 2, size=12)
-        (found,) = efficiency.first_reached(spent[None], scores[None])
-        for target, first in zip(efficiency.TARGETS, found, strict=True):
-            hits = [x for x, s in zip(spent, scores, strict=True) if 1 - s <= target + efficiency.ROUNDING]
+        (found,) = learning_curves.first_reached(spent[None], scores[None])
+        for target, first in zip(learning_curves.REGRET_TARGETS, found, strict=True):
+            hits = [x for x, s in zip(spent, scores, strict=True) if 1 - s <= target + learning_curves.ROUNDING]
             assert first == (hits[0] if hits else np.inf)
 
 
 def test_the_share_reached_weighs_tasks_alike():
     strata = [np.array([[10.0, np.inf]]), np.array([[20.0, 30.0], [40.0, np.inf], [10.0, 10.0]])]
-    share = efficiency.share_reached(strata, np.array([5.0, 10.0, 30.0, 1e9]))
+    share = learning_curves.share_reached(strata, np.array([5.0, 10.0, 30.0, 1e9]))
     assert share == pytest.approx([0, (1 / 2 + 2 / 6) / 2, (1 / 2 + 4 / 6) / 2, (1 / 2 + 5 / 6) / 2])
 
 
@@ -76,16 +76,16 @@ def runs_of(means, seeds=10, spread=0.05, tasks=3, draw=0):
 
 def test_methods_that_cannot_be_told_apart_share_a_rank():
     methods = runs_of([0.5, 0.9, 0.5, 0.1])
-    assert ranks.ranks(methods, ranks.significance(methods)) == [2, 1, 2, 4]
+    assert ranking.ranks(methods, ranking.significance(methods)) == [2, 1, 2, 4]
     few = runs_of([0.5, 0.9, 0.5, 0.1], seeds=1, tasks=2)  # two pairs can prove nothing
-    assert ranks.ranks(few, ranks.significance(few)) == [1, 1, 1, 1]
+    assert ranking.ranks(few, ranking.significance(few)) == [1, 1, 1, 1]
 
 
 def test_ranks_are_fair_under_the_null_hypothesis():
     alone = 0
     for draw in range(60):
         methods = runs_of([0.5] * 6, seeds=5, draw=draw)
-        alone += ranks.ranks(methods, ranks.significance(methods)) != [1] * 6
+        alone += ranking.ranks(methods, ranking.significance(methods)) != [1] * 6
     # At most 5 % of the tables hold any difference; four standard errors of 60 draws are 11 %.
     assert alone / 60 <= 0.05 + 0.11
 
@@ -93,9 +93,9 @@ def test_ranks_are_fair_under_the_null_hypothesis():
 def test_only_common_pairs_are_compared():
     one = {"t": {0: 0.5, 1: 0.6}, "u": {0: 0.1}}
     other = {"t": {1: 0.4, 2: 0.3}, "v": {0: 0.9}}
-    (difference,) = ranks.differences(one, other)
+    (difference,) = ranking.differences(one, other)
     assert difference == pytest.approx([0.2])
-    assert ranks.significance([one, {"w": {0: 1.0}}])[0, 1] == 1
+    assert ranking.significance([one, {"w": {0: 1.0}}])[0, 1] == 1
 
 
 def test_the_tables_of_a_suite_have_the_known_answers():
@@ -120,12 +120,12 @@ def test_the_tables_of_a_suite_have_the_known_answers():
     assert profile[-1.0] == 1
     assert profile.loc[0.25:0.35].unique() == pytest.approx([0.5])
     reached = board.targets[(board.targets["method"] == "a") & (board.targets["unit"] == "env_steps")]
-    assert reached["share"].iloc[-1] == pytest.approx(1 / len(efficiency.TARGETS))  # the floor only
-    assert set(board.targets["unit"]) == set(standings.SPENT)
+    assert reached["share"].iloc[-1] == pytest.approx(1 / len(learning_curves.REGRET_TARGETS))  # the floor only
+    assert set(board.targets["unit"]) == set(tables.SPENT)
     last = board.curves[board.curves["env_steps"] == 500].set_index(["method", "task"])["score"]
     assert last["a", "t"] == pytest.approx(0.3)
     assert last["b", "t"] == pytest.approx((0.4 - 1) / 2)
-    assert len(board.runs) == len(runs) == sum(map(len, group(runs).values()))
+    assert len(board.runs) == len(runs) == sum(map(len, group_by_cell(runs).values()))
 
 
 def test_the_area_over_updates_lasts_as_long_as_the_run_that_made_most():

@@ -13,18 +13,21 @@ from pathlib import Path
 import pytest
 from walk import ROOT, bench, command, environment, start, suite_file
 
-from bench import lock, status, suite
-from bench.jobs import prepare
-from bench.records import read_all
+from bench import suite
+from bench.machine import locks
+from bench.records.run import read_records
 from bench.run import run
-from bench.sweep import Silent, Sweep, in_process
+from bench.sweep import status
+from bench.sweep.job import prepare
+from bench.sweep.observer import Silent
+from bench.sweep.schedule import Sweep, in_process
 
 SLOW = ("--set", "walk:Walk.work=1000000")  # a chunk takes a tenth of a second
 
 
 def records(folder):
     """Of seed 0, by method and task."""
-    return {(r.method.removeprefix("walk:"), r.task): r for r in read_all(folder) if r.seed == 0}
+    return {(r.method.removeprefix("walk:"), r.task): r for r in read_records(folder) if r.seed == 0}
 
 
 def wait_for(folder, pattern, process):
@@ -81,7 +84,7 @@ def test_in_process_the_sweep_goes_on_and_the_limit_is_looked_at_between_chunks(
 
 def test_a_block_of_seeds_that_does_not_fit_is_split(tmp_path, monkeypatch):
     """Memory for two seeds; the records are those of the blocks that fit."""
-    from bench.train import train
+    from bench.training.train import train
 
     blocks = []
 
@@ -119,7 +122,7 @@ def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
     arguments = ("run", suite_file(tmp_path, 4000, 40), *SLOW, "--out", tmp_path / "out", *workers)
     process = start(*arguments)
     wait_for(tmp_path, "out/checkpoints/*.checkpoint", process)
-    (running,) = status.states(tmp_path / "out")
+    (running,) = status.cell_states(tmp_path / "out")
     assert running.words.startswith("running at ")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group
     _, error = process.communicate()
@@ -131,14 +134,14 @@ def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
     begun = json.loads(checkpoint.read_bytes().split(b"\n")[1])
     assert 0 <= begun["done"] < 40
     assert not records(tmp_path / "out")
-    (interrupted,) = status.states(tmp_path / "out")
+    (interrupted,) = status.cell_states(tmp_path / "out")
     assert interrupted.words == f"interrupted at {begun['done'] / 40:.0%}"
     done = bench(*arguments)
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path / "out").values()
     first = begun["curve"][-1]
     assert record.curve[len(begun["curve"]) - 1]["train_seconds"] == first["train_seconds"] / 2  # of two seeds
-    assert [s.words for s in status.states(tmp_path / "out")] == ["2 ok"]
+    assert [s.words for s in status.cell_states(tmp_path / "out")] == ["2 ok"]
 
 
 def test_ctrl_c_twice_stops_a_chunk_that_never_ends(tmp_path):
@@ -183,15 +186,15 @@ def test_a_lock_is_gone_with_its_process(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", HOLD, path], cwd=ROOT, env=environment(), stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
-    assert lock.acquire(path) is None
-    assert (lock.holder(path) or {})["pid"] == process.pid
+    assert locks.acquire(path) is None
+    assert (locks.holder(path) or {})["pid"] == process.pid
     process.kill()
     process.communicate()
     assert path.exists()  # stale
-    assert lock.holder(path) is None
-    mine = lock.acquire(path)
+    assert locks.holder(path) is None
+    mine = locks.acquire(path)
     assert mine is not None
-    assert lock.acquire(path) is None
+    assert locks.acquire(path) is None
     mine.release()
     assert not path.exists()
 

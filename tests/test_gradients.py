@@ -20,34 +20,25 @@ from baselines.model_gradient import ModelGradient
 from baselines.networks import Scales
 from baselines.simulator_gradient import WithoutFeedbackGradient
 from baselines.world_models import HistoryTransformer, OneStep
-from bench import names
+from bench import registry
+from bench.analysis.leaderboard import build
+from bench.claims import claim, effects, experiments, report, verdicts
+from bench.claims.claim import Claim, Experiment
+from bench.claims.effects import Evidence
+from bench.claims.verdicts import Comparison
 from bench.cli import app
 from bench.cli.landscape import Direction, Space
 from bench.errors import UsageError
-from bench.executors import InProcess
-from bench.gradients import (
-    claims,
-    effects,
-    experiment,
-    landscape,
-    paths,
-    quality,
-    report,
-    scenery,
-    snapshots,
-    verdicts,
-)
-from bench.gradients.campaign import Campaign
-from bench.gradients.claims import Claim, Experiment
-from bench.gradients.effects import Evidence
+from bench.gradients import differentiate, landscape, metrics, records, snapshots
 from bench.gradients.growth import growth
-from bench.gradients.measurements import Measurement, read_all
-from bench.gradients.verdicts import Comparison
-from bench.jobs import prepare
-from bench.leaderboard import build
-from bench.report.html import page
+from bench.gradients.records import Measurement, read_all_measurements
+from bench.gradients.runner import Runner
+from bench.report.page import html_page
 from bench.simulate import open_loop, rollout
-from bench.sweep import Silent, in_process
+from bench.sweep.executors import InProcess
+from bench.sweep.job import prepare
+from bench.sweep.observer import Silent
+from bench.sweep.schedule import in_process
 
 
 def test_growth_recovers_the_rate_and_the_exponent_and_says_which():
@@ -68,8 +59,10 @@ def test_gradients_of_a_linear_system_grow_by_its_spectral_radius():
     """x' = 20 x + u, controls held for 0.05: each step multiplies ∂c_last / ∂u[s] by e."""
     task = Unstable()
     us = 0.1 * jnp.ones((task.num_steps, 1))
-    heads = paths.heads(task.num_steps, (10,))
-    gradients = jax.jit(lambda us: paths.by_controls(task, paths.simulator(task, task.x0), us, heads))(us)
+    heads = differentiate.heads(task.num_steps, (10,))
+    gradients = jax.jit(lambda us: differentiate.by_controls(task, differentiate.simulator(task, task.x0), us, heads))(
+        us
+    )
     last = np.abs(np.asarray(gradients)[-1, :-1, 0])
     # 1e-7: dopri8 over half of an interval in which x grows by e.
     np.testing.assert_allclose(last[:-1] / last[1:], math.e, rtol=1e-7)
@@ -79,12 +72,16 @@ def test_gradients_of_a_linear_system_grow_by_its_spectral_radius():
 def test_costs_of_all_horizons_are_those_of_shorter_tasks():
     task, short = DoubleIntegrator(num_steps=8), DoubleIntegrator(horizon=DoubleIntegrator().horizon / 2, num_steps=4)
     us = jr.normal(jr.key(0), (8, 1))
-    heads = paths.heads(8, (4, 8))
-    gradients = jax.jit(lambda us: paths.by_controls(task, paths.simulator(task, task.x0), us, heads))(us)
+    heads = differentiate.heads(8, (4, 8))
+    gradients = jax.jit(lambda us: differentiate.by_controls(task, differentiate.simulator(task, task.x0), us, heads))(
+        us
+    )
     alone = jax.jit(jax.grad(lambda us: open_loop(short, us, task.x0).cost))(us[:4])
     np.testing.assert_allclose(gradients[0], jnp.concatenate([alone, jnp.zeros((4, 1))]), rtol=1e-12, atol=1e-12)
     differences = jax.jit(
-        lambda us: paths.finite_differences(task, paths.simulator(task, task.x0), us, heads, jnp.ones((8, 1)), 1e-5)
+        lambda us: differentiate.finite_differences(
+            task, differentiate.simulator(task, task.x0), us, heads, jnp.ones((8, 1)), 1e-5
+        )
     )(us)
     # Costs are quadratic, so central differences err by rounding alone: 1e-16 / 1e-5.
     np.testing.assert_allclose(jnp.sum(gradients, axis=(1, 2)), differences, rtol=1e-8)
@@ -96,9 +93,11 @@ def test_pulled_back_to_parameters_it_is_the_methods_policy_gradient():
     @jax.jit
     def both(key):
         state = method.init(task, key)
-        xs, us = paths.on_policy(task, method, state, task.x0)
-        by_controls = paths.by_controls(task, paths.simulator(task, task.x0), us, paths.heads(10, (10,)))
-        pulled = paths.by_parameters(task, method, state, xs, by_controls)[0]
+        xs, us = differentiate.on_policy(task, method, state, task.x0)
+        by_controls = differentiate.by_controls(
+            task, differentiate.simulator(task, task.x0), us, differentiate.heads(10, (10,))
+        )
+        pulled = differentiate.by_parameters(task, method, state, xs, by_controls)[0]
 
         def cost(net):
             policy = method.policy(task, method.with_parameters(state, net))
@@ -128,14 +127,14 @@ class Linear(eqx.Module):
 def test_circuitous_and_direct_paths_add_up():
     """∂x[T] / ∂u[s] = (1 + a)^d at distance d, of which 1 is direct."""
     model = Linear(jnp.array(0.5), cut=False)
-    blind = paths.same_weights(model, Linear(jnp.array(9.0), cut=True))
+    blind = differentiate.same_weights(model, Linear(jnp.array(9.0), cut=True))
 
     def by_first(model):
         return float(jax.grad(lambda us: model(jnp.zeros(1), us)[-1, 0])(jnp.zeros((4, 1)))[0, 0])
 
     total, direct = by_first(model), by_first(blind)
     assert (total, direct) == (pytest.approx(1.5**3), 1.0)
-    shares = quality.path_shares(np.full((1, 2, 1), total), np.full((1, 2, 1), direct), np.ones((1, 2, 1)))
+    shares = metrics.path_shares(np.full((1, 2, 1), total), np.full((1, 2, 1), direct), np.ones((1, 2, 1)))
     assert shares["circuitous_share"] == [pytest.approx((1.5**3 - 1) / 1.5**3)]
 
 
@@ -151,25 +150,25 @@ def test_a_history_model_that_ignores_states_has_no_circuits():
     def gradients(model):
         return jax.grad(lambda us: jnp.sum(model(task.x0, us)[-1]))(us)
 
-    cut = paths.same_weights(model, blind)
+    cut = differentiate.same_weights(model, blind)
     np.testing.assert_allclose(jax.jit(cut.__call__)(task.x0, us), jax.jit(model.__call__)(task.x0, us), rtol=1e-5)
     assert not np.allclose(gradients(cut), gradients(model), rtol=1e-3)
     # Of states of infinite scale the network sees nothing.
     ignorant = eqx.tree_at(lambda m: (m.scales.std, m.scales.increment_std), model, (jnp.full(2, 1e30), scales.std))
-    np.testing.assert_allclose(gradients(paths.same_weights(ignorant, blind)), gradients(ignorant), rtol=1e-5)
+    np.testing.assert_allclose(gradients(differentiate.same_weights(ignorant, blind)), gradients(ignorant), rtol=1e-5)
 
 
 def test_cosines_and_signal_to_noise():
     a, b = np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[1.0, 1.0], [1.0, 0.0]])
-    np.testing.assert_allclose(quality.cosine(a, b), [1 / math.sqrt(2), np.nan])
+    np.testing.assert_allclose(metrics.cosine(a, b), [1 / math.sqrt(2), np.nan])
     samples = np.array([[[3.0, 1.0]], [[3.0, -1.0]]])  # mean (3, 0), unbiased noise 2
-    np.testing.assert_allclose(quality.signal_to_noise(samples), [4.5])
-    assert np.isnan(quality.signal_to_noise(np.ones((2, 1, 3))))
+    np.testing.assert_allclose(metrics.signal_to_noise(samples), [4.5])
+    assert np.isnan(metrics.signal_to_noise(np.ones((2, 1, 3))))
 
 
 def test_the_best_basin():
     returns = np.array([0.0, 0.0, 1.0, 0.0, 0.8])  # the best is 1, the median 0: from 0.9 on
-    assert scenery.share_in_best_basin(returns, np.array([0.95, 0.8, 1.0, -3.0])) == 0.5
+    assert records.share_in_best_basin(returns, np.array([0.95, 0.8, 1.0, -3.0])) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -250,7 +249,7 @@ def test_growth_at_equal_fit_compares_models_where_they_predict_equally_well():
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_the_table_of_claims_is_well_formed(tmp_path, quick):
-    known, experiments = claims.load(quick)
+    known, experiments = claim.load(quick)
     assert len({claim.name for claim in known}) == len(known)
     for claim in known:
         test = experiments[claim.experiment]
@@ -258,13 +257,13 @@ def test_the_table_of_claims_is_well_formed(tmp_path, quick):
         assert claim.subject in (*test.methods, *test.models)
         assert test.seeds > 1
         if not quick:
-            assert set(claim.others) <= {*test.methods, *test.models, claims.SIMULATOR}
+            assert set(claim.others) <= {*test.methods, *test.models, records.SIMULATOR}
     for test in experiments.values():
         if test.kind == "runs":
             assert prepare(test.cells(), tmp_path)
         for model in test.models:
-            assert names.method(model)
-        assert all(max(test.horizons, default=1) <= names.task(task).num_steps for task in test.tasks)
+            assert registry.method(model)
+        assert all(max(test.horizons, default=1) <= registry.task(task).num_steps for task in test.tasks)
 
 
 def test_the_command_offers_what_there_is():
@@ -287,7 +286,7 @@ def folder(tmp_path_factory):
 
 
 def test_the_command_measures_every_policy(folder):
-    found = list(read_all(folder))
+    found = list(read_all_measurements(folder))
     assert {(m.policy, m.model) for m in found} == {
         (policy, model) for policy in snapshots.POLICIES for model in ("simulator", "one_step_model")
     }
@@ -323,7 +322,7 @@ def test_a_snapshot_is_a_policy_to_look_at(folder, tmp_path):
     result = CliRunner().invoke(app, ["gradients", "--policy", str(file), *arguments])
     assert result.exit_code == 0, result.output
     own, there = (
-        next(m for m in read_all(where) if m.model == "simulator" and "final" in m.policy)
+        next(m for m in read_all_measurements(where) if m.model == "simulator" and "final" in m.policy)
         for where in (tmp_path, folder)
     )
     assert own.numbers["norm"] == there.numbers["norm"][1:]
@@ -351,7 +350,7 @@ def test_a_landscape_knows_the_optimum_of_copy(tmp_path):
         app, ["landscape", *arguments, "--episodes", "8", "--out", str(tmp_path), "--workers", "0"]
     )
     assert result.exit_code == 0, result.output
-    (found,) = scenery.read_all(tmp_path)
+    (found,) = records.read_all_landscapes(tmp_path)
     truth = found.surface("simulator")
     returns, slopes = np.array(truth.returns), np.array(truth.gradients)[:, 0]
     alphas = np.array(found.alphas)[:, 0]
@@ -365,13 +364,13 @@ def test_a_landscape_knows_the_optimum_of_copy(tmp_path):
 
 def test_an_experiment_of_runs_is_run_and_judged(tmp_path):
     test = Experiment("runs", ("copy",), 2, methods=("constant", "random"))
-    work = Campaign(tmp_path, in_process(Silent()), Silent())
+    work = Runner(tmp_path, in_process(Silent()), Silent())
     assert isinstance(work.backend.executor, InProcess)
-    evidence = experiment.run(work, {"e": test})
+    evidence = experiments.collect_evidence(work, {"e": test})
     claim = Claim("x", "the best constant beats chance", "", "e", "regret", "constant", ("random",))
     finding = verdicts.judge(claim, test, evidence, quick=True)
     assert finding.comparisons[0].effect > 0.1  # both are far from the optimum, the constant on average less
-    assert json.dumps(verdicts.plain([finding]))
+    assert json.dumps(verdicts.findings_to_json([finding]))
     assert finding.where_run == "copy (+0.0)"
 
 
@@ -387,12 +386,12 @@ def test_findings_are_told_in_the_terminal_in_markdown_and_on_the_page(tmp_path)
     broken.write_text("[{")
     with pytest.raises(UsageError, match=r"x\.json: no measurement"):
         report.section(tmp_path / "broken")
-    (tmp_path / "claims.json").write_text(json.dumps(verdicts.plain([finding])))
+    (tmp_path / "claims.json").write_text(json.dumps(verdicts.findings_to_json([finding])))
     board = replace(build(runs, references(runs)), diagnostics=report.section(tmp_path))
-    shown = page(board)
+    shown = html_page(board)
     assert "x: a &lt;i&gt; beats b" in shown
     assert "a over b +1.00 [+1.00, +1.00]" in shown
-    assert "Gradients and claims" not in page(build(runs, references(runs)))
+    assert "Gradients and claims" not in html_page(build(runs, references(runs)))
 
 
 def test_an_unknown_claim_is_told_with_the_nearest(tmp_path):

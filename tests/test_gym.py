@@ -22,8 +22,8 @@ from skrl.trainers.jax import SequentialTrainer
 from skrl.utils import set_seed
 
 import bench.gym
-from bench import reference
 from bench.errors import UsageError
+from bench.reference import lookup
 from bench.simulate import open_loop
 from tasks import TASKS
 
@@ -214,7 +214,7 @@ def test_a_client_that_is_not_ours_trains(tmp_path):
     SequentialTrainer(env=env, agents=agent, cfg=run | {"close_environment_at_exit": False}).train()
     returns = np.array(envs.return_queue)
     assert len(returns) == 8 * size
-    best = -reference.lookup(TASKS["cancer_treatment"]()).best
+    best = -lookup.lookup(TASKS["cancer_treatment"]()).best
     # Exploration alone costs about 1, the first policy 6 more than the optimum.
     assert best - np.mean(returns[-size:]) < 0.5 * (best - np.mean(returns[:size]))
     assert np.max(returns) < best

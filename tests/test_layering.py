@@ -49,26 +49,30 @@ def test_imports_respect_the_layers(path):
         concrete = {name(p) for p in MODULES if inside(name(p), "tasks")} - {"tasks.base", "tasks"}
         forbid(
             *concrete,
-            "bench.train",
-            "bench.jobs",
+            "bench.training.train",
+            "bench.sweep.job",
             "bench.run",
-            "bench.names",
+            "bench.registry",
             "diffrax",
             why="a method knows only the contract",
         )
     if inside(module, "bench"):
-        if module != "bench.names":
-            forbid("baselines", why="only bench.names sees the tables")
+        if module != "bench.registry":
+            forbid("baselines", why="only bench.registry sees the tables")
             concrete = {name(p) for p in MODULES if inside(name(p), "tasks")} - {"tasks.base", "tasks"}
             forbid(*concrete, why="the harness knows no task by name")
-            assert "tasks.TASKS" not in found, f"{module} reads the table of tasks; only bench.names may"
+            assert "tasks.TASKS" not in found, f"{module} reads the table of tasks; only bench.registry may"
         if module != "bench.simulate":
             forbid("diffrax", why="only bench.simulate integrates")
-        if module not in ("bench.translate", "bench.multiple_shooting"):
+        if module not in ("bench.reference.jaxpr_to_casadi", "bench.reference.multiple_shooting"):
             forbid("casadi", why="an extra: everything but the second route to a reference works without it")
         if module in ("bench.simulate", "bench.method"):
             forbid(
-                "bench.train", "bench.jobs", "bench.run", "bench.reference", why="the contract stands below the harness"
+                "bench.training.train",
+                "bench.sweep.job",
+                "bench.run",
+                "bench.records.reference",
+                why="the contract stands below the harness",
             )
         if not inside(module, "bench.cli", "bench.__main__"):
             forbid("bench.cli", "typer", "rich", why="only the command line talks to people")

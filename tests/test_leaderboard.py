@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from bench.cells import MixtureError
-from bench.leaderboard import AGGREGATE, ROWS, build
-from bench.records import RunRecord
-from bench.reference import Reference
+from bench.analysis.leaderboard import AGGREGATE, ROWS, build
+from bench.analysis.scores import MixtureError
+from bench.records.reference import Reference
+from bench.records.run import RunRecord
+from bench.records.tuning import Tuning
 from bench.report import FORMATS
-from bench.tuning import Tuning
 
 
 def reference(fingerprint="f", floor=20.0, best=10.0):

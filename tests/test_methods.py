@@ -23,11 +23,12 @@ from baselines.sac import SAC, sample
 from baselines.short_horizon_actor_critic import SHAC, Critic, lambda_returns
 from baselines.simulator_gradient import SimulatorGradient
 from baselines.world_models import AbstractWorldModel, OneStep
-from bench import names, reference
+from bench import registry
 from bench.budget import Budget
-from bench.contract import checked
+from bench.contract.checks import run_checks
+from bench.reference import lookup
 from bench.simulate import open_loop, rollout
-from bench.train import train
+from bench.training.train import train
 from tasks import TASKS, AbstractTask
 
 LEARNERS = [name for name, method in METHODS.items() if method().usage(DoubleIntegrator()).env_steps]
@@ -35,7 +36,7 @@ LEARNERS = [name for name, method in METHODS.items() if method().usage(DoubleInt
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_keeps_the_contract(name):
-    assert {check: wrong for check, wrong in checked(METHODS[name]()) if wrong} == {}
+    assert {check: wrong for check, wrong in run_checks(METHODS[name]()) if wrong} == {}
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -143,8 +144,8 @@ def test_an_open_loop_policy_reads_no_state_in_imagination_nor_in_reality():
 
 
 def test_feedback_through_real_states_cannot_be_left_uncut():
-    with pytest.raises(names.SettingError, match="needs states=imagined"):
-        names.method("awm_gru", {"cut_feedback": "false"})
+    with pytest.raises(registry.SettingError, match="needs states=imagined"):
+        registry.method("awm_gru", {"cut_feedback": "false"})
 
 
 @pytest.mark.usefixtures("x64")
@@ -269,7 +270,7 @@ def test_sac_bootstraps_everywhere_but_at_the_end(num_steps, bootstraps):
 def test_the_constant_floor_is_its_reference():
     task = TASKS["cancer_treatment"]()
     (only,) = train(task, Constant(), Budget(1), (0,))
-    assert only.cost[0] == pytest.approx(reference.lookup(task).floor, rel=1e-5)  # float32
+    assert only.cost[0] == pytest.approx(lookup.lookup(task).floor, rel=1e-5)  # float32
 
 
 def test_ppos_advantages_are_returns_less_values_and_end_with_the_episode():

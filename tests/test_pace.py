@@ -6,11 +6,12 @@ import pytest
 from problems import DoubleIntegrator
 from walk import Walk
 
-from bench import names, pace, suite
+from bench import registry, suite
 from bench.budget import Budget
-from bench.jobs import prepare
-from bench.pace import Pace, calibrate, cpu_seconds, suite_text
-from bench.train import train
+from bench.sweep.job import prepare
+from bench.training.train import train
+from bench.tuning import equal_compute
+from bench.tuning.equal_compute import MatchedUpdates, cpu_seconds, match_updates, suite_text
 
 TASK, BUDGET = DoubleIntegrator(), Budget(5000)
 
@@ -23,7 +24,7 @@ def test_counts_are_scaled_together_until_the_time_is_met(target, model, policy,
         return 2 + method.model_updates / 10 + method.policy_updates / 12.5
 
     monkeypatch.setattr(pace, "cpu_seconds", seconds)
-    found = calibrate("awm_gru", TASK, BUDGET, 12.0, target)
+    found = match_updates("awm_gru", TASK, BUDGET, 12.0, target)
     assert found.settings == {"model_updates": model, "policy_updates": policy}
     assert found.default_seconds == 12
     assert found.seconds == pytest.approx(target, abs=0.2 if target > 2 else 2.1)  # counts are whole, and at least 1
@@ -39,9 +40,9 @@ def test_a_timing_in_a_slow_minute_is_made_good(slow, monkeypatch):
         return (2 + method.model_updates / 10 + method.policy_updates / 12.5) * (3 if len(calls) == slow else 1)
 
     monkeypatch.setattr(pace, "cpu_seconds", seconds)
-    found = calibrate("awm_gru", TASK, BUDGET, 12.0, 40.0)
+    found = match_updates("awm_gru", TASK, BUDGET, 12.0, 40.0)
     made = found.settings
-    assert 2 + made["model_updates"] / 10 + made["policy_updates"] / 12.5 == pytest.approx(40, rel=pace.CLOSE)
+    assert 2 + made["model_updates"] / 10 + made["policy_updates"] / 12.5 == pytest.approx(40, rel=equal_compute.CLOSE)
 
 
 def test_time_is_of_the_steps_of_a_whole_run(monkeypatch):
@@ -57,7 +58,7 @@ def test_time_is_of_the_steps_of_a_whole_run(monkeypatch):
 
 def test_the_suite_that_is_written_can_run_with_the_counts(tmp_path):
     base = (suite.SHIPPED / "paper.toml").read_text()
-    paces = [Pace("sac", {"updates": 3}, 4.0, 11.9), Pace("ppo", {"epochs": 70}, 1.0, 12.1)]
+    paces = [MatchedUpdates("sac", {"updates": 3}, 4.0, 11.9), MatchedUpdates("ppo", {"epochs": 70}, 1.0, 12.1)]
     (tmp_path / "equal.toml").write_text(suite_text(base, "paper", "harvest", 12.0, "a processor", paces))
     loaded = suite.load(str(tmp_path / "equal.toml"))
     assert loaded.tasks == suite.load("paper").tasks
@@ -65,4 +66,4 @@ def test_the_suite_that_is_written_can_run_with_the_counts(tmp_path):
     sac, ppo, random = prepare(loaded.cells(["harvest"], ["sac", "ppo", "random"]), tmp_path)
     assert (sac.method.updates, ppo.method.epochs) == (3, 70)
     assert (sac.cell.method_label, sac.settings["method"]["updates"]) == ("sac", 3)
-    assert random.method == names.method("random")
+    assert random.method == registry.method("random")

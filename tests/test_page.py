@@ -9,10 +9,10 @@ import subprocess
 import pytest
 from synthetic import record, references, sample, trajectory
 
+from bench.analysis.leaderboard import build
 from bench.cli.plot import Kind
-from bench.leaderboard import build
 from bench.report import charts, plots
-from bench.report.html import page
+from bench.report.page import html_page
 
 WICKED = '</script><img src=x onerror="alert(1)">$x$ & \'"'
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -30,7 +30,7 @@ def board():
 
 @pytest.fixture(scope="module")
 def text(board):
-    return page(board)
+    return html_page(board)
 
 
 class Tags(html.parser.HTMLParser):
@@ -93,7 +93,7 @@ def test_every_id_is_there_once_and_every_reference_has_one(text):
 
 
 def test_a_page_without_any_score_is_still_a_page():
-    text = page(build([record(), record("failed", 0, None)], {}))
+    text = html_page(build([record(), record("failed", 0, None)], {}))
     assert "no reference, so no scores" in text
     assert [[line[3] for line in runs] for runs in parsed(text).data] == [["m", "failed"]]  # only the list of runs
     assert text.count("<tr data-method=") == 2

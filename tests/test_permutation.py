@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bench import permutation
+from bench.analysis import permutation
 
 
 def mean_difference(a, b, axis=-1):

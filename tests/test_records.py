@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from bench.records import RecordError, RunRecord, final_cost, read, read_all, record_path, write
+from bench.records.files import RecordError
+from bench.records.run import RunRecord, final_cost, read_record, read_records, record_path, write_record
 
 RECORD = RunRecord(
     suite="s",
@@ -25,30 +26,30 @@ RECORD = RunRecord(
 
 
 def test_round_trip_is_exact(tmp_path):
-    write(tmp_path / "records" / "r.json", RECORD)
-    assert read(tmp_path / "records" / "r.json") == RECORD
-    assert list(read_all(tmp_path)) == [RECORD]
+    write_record(tmp_path / "records" / "r.json", RECORD)
+    assert read_record(tmp_path / "records" / "r.json") == RECORD
+    assert list(read_records(tmp_path)) == [RECORD]
 
 
 def test_a_failed_write_leaves_the_old_record_whole(tmp_path, monkeypatch):
     path = tmp_path / "records" / "r.json"
-    write(path, RECORD)
+    write_record(path, RECORD)
 
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write(path, dataclasses.replace(RECORD, cost=1.0))
-    assert read(path) == RECORD
+        write_record(path, dataclasses.replace(RECORD, cost=1.0))
+    assert read_record(path) == RECORD
     assert [p.name for p in path.parent.iterdir()] == ["r.json"]  # no temporary file stays behind
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"schema": 1}', "[]", json.dumps({"schema": 2})])
 def test_an_unreadable_record_is_named_and_does_not_hide_the_others(tmp_path, text):
-    write(tmp_path / "records" / "b.json", RECORD)
+    write_record(tmp_path / "records" / "b.json", RECORD)
     (tmp_path / "records" / "a.json").write_text(text)
-    bad, good = read_all(tmp_path)
+    bad, good = read_records(tmp_path)
     assert isinstance(bad, RecordError)
     assert "a.json" in str(bad)
     assert good == RECORD

@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 from problems import DoubleIntegrator, Hilltop, Unstable
 
-from bench import reference, suite
+from bench import suite
 from bench.cli.reference import command, grids_of
-from bench.difficulty import integration_error, lyapunov
 from bench.errors import UsageError
-from bench.fingerprint import fingerprint
-from bench.multiple_shooting import Program
-from bench.newton import polish
-from bench.shooting import find, improver
+from bench.records import reference
+from bench.reference import lookup
+from bench.reference.cross_check import cross_check
+from bench.reference.difficulty import integration_error, lyapunov
+from bench.reference.fingerprint import fingerprint
+from bench.reference.multiple_shooting import Program
+from bench.reference.newton import polish
+from bench.reference.single_shooting import improver, single_shooting
+from bench.reference.starts import evaluation_starts
 from bench.simulate import from_knots, open_loop
-from bench.starts import evaluation_starts
-from bench.two_routes import confirm
 from tasks import TASKS, AbstractSolvedTask
 
 # Direct multiple shooting with RK4 and an interior-point solver, made independently of this project.
@@ -33,13 +35,13 @@ INDEPENDENT = json.loads((Path(__file__).parent / "data" / "independent_optima.j
 @pytest.fixture(scope="module")
 def single():
     """What single shooting finds for a linear-quadratic task."""
-    return find("lq", DoubleIntegrator(), *evaluation_starts(DoubleIntegrator()))
+    return single_shooting("lq", DoubleIntegrator(), *evaluation_starts(DoubleIntegrator()))
 
 
 @pytest.mark.parametrize("name", INDEPENDENT["num_steps_100"])
 def test_stored_optima_meet_the_independent_ones(name):
     # 1e-4: the two transcriptions share the held controls, so only solver tolerances and RK4's error differ.
-    assert reference.lookup(TASKS[name]()).best == pytest.approx(INDEPENDENT["num_steps_100"][name], rel=1e-4)
+    assert lookup.lookup(TASKS[name]()).best == pytest.approx(INDEPENDENT["num_steps_100"][name], rel=1e-4)
 
 
 @pytest.mark.parametrize("name", INDEPENDENT["num_steps_200"])
@@ -55,12 +57,12 @@ def test_multiple_shooting_meets_the_independent_optima_on_a_finer_grid(name):
 def test_priced_targets_cost_a_little_less_than_enforced_ones(name):
     enforced = INDEPENDENT["targets_enforced"][name]
     # 5 %: what the weights are chosen for; 1e-4 as above.
-    assert 0.95 * enforced < reference.lookup(TASKS[name]()).best < (1 + 1e-4) * enforced
+    assert 0.95 * enforced < lookup.lookup(TASKS[name]()).best < (1 + 1e-4) * enforced
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_stored_reference_is_what_its_controls_cost(name, x64):
-    task, stored = TASKS[name](), reference.lookup(TASKS[name]())
+    task, stored = TASKS[name](), lookup.lookup(TASKS[name]())
 
     def cost(controls):
         us = jnp.broadcast_to(jnp.array(controls), (task.num_steps, len(task.controls)))
@@ -86,7 +88,9 @@ def test_a_stored_reference_is_what_its_controls_cost(name, x64):
     assert np.all(np.array(stored.controls) <= high + 1e-9)
 
 
-@pytest.mark.parametrize("stored", reference.read(reference.PACKAGE).values(), ids=lambda r: f"{r.task}-{r.num_steps}")
+@pytest.mark.parametrize(
+    "stored", reference.read_references(reference.PACKAGE).values(), ids=lambda r: f"{r.task}-{r.num_steps}"
+)
 def test_a_stored_reference_says_how_sure_it_is(stored):
     assert stored.single_shooting
     assert stored.multiple_shooting is not None
@@ -98,13 +102,13 @@ def test_a_stored_reference_says_how_sure_it_is(stored):
         assert stored.second_order is not False
     if stored.grade == "B":
         assert stored.difference is not None
-        assert stored.difference < reference.AGREEMENT
+        assert stored.difference < reference.AGREEMENT_RTOL
 
 
 def test_the_paper_is_judged_by_confirmed_optima():
     for name in suite.load("paper").tasks:
         task = TASKS[name]()
-        stored = reference.lookup(task)
+        stored = lookup.lookup(task)
         assert stored.grade in "AB"
         if isinstance(task, AbstractSolvedTask):
             # 1e-7: the simulator's error in e⁴, and the last digits of a control on its bound
@@ -114,7 +118,7 @@ def test_the_paper_is_judged_by_confirmed_optima():
 
 def test_the_search_reaches_the_riccati_optimum_on_another_grid():
     task = DoubleIntegrator(num_steps=20)
-    found = find("lq", task, *evaluation_starts(task))
+    found = single_shooting("lq", task, *evaluation_starts(task))
     assert found.best == pytest.approx(task.optimum(), rel=1e-9)  # quadratic, float64
     assert found.residual < 1e-6
     assert found.floor > found.best
@@ -123,7 +127,10 @@ def test_the_search_reaches_the_riccati_optimum_on_another_grid():
 
 def test_a_recomputed_reference_is_the_stored_one():
     task = TASKS["simple_case"]()
-    stored, found = reference.lookup(task), confirm(task, find("simple_case", task, *evaluation_starts(task)))
+    stored, found = (
+        lookup.lookup(task),
+        cross_check(task, single_shooting("simple_case", task, *evaluation_starts(task))),
+    )
     assert found.best == pytest.approx(stored.best, rel=1e-9)  # float64, on another machine perhaps
     assert (found.grade, found.second_order) == (stored.grade, stored.second_order)
 
@@ -131,32 +138,32 @@ def test_a_recomputed_reference_is_the_stored_one():
 @pytest.mark.parametrize("name", suite.load("paper").tasks)
 def test_multiple_shooting_alone_reaches_the_stored_optimum(name):
     task = TASKS[name]()
-    stored = reference.lookup(task)
+    stored = lookup.lookup(task)
     program = Program(task, *evaluation_starts(task), reference.cost_unit(stored.floor, stored.best))
     costs = [found.cost for guess in islice(program.guesses(), 3) if (found := program.solve(*guess))]
-    assert min(costs) == pytest.approx(stored.best, rel=reference.AGREEMENT)
+    assert min(costs) == pytest.approx(stored.best, rel=reference.AGREEMENT_RTOL)
 
 
 def test_both_routes_meet_at_the_riccati_optimum(single):
     task = DoubleIntegrator()
-    found = confirm(task, single)
+    found = cross_check(task, single)
     assert found.best == pytest.approx(task.optimum(), rel=1e-9)  # quadratic, float64
     assert found.multiple_shooting == pytest.approx([task.optimum()] * 7, rel=1e-7)  # the error of RK4
     assert (found.grade, found.second_order, found.states) == ("B", True, None)
     assert found.difference < 1e-7
-    assert confirm(task, single, earlier=found) == found
+    assert cross_check(task, single, earlier=found) == found
 
 
 def test_an_unstable_optimum_is_kept_with_its_states(tmp_path):
     task = Unstable()
-    found = confirm(task, find("unstable", task, *evaluation_starts(task)))
+    found = cross_check(task, single_shooting("unstable", task, *evaluation_starts(task)))
     assert found.states is not None
     assert found.grade == "C"
-    assert found.difference > reference.AGREEMENT
+    assert found.difference > reference.AGREEMENT_RTOL
     # 1e-6: the errors of two integrators
     assert found.best == pytest.approx(task.optimum(), rel=1e-6)
-    reference.write(tmp_path / "references.toml", {found.fingerprint: found})
-    assert reference.read(tmp_path / "references.toml") == {found.fingerprint: found}
+    reference.write_references(tmp_path / "references.toml", {found.fingerprint: found})
+    assert reference.read_references(tmp_path / "references.toml") == {found.fingerprint: found}
 
 
 def test_a_stationary_maximum_is_no_minimum():
@@ -174,11 +181,11 @@ def test_references_of_own_settings_are_computed_once_and_kept_beside_the_run(tm
     task, path = DoubleIntegrator(num_steps=5), tmp_path / "references.toml"
     package = reference.PACKAGE.read_bytes()
     with pytest.raises(LookupError, match="no reference for DoubleIntegrator with horizon"):
-        reference.lookup(task)
-    made = reference.ensure("own", task, path)
-    assert reference.read(path) == {fingerprint(task): made}
+        lookup.lookup(task)
+    made = lookup.ensure("own", task, path)
+    assert reference.read_references(path) == {fingerprint(task): made}
     monkeypatch.setattr("bench.shooting.find", None)  # a second computation would fail
-    assert reference.ensure("own", task, path) == made
+    assert lookup.ensure("own", task, path) == made
     assert reference.PACKAGE.read_bytes() == package
 
 
@@ -188,18 +195,18 @@ def test_a_file_goes_before_what_a_process_was_given(tmp_path, single, monkeypat
     monkeypatch.setattr(reference, "_sources", [reference.PACKAGE, path])
     monkeypatch.setattr(reference, "_given", {})
     reference.give([dataclasses.replace(single, best=2.0)])
-    assert reference.lookup(DoubleIntegrator()).best == 2.0
-    reference.write(path, {single.key: dataclasses.replace(single, best=1.0)})
-    assert reference.lookup(DoubleIntegrator()).best == 1.0
+    assert lookup.lookup(DoubleIntegrator()).best == 2.0
+    reference.write_references(path, {single.key: dataclasses.replace(single, best=1.0)})
+    assert lookup.lookup(DoubleIntegrator()).best == 1.0
 
 
 def test_a_file_that_another_process_wrote_again_is_read_again(tmp_path, single):
     path = tmp_path / "references.toml"
     for best in (1.0, 2.0):  # of one length, and perhaps written within a clock's tick
-        reference.write(path, {single.key: dataclasses.replace(single, best=best)})
-        assert reference.read(path)[single.key].best == best
+        reference.write_references(path, {single.key: dataclasses.replace(single, best=best)})
+        assert reference.read_references(path)[single.key].best == best
     path.unlink()
-    assert reference.read(path) == {}
+    assert reference.read_references(path) == {}
 
 
 def test_a_fingerprint_follows_the_mathematics_and_nothing_else():
@@ -217,7 +224,7 @@ def test_a_fingerprint_follows_the_mathematics_and_nothing_else():
             return 3 * (x[0] ** 2 + x[1] ** 2)
 
     assert fingerprint(Priced()) != fingerprint(DoubleIntegrator())
-    assert all(fingerprint(made()) == reference.lookup(made()).fingerprint for made in TASKS.values())
+    assert all(fingerprint(made()) == lookup.lookup(made()).fingerprint for made in TASKS.values())
 
 
 def test_the_command_skips_what_is_stored_and_drops_nothing_of_others(single, tmp_path, monkeypatch, capsys):
@@ -225,17 +232,17 @@ def test_the_command_skips_what_is_stored_and_drops_nothing_of_others(single, tm
     monkeypatch.setattr(reference, "PACKAGE", path)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # which the command would leave behind
     other = dataclasses.replace(single, fingerprint="other", task="other")
-    reference.write(path, {r.fingerprint: r for r in (single, other)})
+    reference.write_references(path, {r.fingerprint: r for r in (single, other)})
     monkeypatch.setattr("bench.shooting.find", None)  # the first route is stored: taking it again would fail
     command(["problems:DoubleIntegrator"])
     assert "grade B" in capsys.readouterr().out
-    done = reference.read(path)
+    done = reference.read_references(path)
     assert done["other"] == other
     assert done[single.fingerprint].multiple_shooting
     monkeypatch.setattr("bench.two_routes.confirm", None)
     command(["problems:DoubleIntegrator"])
     assert "stored" in capsys.readouterr().out
-    assert reference.read(path) == done
+    assert reference.read_references(path) == done
 
 
 def test_the_command_covers_every_grid_of_a_suite_and_says_what_it_cannot_do(monkeypatch):
@@ -244,7 +251,7 @@ def test_the_command_covers_every_grid_of_a_suite_and_says_what_it_cannot_do(mon
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     with pytest.raises(UsageError, match=r"no suite of .*chaos.* has a task of .*harvest"):
         command(["harvest"], ["chaos"])
-    monkeypatch.setitem(sys.modules, "bench.two_routes", None)
+    monkeypatch.setitem(sys.modules, "bench.reference.cross_check", None)
     with pytest.raises(UsageError, match=r"CasADi.*pip install"):
         command(["harvest"])
 
@@ -261,7 +268,7 @@ def test_what_a_reference_says_about_its_routes():
 
 def test_formulas_say_where_they_hold():
     solved = {name: task for name, task in TASKS.items() if issubclass(task, AbstractSolvedTask)}
-    assert all(reference.lookup(task()).grade == "A" for task in solved.values())
+    assert all(lookup.lookup(task()).grade == "A" for task in solved.values())
     timber = solved["timber_harvest"]
     assert timber(num_steps=200).optimum() == timber().optimum() == pytest.approx(-100 * math.exp(4))
     assert timber(num_steps=99).optimum() is None  # the switch lies between two knots
@@ -299,14 +306,14 @@ def test_newton_stops_where_every_control_is_on_a_bound():
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_stored_difficulty_of_a_task(name):
-    stored = reference.lookup(TASKS[name]())
+    stored = lookup.lookup(TASKS[name]())
     assert stored.integration_error is not None
     assert stored.integration_error < 1e-5  # what the project promises
     assert stored.lyapunov is not None
 
 
 def test_chaos_is_graded():
-    grades = [reference.lookup(TASKS[name]()).lyapunov for name in suite.load("chaos").tasks]
+    grades = [lookup.lookup(TASKS[name]()).lyapunov for name in suite.load("chaos").tasks]
     assert grades[0] < 1 < 5 < max(grades)  # from regular to chaotic
     assert grades == sorted(grades)
 

@@ -12,14 +12,14 @@ import pytest
 from synthetic import record, references, sample
 from typer.testing import CliRunner
 
-from bench import power, reference, regression
-from bench.calibration import calibrate
-from bench.cells import MixtureError, clipped, group, scores
+from bench.analysis.scores import MixtureError, clipped, group_by_cell, scores
 from bench.cli import app
 from bench.errors import UsageError
-from bench.records import record_path, write
-from bench.regression import Thresholds, check, exactly
-from bench.report import gate
+from bench.gate import junit, power, regression, summary
+from bench.gate.calibration import calibrate_gate
+from bench.gate.regression import Thresholds, check, exactly
+from bench.records import reference
+from bench.records.run import record_path, write_record
 from bench.run import run
 from bench.suite import load
 
@@ -27,7 +27,7 @@ METHODS = {"good": 0.8, "fair": 0.5, "poor": 0.1}
 
 
 def judge(baseline, candidate, **limits):
-    return check(group(baseline), group(candidate), references(baseline), Thresholds(**limits))
+    return check(group_by_cell(baseline), group_by_cell(candidate), references(baseline), Thresholds(**limits))
 
 
 def verdicts(result):
@@ -112,7 +112,7 @@ def test_too_few_seeds_are_named_with_how_many_would_do():
     assert verdict.verdict == "unclear"
     assert result.status == 3
     assert verdict.enough is not None
-    assert f"{verdict.enough} would do in both" in gate.summary(verdict)
+    assert f"{verdict.enough} would do in both" in summary.summary(verdict)
     # What it asks for is enough, and one less is not.
     for seeds, expected in ((verdict.enough, {"same"}), (verdict.enough - 1, {"unclear"})):
         again = judge(sample({"a": 0.5}, seeds=seeds, draw=2), sample({"a": 0.5}, seeds=seeds, draw=3))
@@ -167,8 +167,8 @@ def test_a_task_without_headroom_is_the_same_only_bit_by_bit():
     baseline = sample({"a": 0.5}, tasks=["t"], seeds=3)
     flat = {"t-10": dataclasses.replace(references(baseline)["t-10"], floor=10.0)}
     moved = sample({"a": 0.5}, tasks=["t"], seeds=3, draw=1)
-    assert check(group(baseline), group(baseline), flat, Thresholds()).status == 0
-    result = check(group(baseline), group(moved), flat, Thresholds())
+    assert check(group_by_cell(baseline), group_by_cell(baseline), flat, Thresholds()).status == 0
+    result = check(group_by_cell(baseline), group_by_cell(moved), flat, Thresholds())
     assert result.status == 3
     assert "no headroom" in result.gaps[0][1]
 
@@ -176,22 +176,22 @@ def test_a_task_without_headroom_is_the_same_only_bit_by_bit():
 def test_exactly_names_the_first_difference():
     baseline = sample({"a": 0.5, "b": 0.2}, seeds=2)
     candidate = sample({"a": 0.5, "b": 0.2}, seeds=2)
-    assert exactly(group(baseline), group(candidate)).status == 0
+    assert exactly(group_by_cell(baseline), group_by_cell(candidate)).status == 0
     candidate[1].curve[3]["cost"] = np.nextafter(candidate[1].curve[3]["cost"], 0)  # a, task t, seed 1
-    result = exactly(group(baseline), group(candidate))
+    result = exactly(group_by_cell(baseline), group_by_cell(candidate))
     assert result.status == 1
     (found,) = [c for c in result.comparisons if c.verdict == "differs"]
     assert found.cells[0].method == "a"
     assert found.detail == "seed 1 differs from 300 environment steps on"
     assert (
-        exactly(group(baseline[:2]), group(baseline[:3])).comparisons
-        == exactly(group(baseline[:2]), group(baseline[:2])).comparisons
+        exactly(group_by_cell(baseline[:2]), group_by_cell(baseline[:3])).comparisons
+        == exactly(group_by_cell(baseline[:2]), group_by_cell(baseline[:2])).comparisons
     )
 
 
 def test_the_same_seed_twice_is_refused():
     with pytest.raises(MixtureError, match="two records of the same seed"):
-        group([record(), record()])
+        group_by_cell([record(), record()])
 
 
 def test_thresholds_must_make_sense():
@@ -205,7 +205,7 @@ def test_machines_can_read_the_verdicts():
     baseline = sample({name: 0.5, "fine": 0.5, "gone": 0.1, "few": 0.5}, seeds=20)
     candidate = sample({name: 0.1, "fine": 0.5}, seeds=2, draw=1) + sample({"few": 0.4}, tasks=["t"], seeds=1, draw=1)
     result = judge(baseline, candidate)
-    suite = ElementTree.fromstring(gate.junit(result).encode())
+    suite = ElementTree.fromstring(junit.junit(result).encode())
     count = {kind: len(suite.findall(f"testcase/{kind}")) for kind in ("failure", "skipped", "error")}
     assert {k: int(suite.attrib[k]) for k in ("failures", "skipped", "errors")} == {
         "failures": count["failure"],
@@ -214,7 +214,7 @@ def test_machines_can_read_the_verdicts():
     }
     assert count == {"failure": 1, "skipped": 1, "error": 3}
     assert int(suite.attrib["tests"]) == len(suite.findall("testcase"))
-    lines = list(gate.annotations(result))
+    lines = list(junit.annotations(result))
     assert [line.split(" ")[0] for line in lines] == ["::error", "::warning", *["::warning"] * 3]
     assert all("\n" not in line and "\r" not in line for line in lines)
     assert "title=a" in lines[0]
@@ -223,7 +223,7 @@ def test_machines_can_read_the_verdicts():
 
 def scored(records):
     known = references(records)
-    cells = group(records)
+    cells = group_by_cell(records)
     return {
         key: {r.seed: float(s) for r, s in zip(runs, clipped(scores(runs, known[runs[0].fingerprint])), strict=True)}
         for key, runs in cells.items()
@@ -231,7 +231,7 @@ def scored(records):
 
 
 def test_calibration_counts_false_alarms_and_finds_drops():
-    found = calibrate(scored(sample(METHODS, seeds=20)), 2, 60, Thresholds(), np.random.default_rng(0))
+    found = calibrate_gate(scored(sample(METHODS, seeds=20)), 2, 60, Thresholds(), np.random.default_rng(0))
     # At most alpha of the checks alarm; four standard errors of 60 draws at 0.05 are 0.11.
     assert found.false_alarms / 60 <= 0.05 + 0.11
     assert found.found[0.5] == 60
@@ -241,16 +241,16 @@ def test_calibration_counts_false_alarms_and_finds_drops():
 
 def test_a_gate_that_ignores_the_number_of_tests_would_alarm_more_often(monkeypatch):
     records = scored(sample({f"m{i}": 0.5 for i in range(12)}, seeds=12))
-    honest = calibrate(records, 3, 40, Thresholds(effect=0.0), np.random.default_rng(0)).false_alarms
+    honest = calibrate_gate(records, 3, 40, Thresholds(effect=0.0), np.random.default_rng(0)).false_alarms
     monkeypatch.setattr(regression.permutation, "adjust", lambda p: np.asarray(p))
-    careless = calibrate(records, 3, 40, Thresholds(effect=0.0), np.random.default_rng(0)).false_alarms
+    careless = calibrate_gate(records, 3, 40, Thresholds(effect=0.0), np.random.default_rng(0)).false_alarms
     assert honest <= 40 * (0.05 + 4 * np.sqrt(0.05 * 0.95 / 40))
     assert careless > honest
 
 
 def test_calibration_says_how_many_seeds_it_needs():
     with pytest.raises(UsageError, match=r"at least 16; a on t \(10 steps\) has 10"):
-        calibrate(scored(sample({"a": 0.5})), 8, 1, Thresholds(), np.random.default_rng(0))
+        calibrate_gate(scored(sample({"a": 0.5})), 8, 1, Thresholds(), np.random.default_rng(0))
 
 
 # The command.
@@ -265,8 +265,8 @@ def store(folder, records):
             "fingerprint": r.fingerprint,
             "settings": r.settings,
         }
-        write(record_path(folder, key, r.seed), r)
-    reference.write(folder / "references.toml", references(records))
+        write_record(record_path(folder, key, r.seed), r)
+    reference.write_references(folder / "references.toml", references(records))
     return folder
 
 

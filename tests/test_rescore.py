@@ -10,8 +10,8 @@ import pytest
 from jaxtyping import Array, Float
 from scipy.integrate import solve_ivp
 
-from bench.rescore import FINER, _compiled_interval, rescore
 from bench.simulate import AbstractPolicy, rollout
+from bench.training.rescore import FINER, _compiled_interval, rescore
 from tasks import TASKS
 from tasks.cancer_treatment import CancerTreatment
 

@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from bench import figures, reference
 from bench.cli import app, gallery
 from bench.cli.show import sequence
 from bench.errors import UsageError
-from bench.replay import replay
+from bench.reference import lookup
+from bench.reference.episodes import simulate_controls
+from bench.report import episode_figure
 from tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
@@ -31,14 +32,14 @@ def show(*arguments):
 
 
 def episode(task, control, seed=0):
-    return replay(task, sequence("task", task, control, None, seed))
+    return simulate_controls(task, sequence("task", task, control, None, seed))
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_has_a_panel_for_each_variable_and_one_for_the_cost(name):
     task = TASKS[name]()
     trajectory = episode(task, "random")
-    figure = figures.episode(task, trajectory, name)
+    figure = episode_figure.episode_figure(task, trajectory, name)
     variables = (*task.states, *task.controls)
     titles = [v.name if v.unit == "1" else f"{v.name} ({v.unit.replace('mm3', 'mm³')})" for v in variables]
     panels = {axis.get_title(loc="left"): axis for axis in figure.axes}
@@ -72,7 +73,7 @@ def test_an_angle_is_shown_with_the_target_at_the_nearest_turn():
     xs = trajectory.xs.copy()
     xs[-1, 0] = -3.0
     trajectory = eqx.tree_at(lambda t: t.xs, trajectory, xs)
-    axis = figures.episode(task, trajectory, "").axes[0]
+    axis = episode_figure.episode_figure(task, trajectory, "").axes[0]
     assert axis.lines[1].get_ydata()[0] == pytest.approx(-math.pi)  # not π, where the same target is far away
 
 
@@ -80,19 +81,19 @@ def test_states_that_are_not_finite_are_drawn_as_far_as_they_are():
     task = TASKS["cartpole"]()
     trajectory = episode(task, "random")
     trajectory = eqx.tree_at(lambda t: t.xs, trajectory, np.where(np.arange(101)[:, None] < 3, trajectory.xs, np.inf))
-    figures.episode(task, trajectory, "").draw_without_rendering()
+    episode_figure.episode_figure(task, trajectory, "").draw_without_rendering()
 
 
 def test_show_draws_the_best_known_control_and_says_its_cost_and_score(tmp_path, monkeypatch):
     titles = []
-    draw = figures.episode
+    draw = episode_figure.episode_figure
     monkeypatch.setattr(figures, "episode", lambda task, xs, title: (titles.append(title), draw(task, xs, title))[1])
     monkeypatch.chdir(tmp_path)
     assert show("show", "cancer_treatment") == ["cancer_treatment.png"]
     with Image.open("cancer_treatment.png") as image:
         assert min(image.size) > 500
     show("show", "cancer_treatment", "--control", "constant", "--out", "b.svg")
-    known = reference.lookup(TASKS["cancer_treatment"]())
+    known = lookup.lookup(TASKS["cancer_treatment"]())
     assert titles == [
         f"cancer_treatment, best control: cost {known.best:.6g}, score 1.000",
         f"cancer_treatment, constant control: cost {known.floor:.6g}, score 0.000",
@@ -105,7 +106,7 @@ def test_show_draws_a_control_from_a_file(tmp_path, suffix):
     us = np.array([[0.5, 0.1], [0.75, 0.2], [1.0, 0.3]])
     file = tmp_path / f"control{suffix}"
     np.save(file, us) if suffix == ".npy" else np.savetxt(file, us, delimiter=",")
-    np.testing.assert_array_equal(replay(task, sequence("", task, str(file), None, 0)).us, us)
+    np.testing.assert_array_equal(simulate_controls(task, sequence("", task, str(file), None, 0)).us, us)
     out = tmp_path / "out.png"
     show("show", "rocket_landing", "--control", file, "--set", "rocket_landing.num_steps=3", "--out", out)
     assert out.exists()
@@ -184,12 +185,12 @@ def test_gallery_writes_only_between_its_marks(tmp_path, monkeypatch):
 
 def test_figures_need_no_double_precision_default():
     assert not jax.config.read("jax_enable_x64")
-    assert replay(TASKS["harvest"](), np.full((100, 1), 0.5)).xs.dtype == np.float64
+    assert simulate_controls(TASKS["harvest"](), np.full((100, 1), 0.5)).xs.dtype == np.float64
 
 
 def test_an_unstable_optimum_is_drawn_as_it_is_and_not_as_its_controls_replay():
     task = TASKS["pendulum"]()
-    known = reference.lookup(task)
+    known = lookup.lookup(task)
     best = sequence("pendulum", task, "best", known, 0)
-    assert float(replay(task, best, known.states).cost) == pytest.approx(known.best, rel=1e-6)  # ten digits
-    assert float(replay(task, best).cost) > 2 * known.best
+    assert float(simulate_controls(task, best, known.states).cost) == pytest.approx(known.best, rel=1e-6)  # ten digits
+    assert float(simulate_controls(task, best).cost) > 2 * known.best

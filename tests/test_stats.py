@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bench import stats
+from bench.analysis import stats
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 16, 41])

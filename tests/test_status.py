@@ -9,15 +9,17 @@ from typer.testing import CliRunner
 from walk import bench as new_process
 from walk import suite_file
 
-from bench import cache, status, suite
-from bench import provenance as provenance_module
 from bench import run as bench_run
+from bench import suite
 from bench.cli import app
 from bench.errors import UsageError
-from bench.estimate import Estimator, words
-from bench.jobs import prepare
-from bench.provenance import provenance, warnings
-from bench.records import read, write
+from bench.machine import compilation
+from bench.machine import processor as provenance_module
+from bench.machine.provenance import provenance, warnings
+from bench.records.run import read_record, write_record
+from bench.sweep import status
+from bench.sweep.forecast import Estimator, duration_in_words
+from bench.sweep.job import prepare
 
 
 def bench(*arguments):
@@ -30,7 +32,9 @@ def bench(*arguments):
 def folder(tmp_path):
     """A folder in which one cell of two is done."""
     loaded = suite.load(str(suite_file(tmp_path, 200, 2)))
-    status.plan(tmp_path, [job.planned() for job in prepare(loaded.cells(tasks=["harvest", "bacteria"]), tmp_path)])
+    status.add_to_plan(
+        tmp_path, [job.planned() for job in prepare(loaded.cells(tasks=["harvest", "bacteria"]), tmp_path)]
+    )
     bench_run.run(loaded.cells(tasks=["harvest"]), tmp_path)
     return tmp_path
 
@@ -43,17 +47,17 @@ def test_status_tells_what_is_done_and_what_is_not(folder):
     assert "2 waiting" in lines["bacteria"]
     assert "2 of 4 runs done, 0 cells running" in printed
     failed, garbled = sorted(folder.glob("records/*.json"))
-    write(failed, dataclasses.replace(read(failed), status="failed"))
+    write_record(failed, dataclasses.replace(read_record(failed), status="failed"))
     garbled.write_text("{")
-    assert [s.words for s in status.states(folder)] == ["1 failed, 1 unreadable", "2 waiting"]
+    assert [s.words for s in status.cell_states(folder)] == ["1 failed, 1 unreadable", "2 waiting"]
 
 
 def test_a_plan_grows_and_never_shrinks(folder):
-    before = status.planned(folder)
+    before = status.planned_cells(folder)
     more = dataclasses.replace(before[0], seeds=[0, 1, 2], records=[*before[0].records, "records/more.json"])
-    status.plan(folder, [more])
-    status.plan(folder, [before[0]])
-    assert status.planned(folder) == [more, before[1]]
+    status.add_to_plan(folder, [more])
+    status.add_to_plan(folder, [before[0]])
+    assert status.planned_cells(folder) == [more, before[1]]
 
 
 def test_a_dry_run_prints_what_is_left_and_how_long_it_may_take(folder):
@@ -76,11 +80,11 @@ def test_a_dry_run_prints_what_is_left_and_how_long_it_may_take(folder):
     assert exit_code == 0
     harvest, bacteria, total = printed.splitlines()
     seconds = sum(
-        r.usage["train_seconds"] + r.usage["compile_seconds"] for r in map(read, folder.glob("records/*.json"))
+        r.usage["train_seconds"] + r.usage["compile_seconds"] for r in map(read_record, folder.glob("records/*.json"))
     )
-    assert harvest == f"harvest  walk:Walk  1 seeds to run, 2 done  about {words(seconds / 2)}"
-    assert bacteria == f"bacteria  walk:Walk  3 seeds to run, 0 done  about {words(seconds / 2 * 3)}"
-    assert total == f"4 runs to do, about {words(seconds / 2 * 4)}"
+    assert harvest == f"harvest  walk:Walk  1 seeds to run, 2 done  about {duration_in_words(seconds / 2)}"
+    assert bacteria == f"bacteria  walk:Walk  3 seeds to run, 0 done  about {duration_in_words(seconds / 2 * 3)}"
+    assert total == f"4 runs to do, about {duration_in_words(seconds / 2 * 4)}"
 
 
 @pytest.mark.skipif(jax.default_backend() == "gpu", reason="this machine has one")
@@ -95,7 +99,7 @@ def test_an_estimate_is_of_the_likest_cell():
     assert known.cell("c", "n", 2) == 200.0
     assert known.cell("a", "o", 1) == pytest.approx(28.5)
     assert Estimator().cell("a", "m", 1) is None
-    assert [words(s) for s in (None, 3.2, 600, 9000)] == ["unknown", "3 s", "10 min", "2.5 h"]
+    assert [duration_in_words(s) for s in (None, 3.2, 600, 9000)] == ["unknown", "3 s", "10 min", "2.5 h"]
 
 
 def test_the_doctor_prints_what_records_carry_and_warns():
@@ -119,10 +123,10 @@ def test_processors_of_one_name_and_other_instructions_share_no_compiled_program
     folders = []
     for info in kinds:
         monkeypatch.setattr(provenance_module, "_cpuinfo", lambda info=info: info)
-        folders.append(cache.folder())
+        folders.append(compilation.cache_folder())
     assert len(set(folders)) == len(kinds)
     monkeypatch.setattr(provenance_module, "_cpuinfo", lambda: known)
-    assert provenance_module.cpu_model() == "AMD EPYC (family 23, model 1)"
+    assert processor.cpu_model() == "AMD EPYC (family 23, model 1)"
 
 
 def test_compiled_programs_are_kept_for_the_next_process(tmp_path, monkeypatch):
@@ -133,8 +137,8 @@ def test_compiled_programs_are_kept_for_the_next_process(tmp_path, monkeypatch):
     for _ in range(2):
         done = new_process(*arguments)
         assert done.returncode == 0, done.stderr
-        kept.append({path.name for path in cache.folder().glob("jit_advance-*-cache")})
+        kept.append({path.name for path in compilation.cache_folder().glob("jit_advance-*-cache")})
     assert len(kept[0]) == 1
     assert kept[0] == kept[1]  # found, not compiled anew under another key
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
-    assert cache.folder_in_use() is None
+    assert compilation.cache_folder_in_use() is None

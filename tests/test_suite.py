@@ -6,15 +6,17 @@ import pytest
 from problems import DoubleIntegrator
 
 from baselines.constant import Constant
-from bench import names, reference, suite
+from bench import registry, suite
 from bench.budget import Allowance, Budget, BudgetError
 from bench.cli.reference import grids_of
-from bench.fingerprint import fingerprint
-from bench.jobs import prepare
-from bench.names import SettingError
-from bench.starts import evaluation_starts
+from bench.records import reference
+from bench.reference import lookup
+from bench.reference.fingerprint import fingerprint
+from bench.reference.starts import evaluation_starts
+from bench.registry import SettingError
 from bench.suite import Grid, SuiteError
-from bench.train import train
+from bench.sweep.job import prepare
+from bench.training.train import train
 
 
 @pytest.mark.parametrize("name", suite.names())
@@ -71,27 +73,27 @@ def test_random_starts_are_drawn_in_training_and_judged_from_a_fixed_set(tmp_pat
     assert starts.shape == (16, 1)
     assert np.unique(starts).size == 16
     assert np.array_equal(starts, evaluation_starts(job.task))
-    assert fingerprint(job.task) != fingerprint(names.task("harvest"))
+    assert fingerprint(job.task) != fingerprint(registry.task("harvest"))
     state = job.method.init(job.task, jr.key(0))
     warmup = state.replay.xs[: job.method.warmup, 0, 0]
     assert np.unique(warmup).size == job.method.warmup
     assert not np.isin(np.asarray(warmup), starts.astype(np.float32)).any()
     with pytest.raises(SettingError, match=r"harvest\.starts must be one of 'fixed', 'random', got 'any'"):
-        names.task("harvest", {"starts": "any"})
+        registry.task("harvest", {"starts": "any"})
 
 
 def test_over_several_starts_a_cost_is_a_mean(tmp_path):
     task = DoubleIntegrator(starts="random")
-    reference.ensure("lq", task, tmp_path / "references.toml")
-    found = reference.lookup(task)
+    lookup.ensure("lq", task, tmp_path / "references.toml")
+    found = lookup.lookup(task)
     (only,) = train(task, Constant(), Budget(100), (0,))
     # 1e-5: float32 against float64. Each start has its own best constant, which the floor method plays.
     assert only.cost[0] == pytest.approx(found.floor, rel=1e-5)
-    assert len({tuple(r.floor_control) for r in reference.each(task)}) == 16
-    assert found.best == pytest.approx(np.mean([task.optimum(r.start) for r in reference.each(task)]), rel=1e-9)
+    assert len({tuple(r.floor_control) for r in lookup.each(task)}) == 16
+    assert found.best == pytest.approx(np.mean([task.optimum(r.start) for r in lookup.each(task)]), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", suite.names())
 def test_a_shipped_suite_has_references_for_every_grid_and_start(name):
-    stored = reference.read(reference.PACKAGE)
+    stored = reference.read_references(reference.PACKAGE)
     assert [key for key, _ in grids_of([], [name]) if key not in stored] == []

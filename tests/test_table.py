@@ -1,7 +1,7 @@
 """Tables in a terminal: what a narrow one breaks and leaves out."""
 
-from bench.cli.table import fit
-from bench.report.display import Table
+from bench.cli.terminal.tables import fit
+from bench.report.text import Table
 
 HEAD = ("method", "score", "95 % interval", "failed", "curve area")
 ROWS = [

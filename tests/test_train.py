@@ -11,11 +11,11 @@ from jaxtyping import Array, Float, Int
 from problems import DoubleIntegrator
 
 from baselines.constant import ConstantPolicy, ConstantState
-from bench.budget import Budget
-from bench.checkpoint import Checkpoint
-from bench.method import AbstractMethod, Usage
+from bench.budget import Budget, Usage
+from bench.method import AbstractMethod
 from bench.simulate import open_loop
-from bench.train import train
+from bench.training.checkpoint import Checkpoint
+from bench.training.train import train
 
 
 class LastKeyState(eqx.Module):

@@ -7,15 +7,18 @@ import pytest
 from synthetic import record, references, sample, trajectory
 from typer.testing import CliRunner
 
-from bench import reference, suite
-from bench.cells import group
+from bench import suite
+from bench.analysis.leaderboard import build
+from bench.analysis.scores import group_by_cell
+from bench.analysis.trajectories import median_trajectories
 from bench.cli import app
-from bench.leaderboard import build
-from bench.records import read, read_all, record_path, trajectory_path, write
+from bench.records import reference
+from bench.records.run import read_record, read_records, record_path, trajectory_path, write_record
+from bench.records.trajectory import trajectory_finder
+from bench.reference import lookup
+from bench.reference.starts import evaluation_starts
 from bench.report import charts
 from bench.run import run
-from bench.starts import evaluation_starts
-from bench.trajectories import finder, medians
 from tasks import TASKS
 
 
@@ -23,17 +26,17 @@ def store(folder, runs):
     """Write records with their trajectories as a sweep does."""
     for one in runs:
         key = {name: getattr(one, name) for name in ("suite", "task", "method", "fingerprint", "settings")}
-        write(record_path(folder, key, one.seed), dataclasses.replace(one, trajectory=trajectory(one)))
+        write_record(record_path(folder, key, one.seed), dataclasses.replace(one, trajectory=trajectory(one)))
 
 
 def test_a_trajectory_lies_beside_its_record_and_is_found_by_it(tmp_path):
     one, other = record("m", 0), record("m", 1)
     store(tmp_path / "inner", [one])
     (path,) = tmp_path.rglob("records/*.json")
-    assert read(path) == one
+    assert read_record(path) == one
     assert "trajectory" not in path.read_text()
     assert trajectory_path(path).exists()
-    find = finder(tmp_path)
+    find = trajectory_finder(tmp_path)
     assert find(one) == trajectory(one)
     assert find(other) is None
     assert find(dataclasses.replace(one, settings={**one.settings, "method": {"rate": 2.0}})) is None
@@ -44,11 +47,11 @@ def test_a_trajectory_lies_beside_its_record_and_is_found_by_it(tmp_path):
 @pytest.mark.parametrize(("scores", "seed"), [((0.1, 0.9, 0.5), 2), ((0.1, 0.9, 0.5, 0.6), 3), ((None, 0.2), 1)])
 def test_the_median_run_is_the_better_of_two_in_the_middle(scores, seed):
     runs = [record("m", i, score) for i, score in enumerate(scores)]
-    assert [shown.seed for shown in medians(group(runs), trajectory)] == [seed]
+    assert [shown.seed for shown in median_trajectories(group_by_cell(runs), trajectory)] == [seed]
 
 
 def test_no_run_that_finished_no_trajectory():
-    assert list(medians(group([record("m", 0, None)]), trajectory)) == []
+    assert list(median_trajectories(group_by_cell([record("m", 0, None)]), trajectory)) == []
 
 
 def test_charts_show_every_state_and_control_and_the_cost_beside_the_best_known():
@@ -70,7 +73,7 @@ def test_charts_show_every_state_and_control_and_the_cost_beside_the_best_known(
 def test_plot_draws_the_trajectories_of_a_task(tmp_path):
     runs = sample({"good": 0.8, "fair": 0.5}, tasks=("t", "u"), seeds=3)
     store(tmp_path, runs)
-    reference.write(tmp_path / "references.toml", {r.key: r for r in references(runs).values()})
+    reference.write_references(tmp_path / "references.toml", {r.key: r for r in references(runs).values()})
     for arguments in ([], ["--task", "u"]):
         done = CliRunner().invoke(app, ["plot", str(tmp_path), "--kind", "trajectories", *arguments])
         assert done.exit_code == 0, done.output
@@ -87,13 +90,13 @@ def test_a_run_with_random_starts_keeps_scores_over_all_and_the_trajectory_from_
     assert found.rescored["adaptive"] == pytest.approx(found.cost, rel=1e-5)
     assert found.rescored["finer"] == pytest.approx(found.cost, rel=1e-5)
     assert found.rescored["end_error"] == 0
-    stored = finder(tmp_path)(next(r for r in read_all(tmp_path) if r == found))
+    stored = trajectory_finder(tmp_path)(next(r for r in read_records(tmp_path) if r == found))
     assert stored is not None
     task = TASKS["cancer_treatment"](starts="random")
     first = evaluation_starts(task)[0]
     assert stored["policy"]["states"][0] == pytest.approx(first, rel=1e-6)  # seven digits
     assert stored["reference"]["states"][0] == pytest.approx(first, rel=1e-6)
-    known = next(r for r in reference.each(task) if r.start == first.tolist())
+    known = next(r for r in lookup.each(task) if r.start == first.tolist())
     assert stored["reference"]["cost"] == pytest.approx(known.best, rel=1e-6)
     assert stored["policy"]["cost"] > stored["reference"]["cost"]
     assert np.shape(stored["policy"]["controls"]) == (100, 1)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bench.fingerprint import points
-from bench.translate import UntranslatableError, function, translate
+from bench.reference.fingerprint import points
+from bench.reference.jaxpr_to_casadi import UntranslatableError, function, translate
 from tasks import TASKS
 
 

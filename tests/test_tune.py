@@ -11,11 +11,14 @@ from jaxtyping import Array, Float
 from walk import Hold, bench
 
 from baselines import METHODS
-from bench import names, reference, suite, tuning
+from bench import registry, suite
+from bench.budget import Usage
 from bench.errors import UsageError
-from bench.method import AbstractMethod, Between, Usage
-from bench.records import RunRecord, write
-from bench.tune import defaults, result, search
+from bench.method import AbstractMethod, Between
+from bench.records import tuning
+from bench.records.run import RunRecord, write_record
+from bench.reference import lookup
+from bench.tuning.search import defaults, result, search
 
 TASK = "cancer_treatment"
 
@@ -75,12 +78,12 @@ class Runs:
     def __call__(self, jobs) -> bool:
         for job in jobs:
             self.calls += 1
-            found = reference.lookup(job.task)
+            found = lookup.lookup(job.task)
             cost = found.best + abs(job.method.level - 0.5) * (found.floor - found.best)
             for seed in job.todo:
                 bad = job.method.mood == "bad"
                 status, value = ("ok", cost) if not bad or seed else ("diverged", None)
-                write(
+                write_record(
                     job.path(seed),
                     RunRecord(
                         job.cell.suite, TASK, 1.0, 100, "m", seed, status, value, [], {}, job.fingerprint, job.settings
@@ -129,19 +132,19 @@ def test_what_is_stored_is_read_again_and_one_method_replaces_itself(tmp_path):
     one = tuning.Tuning("my.file:M", "s", ["t"], 2, 20, -0.5, 0.25, "2026-01-01", {"model.width": 3, "rate": 1e-05})
     other = dataclasses.replace(one, method="sac", best={"mood": "good", "flag": True})
     for made in (one, other, dataclasses.replace(one, trials=30)):
-        tuning.store(path, made)
-    assert tuning.read(path) == {"my.file:M": dataclasses.replace(one, trials=30), "sac": other}
+        tuning.store_tuning(path, made)
+    assert tuning.read_tunings(path) == {"my.file:M": dataclasses.replace(one, trials=30), "sac": other}
     assert one.is_setting({"model.width": 3, "rate": 1.004e-05, "more": 0})
     assert not any(map(one.is_setting, ({"model.width": 4, "rate": 1e-05}, {"model.width": 3, "rate": 1.01e-05}, {})))
     path.write_text("[sac]\nnonsense = 1\n")
     with pytest.raises(UsageError, match="no file of tunings"):
-        tuning.read(path)
+        tuning.read_tunings(path)
 
 
 def test_the_defaults_in_the_methods_files_are_the_tuned_ones():
     """What was tuned is what runs: after `bench tune`, write the best setting into the method's file."""
-    for name, tuned in tuning.read(tuning.PACKAGE).items():
-        settings = names.settings_of(METHODS[name]())
+    for name, tuned in tuning.read_tunings(tuning.PACKAGE).items():
+        settings = registry.settings_of(METHODS[name]())
         assert tuned.is_setting(settings), name
 
 
@@ -151,7 +154,7 @@ def test_the_command_tunes_and_stores(tmp_path):
     done = bench(*arguments, "--trials", 2, "--seeds", 1, "--store", tmp_path / "mine" / "tuned.toml")
     assert done.returncode == 0, done.stderr
     assert "trial 2/2  score " in done.stdout
-    stored = tuning.read(tmp_path / "mine" / "tuned.toml")
-    assert stored == tuning.read(tmp_path / "out" / "tuned.toml")
+    stored = tuning.read_tunings(tmp_path / "mine" / "tuned.toml")
+    assert stored == tuning.read_tunings(tmp_path / "out" / "tuned.toml")
     assert (stored["test_tune:Level"].trials, stored["test_tune:Level"].seeds) == (2, 1)
     assert bench("tune", "constant").stderr.startswith("bench: method 'constant' declares no search space")

@@ -14,7 +14,7 @@ from baselines.model_gradient import ModelGradient
 from baselines.networks import MLP, Scales, both_ways
 from baselines.recurrent import ActionsRecurrent
 from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep, unroll
-from bench import names
+from bench import registry
 from tasks import TASKS
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -104,11 +104,11 @@ def test_depth_width_and_heads_are_settings():
     scales = Scales.of(TASKS["harvest"](), jnp.zeros((1, 2, 1)), jnp.ones(1))
     settings = {"model.depth": "3", "model.width": "24", "model.heads": "4"}
     for name in ("awm_transformer", "history_model"):
-        net = names.method(name, settings).model(scales, key=jr.key(0)).net
+        net = registry.method(name, settings).model(scales, key=jr.key(0)).net
         assert (len(net.blocks), net.blocks[0].heads, net.read.weight.shape[1]) == (3, 4, 24)
-    mlp = names.method("one_step_model", {"model.depth": "3", "model.width": "24"}).model(scales, key=jr.key(0)).net
+    mlp = registry.method("one_step_model", {"model.depth": "3", "model.width": "24"}).model(scales, key=jr.key(0)).net
     assert [len(layer.weight) for layer in mlp.layers] == [24, 24, 24, 1]
-    cell = names.method("awm_gru", {"model.width": "24"}).model(scales, key=jr.key(0)).cell
+    cell = registry.method("awm_gru", {"model.width": "24"}).model(scales, key=jr.key(0)).cell
     assert cell.cell.hidden_size == 24
 
 

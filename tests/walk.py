@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
-from bench.method import AbstractMethod, Usage
+from bench.budget import Usage
+from bench.method import AbstractMethod
 from bench.simulate import AbstractPolicy
 
 ROOT = Path(__file__).parent.parent

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from bench.calibration import Calibration
-    from bench.cells import Cells
-    from bench.regression import Check, Thresholds
+    from bench.analysis.scores import Cells
+    from bench.gate.calibration import Calibration
+    from bench.gate.regression import Check, Thresholds
 
 HEAD = ("method", "on", "verdict", "change", "p", "seeds", "finds", "needs")
 
@@ -48,11 +48,11 @@ def command(
 
     Exit status: 0 no regression, 1 a regression, 2 wrong usage, 3 something could not be told.
     """
-    from bench import reference
     from bench.errors import UsageError
-    from bench.records import write_atomically
-    from bench.regression import Thresholds, check, exactly, only
-    from bench.report import gate
+    from bench.gate import junit
+    from bench.gate.regression import Thresholds, check, exactly, only
+    from bench.records import reference
+    from bench.records.files import write_atomically
 
     limits = Thresholds(effect, detect, alpha)
     old = only(read(baseline), tasks or (), methods or ())
@@ -73,22 +73,21 @@ def command(
     show(result, limits)
     if junit:
         try:
-            write_atomically(junit, gate.junit(result))
+            write_atomically(junit, junit.junit(result))
         except OSError as error:
             raise UsageError(f"cannot write {junit}: {error.strerror}.") from error
     if os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github:
-        for line in gate.annotations(result):
+        for line in junit.annotations(result):
             typer.echo(line)
     sys.exit(result.status)
 
 
 def read(folder: Path) -> "Cells":
     """The records of a folder by cell; its references are known from now on. Raises UsageError."""
-    from bench import cells, reference
+    from bench.analysis import scores
     from bench.cli.report import read_records
 
-    reference.add_source(folder / "references.toml")
-    return cells.group(read_records(folder))
+    return scores.group_by_cell(read_records(folder))
 
 
 def run(name: str, folder: Path, tasks: list[str], methods: list[str], seeds: int | None) -> "Cells":
@@ -97,47 +96,47 @@ def run(name: str, folder: Path, tasks: list[str], methods: list[str], seeds: in
 
     wanted = load(name).cells(tasks, methods, seeds)
 
-    from bench import cells, reference
+    from bench.analysis import scores
     from bench.run import run as run_cells  # imports JAX
 
     typer.echo(f"running {len(wanted)} cells of {name}")
     records = run_cells(wanted, folder, again=True)
-    reference.add_source(folder / "references.toml")
-    return cells.group(records)
+    return scores.group_by_cell(records)
 
 
 def calibration(baseline: "Cells", seeds: int, repetitions: int, limits: "Thresholds") -> "Calibration":
     """The gate measured on the cells of the baseline that have scores."""
     import numpy as np
 
-    from bench import cells, reference
-    from bench.calibration import calibrate
+    from bench.analysis import scores
+    from bench.gate.calibration import calibrate_gate
+    from bench.records import reference
 
     known = reference.known()
     scored = {}
     for key, runs in baseline.items():
         found = known.get(runs[0].fingerprint)
         if found is not None and found.headroom is not None:
-            values = cells.clipped(cells.scores(runs, found))
+            values = scores.clipped(scores.scores(runs, found))
             scored[key] = {run.seed: float(s) for run, s in zip(runs, values, strict=True)}
-    return calibrate(scored, seeds, repetitions, limits, np.random.default_rng(0))
+    return calibrate_gate(scored, seeds, repetitions, limits, np.random.default_rng(0))
 
 
 def show(check: "Check", limits: "Thresholds") -> None:
     """Print the verdicts, the gaps and what they rest on."""
-    from bench.cli.table import show as show_table
-    from bench.power import POWER
-    from bench.report import gate
-    from bench.report.display import Table
+    from bench.cli.terminal.tables import print_table as show_table
+    from bench.gate import summary
+    from bench.gate.power import POWER
+    from bench.report.text import Table
 
     rows = []
-    for c in sorted(check.comparisons, key=lambda c: list(gate.WORDS).index(c.verdict)):
+    for c in sorted(check.comparisons, key=lambda c: list(summary.WORDS).index(c.verdict)):
         tested = c.test in ("paired", "unpaired")
         rows.append(
             (
                 c.cells[0].method,
-                gate.place(c),
-                gate.WORDS[c.verdict],
+                summary.place(c),
+                summary.WORDS[c.verdict],
                 f"{c.difference:+.3f}" if tested else "",
                 f"{c.p_value:.2g}" if tested else c.test,
                 f"{c.seeds[1]} : {c.seeds[0]}",
@@ -148,7 +147,7 @@ def show(check: "Check", limits: "Thresholds") -> None:
     show_table(Table("Candidate against baseline", HEAD, rows))
     for c in check.comparisons:
         if c.verdict in ("worse", "differs"):
-            typer.echo(f"{gate.label(c)}: {gate.summary(c)}\n{gate.detail(c)}".rstrip())
+            typer.echo(f"{summary.label(c)}: {summary.summary(c)}\n{summary.detail(c)}".rstrip())
     for note in check.notes:
         typer.echo(f"Note: {note}")
     for key, why in check.gaps:

@@ -27,14 +27,14 @@ def command(
     What was computed before is kept in the folder and not computed again. Exit status: 0 whatever the verdicts are,
     1 if a part failed, 130 interrupted.
     """
-    from bench.cli import campaign
+    from bench.claims import claim, verdicts
+    from bench.claims.report import how, lines, markdown
     from bench.cli.report import everything, write
+    from bench.cli.terminal import diagnostics
     from bench.errors import UsageError, did_you_mean
-    from bench.gradients import claims, verdicts
-    from bench.gradients.report import how, lines, markdown
-    from bench.records import write_atomically
+    from bench.records.files import write_atomically
 
-    known, experiments = claims.load(quick)
+    known, experiments = claim.load(quick)
     for name in only or []:
         if name not in {claim.name for claim in known}:
             raise UsageError(did_you_mean("claim", name, [claim.name for claim in known]))
@@ -45,17 +45,17 @@ def command(
         typer.echo(f"{claim.name}: {claim.statement}\n   {claim.subject} against {names}: {claim.effect}", err=True)
     typer.echo(verdicts.RULE, err=True)
     folder = out or Path("results") / ("claims-quick" if quick else "claims")
-    with campaign.opened(folder, workers, quiet) as work:
-        from bench.gradients import experiment
+    with diagnostics.opened(folder, workers, quiet) as work:
+        from bench.claims import experiments
 
-        evidence = experiment.run(work, wanted)
+        evidence = experiments.collect_evidence(work, wanted)
     if work.interrupted:
-        campaign.finish(work)
+        diagnostics.finish(work)
     findings = [verdicts.judge(claim, wanted[claim.experiment], evidence, quick) for claim in chosen]
-    write_atomically(folder / "claims.json", json.dumps(verdicts.plain(findings), indent=1) + "\n")
+    write_atomically(folder / "claims.json", json.dumps(verdicts.findings_to_json(findings), indent=1) + "\n")
     write_atomically(folder / "claims.md", markdown(findings))
-    campaign.write_measurements(work)
-    campaign.draw_landscapes(work)
+    diagnostics.write_measurements(work)
+    diagnostics.draw_landscapes(work)
     if evidence.records and not quiet:
         write(folder, everything())
     for finding in findings:
@@ -63,4 +63,4 @@ def command(
     for note in how(findings):
         typer.echo(note)
     typer.echo(folder / "claims.md")
-    campaign.finish(work)
+    diagnostics.finish(work)

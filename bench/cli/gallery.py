@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from bench.reference import Reference
+    from bench.records.reference import Reference
     from tasks.base import AbstractTask
 
 BEGIN, END = "<!-- tasks: python -m bench gallery -->\n", "<!-- end of tasks -->"
@@ -25,10 +25,11 @@ def command(
     ),
 ) -> None:
     """Write the table of all tasks into the README, and draw the thumbnails that it shows."""
-    from bench import figures, names, reference
+    from bench import registry
     from bench.cli.show import sequence
     from bench.errors import UsageError
-    from bench.replay import replay
+    from bench.reference.episodes import simulate_controls
+    from bench.report import episode_figure
 
     try:
         text = readme.read_text(encoding="utf-8")
@@ -38,14 +39,16 @@ def command(
         raise UsageError(f"{readme} has no place for the table: it goes between '{BEGIN.strip()}' and '{END}'.")
     folder = readme.parent / THUMBNAILS
     folder.mkdir(parents=True, exist_ok=True)
-    known = reference.known()
-    for name in names.TASKS:
-        task = names.task(name)
+    known = References.shipped().by_fingerprint()
+    for name in registry.TASKS:
+        task = registry.task(name)
         found = find(known, task)
         if not found:
             typer.echo(f"warning: {name} has no stored reference, so its thumbnail is of a random control.", err=True)
         us = sequence(name, task, "best" if found else "random", found, seed=0)
-        figures.write_thumbnail(task, replay(task, us, found.states if found else None), folder / f"{name}.png")
+        episode_figure.write_thumbnail(
+            task, simulate_controls(task, us, found.states if found else None), folder / f"{name}.png"
+        )
         typer.echo(folder / f"{name}.png")
     before, _, rest = text.partition(BEGIN)
     readme.write_text(before + BEGIN + table() + END + rest.partition(END)[2], encoding="utf-8")
@@ -54,15 +57,15 @@ def command(
 
 def table() -> str:
     """The table of all tasks, in markdown."""
-    from bench import names, reference
+    from bench import registry
 
-    known = reference.known()
-    return HEAD + "".join(_row(name, names.task(name), find(known, names.task(name))) for name in names.TASKS)
+    known = References.shipped().by_fingerprint()
+    return HEAD + "".join(_row(name, registry.task(name), find(known, registry.task(name))) for name in registry.TASKS)
 
 
 def find(known: "dict[str, Reference]", task: "AbstractTask") -> "Reference | None":
     """The task's reference among those known by fingerprint."""
-    from bench.fingerprint import fingerprint
+    from bench.reference.fingerprint import fingerprint
 
     return known.get(fingerprint(task))
 

@@ -8,8 +8,8 @@ import typer
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.gradients.campaign import Campaign
     from bench.gradients.measure import Request
+    from bench.gradients.runner import Runner
 
 
 def command(
@@ -38,16 +38,16 @@ def command(
     Per model and horizon: norm and its growth, cosine and norm ratio to the true gradient, signal-to-noise, non-finite
     values, and for models that read their predictions the share of the gradient that flows through them.
     """
-    from bench.cli import campaign
+    from bench.cli.terminal import diagnostics
 
-    table = campaign.table("gradients")
+    table = diagnostics.table("gradients")
     chosen = models or table["models"]
-    with campaign.opened(out, workers, quiet) as work:
-        from bench import names
+    with diagnostics.opened(out, workers, quiet) as work:
+        from bench import registry
 
-        campaign.check_models([*chosen, by or table["by"]])
-        wanted = campaign.numbers(horizons, "horizons") if horizons else tuple(table["horizons"])
-        lengths = campaign.numbers(updates, "updates") if updates else tuple(table["updates"])
+        diagnostics.check_models([*chosen, by or table["by"]])
+        wanted = diagnostics.numbers(horizons, "horizons") if horizons else tuple(table["horizons"])
+        lengths = diagnostics.numbers(updates, "updates") if updates else tuple(table["updates"])
         if policy:
             if tasks or by or seeds or episodes:
                 raise UsageError("--policy has its task, method and seed: leave out --task, --by, --seeds, --episodes.")
@@ -55,7 +55,7 @@ def command(
         else:
             on = tasks or table["tasks"]
             for task in on:
-                _within(wanted, names.task(task).num_steps, task)
+                _within(wanted, registry.task(task).num_steps, task)
             requests = _at_runs(
                 work,
                 on,
@@ -65,8 +65,8 @@ def command(
                 (chosen, wanted, lengths),
             )
         work.compute(requests)
-    campaign.write_measurements(work)
-    campaign.finish(work)
+    diagnostics.write_measurements(work)
+    diagnostics.finish(work)
 
 
 def _within(horizons: tuple[int, ...], steps: int, task: str) -> None:
@@ -78,15 +78,15 @@ def _at_snapshot(
     policy: Path, models: list[str], horizons: tuple[int, ...], updates: tuple[int, ...]
 ) -> "list[Request]":
     from bench.gradients.measure import Request
-    from bench.gradients.snapshots import read
+    from bench.gradients.snapshots import read_snapshot
 
-    found = read(policy)
+    found = read_snapshot(policy)
     _within(horizons, found.task.num_steps, found.task_name)
     return [Request("gradients", policy, policy.stem, tuple(models), horizons, updates)]
 
 
 def _at_runs(
-    work: "Campaign",
+    work: "Runner",
     tasks: list[str],
     by: str,
     size: tuple[int, int],
@@ -101,7 +101,7 @@ def _at_runs(
     (seeds, episodes), (models, horizons, updates) = size, what
     cells = [Cell("gradients", t, by, tuple(range(seeds)), Allowance(episodes=episodes, evals=10)) for t in tasks]
     jobs = work.train_and_keep(cells)
-    paths = [(snapshots.path(job, policy), policy) for policy in policies for job in jobs]
+    paths = [(snapshots.snapshot_path(job, policy), policy) for policy in policies for job in jobs]
     return [
         Request("gradients", path, policy, tuple(models), horizons, updates) for path, policy in paths if path.exists()
     ]

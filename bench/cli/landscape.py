@@ -44,18 +44,18 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Draw the return and its gradient along one or two directions, with where gradient ascent on each model ends."""
-    from bench.cli import campaign
+    from bench.cli.terminal import diagnostics
 
-    table = campaign.table("landscape")
+    table = diagnostics.table("landscape")
     chosen = tuple(models or table["models"])
-    with campaign.opened(out, workers, quiet) as work:
-        from bench import names
+    with diagnostics.opened(out, workers, quiet) as work:
+        from bench import registry
         from bench.gradients.landscape import Request
 
-        campaign.check_models(chosen)
+        diagnostics.check_models(chosen)
         on = tasks or table["tasks"]
         for task in on:
-            names.task(task)
+            registry.task(task)
         work.compute(
             Request(
                 suite="landscape",
@@ -73,5 +73,5 @@ def command(
             for task in on
             for seed in range(seeds)
         )
-    campaign.draw_landscapes(work)
-    campaign.finish(work)
+    diagnostics.draw_landscapes(work)
+    diagnostics.finish(work)

@@ -28,21 +28,21 @@ def command(
     if as_json:
         typer.echo(json.dumps(entries, indent=1))
         return
-    from bench.cli.table import show
-    from bench.report.display import Table
+    from bench.cli.terminal.tables import print_table
+    from bench.report.text import Table
 
     head = tuple(SYMBOLS.get(key, key) for key in entries[0])
-    show(Table(what, head, [tuple(map(_cell, entry.values())) for entry in entries]))
+    print_table(Table(what, head, [tuple(map(_cell, entry.values())) for entry in entries]))
 
 
 def _tasks() -> list[dict[str, Any]]:
-    from bench import names, reference
-    from bench.fingerprint import fingerprint
+    from bench import registry
+    from bench.reference.fingerprint import fingerprint
 
-    known = reference.known()
+    known = References.shipped().by_fingerprint()
     entries = []
-    for name in names.TASKS:
-        task = names.task(name)
+    for name in registry.TASKS:
+        task = registry.task(name)
         found = known.get(fingerprint(task))
         entries.append(
             {
@@ -63,9 +63,9 @@ def _tasks() -> list[dict[str, Any]]:
 
 
 def _methods() -> list[dict[str, Any]]:
-    from bench import names
+    from bench import registry
 
-    return [{"name": name, "settings": names.settings_of(names.method(name))} for name in names.METHODS]
+    return [{"name": name, "settings": registry.settings_of(registry.method(name))} for name in registry.METHODS]
 
 
 def _suites() -> list[dict[str, Any]]:

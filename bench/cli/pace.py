@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench import threads
+from bench.machine import threads
 
 
 def command(
@@ -25,28 +25,29 @@ def command(
     from bench.suite import SHIPPED, load
 
     loaded = load(suite)
-    threads.one()
-    from bench import cache, names
-    from bench.cli.table import show
+    threads.use_one()
+    from bench import registry
+    from bench.cli.terminal.tables import print_table
     from bench.errors import UsageError
-    from bench.pace import calibrate, cpu_seconds, suite_text
-    from bench.provenance import cpu_model
-    from bench.records import write_atomically
-    from bench.report.display import Table
+    from bench.machine import compilation
+    from bench.machine.processor import cpu_model
+    from bench.records.files import write_atomically
+    from bench.report.text import Table
+    from bench.tuning.equal_compute import cpu_seconds, match_updates, suite_text
 
-    cache.enable()
+    compilation.enable_cache()
     name = task or loaded.tasks[0]
-    timed = names.task(name)
+    timed = registry.task(name)
     budget = loaded.budget.on(timed.num_steps)
-    methods = [method for method in loaded.methods if names.method(method).paced]
+    methods = [method for method in loaded.methods if registry.method(method).paced]
     if settled := [method for method in methods if method in loaded.settings]:
         raise UsageError(f"suite '{suite}' has settings of its own for {', '.join(settled)}: give one without.")
     alone = {}
     for method in methods:
-        alone[method] = cpu_seconds(timed, names.method(method), budget)
+        alone[method] = cpu_seconds(timed, registry.method(method), budget)
         typer.echo(f"{method}: {alone[method]:.3g} CPU seconds with its defaults")
     target = seconds or max(alone.values())
-    paces = [calibrate(method, timed, budget, alone[method], target) for method in methods]
+    paces = [match_updates(method, timed, budget, alone[method], target) for method in methods]
     path = Path(suite) if suite.endswith(".toml") else SHIPPED / f"{suite}.toml"
     base = path.read_text(encoding="utf-8")
     write_atomically(out, suite_text(base, loaded.name, name, target, cpu_model(), paces))
@@ -54,5 +55,5 @@ def command(
         (p.method, f"{p.default_seconds:.3g}", f"{p.seconds:.3g}", ", ".join(f"{k}={v}" for k, v in p.settings.items()))
         for p in paces
     ]
-    show(Table(f"{target:.3g} CPU seconds a run", ("method", "default s", "s", "settings"), rows))
+    print_table(Table(f"{target:.3g} CPU seconds a run", ("method", "default s", "s", "settings"), rows))
     typer.echo(out)

@@ -29,16 +29,15 @@ def command(
 
     Trajectories are those of the run with the median cost of each method, beside the best known control sequence.
     """
-    from bench import reference
+    from bench.analysis.leaderboard import build
     from bench.cli.report import read_records
     from bench.errors import UsageError
-    from bench.leaderboard import build
+    from bench.records.reference import References
+    from bench.records.trajectory import trajectory_finder
     from bench.report import charts, plots
-    from bench.trajectories import finder
 
     records = read_records(folder)
-    reference.add_source(folder / "references.toml")
-    board = build(records, reference.known(), find=finder(folder))
+    board = build(records, References.beside(folder).by_fingerprint(), find=trajectory_finder(folder))
     found = [chart for chart in charts.KINDS[kind](board) if not tasks or chart.place.get("task") in tasks]
     if not found:
         why = {

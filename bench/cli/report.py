@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench import garbage
+from bench.machine import garbage_collection
 
 if TYPE_CHECKING:
-    from bench.records import RunRecord
+    from bench.records.run import RunRecord
 
 
 class Format(enum.StrEnum):
@@ -32,7 +32,7 @@ def command(
     """Rebuild the leaderboards of a folder from its records, and print them."""
     # Before NumPy is loaded: on matrices of these sizes more threads mostly wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with garbage.kept():
+    with garbage_collection.paused():
         write(folder, formats or everything())
 
 
@@ -48,19 +48,24 @@ def everything() -> list[Format]:
 
 def write(folder: Path, formats: list[Format]) -> None:
     """Print the leaderboard of the records in `folder`, write it beside them in `formats`, and print the paths."""
-    from bench import reference, tuning
-    from bench.cli.table import show_leaderboard
-    from bench.gradients.report import section
-    from bench.leaderboard import build
-    from bench.records import write_atomically
+    from bench.analysis.leaderboard import build
+    from bench.claims.report import section
+    from bench.cli.terminal.tables import print_leaderboard
+    from bench.records import tuning
+    from bench.records.files import write_atomically
+    from bench.records.reference import References
+    from bench.records.trajectory import trajectory_finder
     from bench.report import FORMATS
-    from bench.trajectories import finder
 
     records = read_records(folder)
-    reference.add_source(folder / "references.toml")
-    leaderboard = build(records, reference.known(), tuning.known(folder), find=finder(folder))
+    leaderboard = build(
+        records,
+        References.beside(folder).by_fingerprint(),
+        tuning.known_tunings(folder),
+        find=trajectory_finder(folder),
+    )
     leaderboard = replace(leaderboard, diagnostics=section(folder))
-    show_leaderboard(leaderboard)
+    print_leaderboard(leaderboard)
     for name in formats:
         for file, render in FORMATS[name].items():
             write_atomically(folder / file, render(leaderboard))
@@ -70,11 +75,12 @@ def write(folder: Path, formats: list[Format]) -> None:
 def read_records(folder: Path) -> "list[RunRecord]":
     """The records under `folder`, with a warning for each unreadable one. Raises UsageError if there are none."""
     from bench.errors import UsageError
-    from bench.records import RecordError, read_all
+    from bench.records.files import RecordError
+    from bench.records.run import read_records
 
     if not folder.is_dir():
         raise UsageError(f"no folder {folder}. Give one that `bench run` wrote, e.g. results/smoke.")
-    found = list(read_all(folder))
+    found = list(read_records(folder))
     for problem in (r for r in found if isinstance(r, RecordError)):
         typer.echo(f"warning: {problem}", err=True)
     records = [r for r in found if not isinstance(r, RecordError)]

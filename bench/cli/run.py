@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench import threads
 from bench.errors import UsageError
+from bench.machine import threads
 
 if TYPE_CHECKING:
-    from bench.jobs import Job
-    from bench.records import RunRecord
-    from bench.sweep import AbstractObserver, Backend, Sweep
+    from bench.records.run import RunRecord
+    from bench.sweep.job import Job
+    from bench.sweep.observer import AbstractObserver
+    from bench.sweep.schedule import Backend, Sweep
 
 
 class Device(enum.StrEnum):
@@ -79,21 +80,24 @@ def command(
     if device is Device.cpu:
         os.environ["JAX_PLATFORMS"] = "cpu"  # here, and in the processes that we start
     # Everything from here on needs JAX.
-    threads.one()
-    from bench import cache, names, status
-    from bench.cli import progress, report
-    from bench.cli.progress import Forecast
-    from bench.jobs import prepare
-    from bench.records import RunRecord, read_all
-    from bench.sweep import Sweep
+    threads.use_one()
+    from bench import registry
+    from bench.cli import report
+    from bench.cli.terminal import progress
+    from bench.machine import compilation
+    from bench.records.run import RunRecord, read_records
+    from bench.sweep import forecast, status
+    from bench.sweep.forecast import Forecast
+    from bench.sweep.job import prepare
+    from bench.sweep.schedule import Sweep
 
     if device is Device.gpu:
         _require_gpu()
     extra = parse(settings or [])
-    names.check_known(extra, [c.task for c in cells], [c.method for c in cells])
+    registry.check_known(extra, [c.task for c in cells], [c.method for c in cells])
     folder = out or Path("results") / loaded.name
     jobs = prepare(cells, folder, again)
-    known = [record for record in read_all(folder) if isinstance(record, RunRecord)]
+    known = [record for record in read_records(folder) if isinstance(record, RunRecord)]
     todo = [job for job in jobs if job.todo]
     if workers is None and not cluster:
         workers = default_workers(len(todo))
@@ -101,10 +105,10 @@ def command(
         _print_plan(jobs, known, workers or 1)
         return
     try:
-        status.plan(folder, [job.planned() for job in jobs])
+        status.add_to_plan(folder, [job.planned() for job in jobs])
     except OSError as error:
         typer.echo(f"warning: `bench status` will not know of this run ({error.strerror}).", err=True)
-    cache.enable()
+    compilation.enable_cache()
     forecast = Forecast(todo, known, workers or 1)
     with progress.display(forecast, quiet) as shown, backend(folder, shown, workers, cluster, limit) as place:
         sweep = Sweep(place, shown)
@@ -140,11 +144,12 @@ def _require_gpu() -> None:
 
 def _print_plan(jobs: "Sequence[Job]", known: "Sequence[RunRecord]", width: int) -> None:
     """A line for each cell: what is to run, what is done, and how long it may take, by the records there are."""
-    from bench.cli import progress
-    from bench.estimate import words
-    from bench.status import last_point
+    from bench.cli.terminal import progress
+    from bench.sweep import forecast
+    from bench.sweep.forecast import duration_in_words
+    from bench.sweep.status import last_point
 
-    forecast = progress.Forecast(jobs, known, width)
+    forecast = forecast.Forecast(jobs, known, width)
     for job in jobs:
         done = len(job.cell.seeds) - len(job.todo)
         line = f"{progress.name(job)}  {len(job.todo)} seeds to run, {done} done"
@@ -152,8 +157,8 @@ def _print_plan(jobs: "Sequence[Job]", known: "Sequence[RunRecord]", width: int)
         if point:
             forecast.shares[job.lock] = point["share"]
             line += f", goes on at {point['share']:.0%}"
-        typer.echo(line + (f"  about {words(forecast.cell(job))}" if job.todo else ""))
-    typer.echo(f"{sum(len(job.todo) for job in jobs)} runs to do, about {words(forecast.left())}")
+        typer.echo(line + (f"  about {duration_in_words(forecast.cell(job))}" if job.todo else ""))
+    typer.echo(f"{sum(len(job.todo) for job in jobs)} runs to do, about {duration_in_words(forecast.left())}")
 
 
 @contextmanager
@@ -161,11 +166,11 @@ def backend(
     folder: Path, shown: "AbstractObserver", workers: int | None, cluster: str | None, limit: float | None
 ) -> "Iterator[Backend]":
     """Where cells run, with Ctrl-C handled; `shown` is told of what happens."""
-    from bench import executors
-    from bench.cli import interrupt
-    from bench.executors import SPAWN
-    from bench.run import execute_in_worker, execute_remotely
-    from bench.sweep import Backend, in_process
+    from bench.cli.terminal import interrupt
+    from bench.sweep import executors
+    from bench.sweep.execute import execute_in_worker, execute_remotely
+    from bench.sweep.executors import SPAWN
+    from bench.sweep.schedule import Backend, in_process
 
     stop = SPAWN.Event()
     with interrupt.handled(stop, shown.say):

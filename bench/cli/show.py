@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     import numpy as np
 
-    from bench.reference import Reference
+    from bench.records.reference import Reference
     from tasks.base import AbstractTask
 
 
@@ -27,26 +27,28 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Of the random control.")] = 0,
 ) -> None:
     """Draw states with their ranges and targets, controls, and the accumulated cost of one episode against time."""
-    from bench import figures, names, reference
+    from bench import registry
+    from bench.analysis.stats import score
     from bench.cli.run import parse
     from bench.errors import UsageError
-    from bench.replay import replay
-    from bench.report.display import number
-    from bench.stats import score
+    from bench.reference import lookup
+    from bench.reference.episodes import simulate_controls
+    from bench.report import episode_figure
+    from bench.report.text import number
 
     extra = parse(settings or [])
-    names.check_known(extra, [name], [])
-    task = names.task(name, extra.get(name))
+    registry.check_known(extra, [name], [])
+    task = registry.task(name, extra.get(name))
     try:
-        known = reference.lookup(task)
+        known = lookup(task)
     except LookupError:
         known = None
     us = sequence(name, task, control, known, seed)
-    trajectory = replay(task, us, known.states if known and control == "best" else None)
+    trajectory = simulate_controls(task, us, known.states if known and control == "best" else None)
     words = [f"{name}, {Path(control).name} control", f"cost {float(trajectory.cost):.6g}"]
     if known and known.headroom:
         words.append(f"score {number(score(float(trajectory.cost), known.floor, known.best))}")
-    figure = figures.episode(task, trajectory, ": ".join([words[0], ", ".join(words[1:])]))
+    figure = episode_figure.episode_figure(task, trajectory, ": ".join([words[0], ", ".join(words[1:])]))
     file = out or Path(f"{name.replace(':', '.')}.png")
     try:
         figure.savefig(file)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench import threads
+from bench.machine import threads
 
 if TYPE_CHECKING:
-    from bench.jobs import Job
+    from bench.sweep.job import Job
 
 
 def command(
@@ -36,16 +36,18 @@ def command(
     from bench.suite import load
 
     loaded = load(suite)
-    threads.one()
-    from bench import cache, lock, tuning
+    threads.use_one()
     from bench.cli.run import backend
     from bench.errors import UsageError
-    from bench.sweep import Silent, Sweep
-    from bench.tune import Trial, result, search
+    from bench.machine import compilation, locks
+    from bench.records import tuning
+    from bench.sweep.observer import Silent
+    from bench.sweep.schedule import Sweep
+    from bench.tuning.search import Trial, result, search
 
-    cache.enable()
+    compilation.enable_cache()
     folder = out or Path("results") / f"tune-{loaded.name}"
-    claim = lock.acquire(folder / "locks" / f"{method.replace(':', '_')}.tuning")
+    claim = locks.acquire(folder / "locks" / f"{method.replace(':', '_')}.tuning")
     if claim is None:
         raise UsageError(f"another process tunes {method} in {folder}. Wait for it, or give another folder with --out.")
     found: list[Trial] = []
@@ -77,6 +79,6 @@ def command(
     tuned = result(method, loaded, seeds, found)
     for path in (folder / tuning.NAME, store):
         if path:
-            tuning.store(path, tuned)
+            tuning.store_tuning(path, tuned)
             typer.echo(path)
     typer.echo(f"defaults {tuned.default_score:.3f}, best {tuned.best_score:.3f}: {tuned.best}")

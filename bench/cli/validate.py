@@ -16,16 +16,16 @@ def command(
 
     Exit status: 0 all checks pass, 1 some fail, 2 wrong usage.
     """
-    from bench import names
+    from bench import registry
     from bench.cli.run import parse
-    from bench.cli.table import show
-    from bench.contract import checked
-    from bench.report.display import Table
+    from bench.cli.terminal.tables import print_table
+    from bench.contract.checks import run_checks
+    from bench.report.text import Table
 
     extra = parse(settings or [])
-    names.check_known(extra, [name], [])
-    results = list(checked(names.method_or_task(name, extra.get(name))))
+    registry.check_known(extra, [name], [])
+    results = list(run_checks(registry.method_or_task(name, extra.get(name))))
     rows = [(check, "FAILS" if wrong else "passes", wrong) for check, wrong in results]
-    show(Table(name, ("check", "", "what is wrong"), rows))
+    print_table(Table(name, ("check", "", "what is wrong"), rows))
     if any(wrong for _, wrong in results):
         sys.exit(1)

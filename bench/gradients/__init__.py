@@ -1,1 +1,1 @@
-"""Diagnostics of policy gradients: norms, errors and paths over horizons, landscapes, claims."""
+"""Diagnostics of policy gradients: norms, errors and paths over horizons, and landscapes of the return."""

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import drawing
-from bench.gradients.claims import SIMULATOR
-from bench.gradients.measurements import Measurement
-from bench.gradients.scenery import CLOSE, Landscape, Surface
+from bench.analysis.stats import Floats
+from bench.gradients.records import BEST_BASIN_SHARE, SIMULATOR, Landscape, Measurement, Surface
+from bench.report import figure_style
 from bench.report.plots import COLOURS
-from bench.stats import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,8 +26,8 @@ def gradients(measured: Sequence[Measurement]) -> "Figure":
     """
     models = list(dict.fromkeys(m.model for m in measured))
     groups = list(dict.fromkeys((m.task, m.policy) for m in measured))
-    with drawing.style():
-        figure = drawing.figure((11.0, 2.5 * len(groups) + 0.5), dpi=150, layout="constrained")
+    with figure_style.figure_style():
+        figure = figure_style.new_figure((11.0, 2.5 * len(groups) + 0.5), dpi=150, layout="constrained")
         axes = figure.subplots(len(groups), 4, squeeze=False)
         for row, (task, policy) in zip(axes, groups, strict=True):
             own = [m for m in measured if (m.task, m.policy) == (task, policy)]
@@ -83,8 +81,8 @@ def landscape(found: Landscape) -> "Figure":
     surfaces = [Surface(**each) for each in found.surfaces]
     alphas = np.array(found.alphas)[:, 0]
     truth = _floats(surfaces[0].returns)
-    with drawing.style():
-        figure = drawing.figure((max(2.6 * len(surfaces), 6.5), 3.9), dpi=150, layout="constrained")
+    with figure_style.figure_style():
+        figure = figure_style.new_figure((max(2.6 * len(surfaces), 6.5), 3.9), dpi=150, layout="constrained")
         axes = figure.subplots(2, len(surfaces), squeeze=False, sharex=True, height_ratios=[3, 2])
         low, high = _range(truth, 0.08)
         slopes = np.concatenate([_floats([g[0] for g in s.gradients]) for s in surfaces])
@@ -126,8 +124,8 @@ def _maps(found: Landscape) -> "Figure":
     surfaces = [Surface(**each) for each in found.surfaces]
     side = math.isqrt(len(found.alphas))
     low, high = _range(_floats(surfaces[0].returns), 0.0)
-    with drawing.style():
-        figure = drawing.figure((max(2.6 * len(surfaces) + 0.6, 6.5), 3.4), dpi=150, layout="constrained")
+    with figure_style.figure_style():
+        figure = figure_style.new_figure((max(2.6 * len(surfaces) + 0.6, 6.5), 3.4), dpi=150, layout="constrained")
         axes = figure.subplots(1, len(surfaces), squeeze=False, sharey=True)[0]
         for axis, surface in zip(axes, surfaces, strict=True):
             values = np.clip(_floats(surface.returns).reshape(side, side), low, high)
@@ -157,7 +155,8 @@ def _arrows(axis: "Axes", slopes: Floats) -> None:
 
 def _title(found: Landscape) -> str:
     away = f", Lyapunov exponent × horizon {found.lyapunov:.1f}" if found.lyapunov else ""
-    close = f"triangles: where ascents end, at the true return; best: within {CLOSE:.0%} of the gap to the median"
+    best = f"best: within {BEST_BASIN_SHARE:.0%} of the gap to the median"
+    close = f"triangles: where ascents end, at the true return; {best}"
     return f"{found.task} along {_names(found)}{away}\n{close}"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.stats import Floats
+from bench.analysis.stats import Floats
 
 
 @dataclass(frozen=True)

@@ -23,19 +23,19 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from bench import cache, names
-from bench.fingerprint import fingerprint
-from bench.gradients import paths
-from bench.gradients.claims import SIMULATOR
+from bench import registry
+from bench.gradients import differentiate
 from bench.gradients.measure import lyapunov
-from bench.gradients.scenery import Landscape, Surface, share_in_best_basin
+from bench.gradients.records import SIMULATOR, Landscape, Surface, share_in_best_basin
+from bench.machine import compilation
+from bench.machine.provenance import provenance
 from bench.method import AbstractModelMethod
-from bench.provenance import provenance
+from bench.records.reference import References
+from bench.reference.fingerprint import fingerprint
 from tasks.base import AbstractTask
 
 Direction = Literal["first", "gradient", "random"]
 Space = Literal["controls", "policy"]
-STEPS = jnp.linspace(0.04, 0.0004, 100)  # of ascent, 2 in all: the length of the range of α
 BATCH = 32
 
 
@@ -57,10 +57,10 @@ class Request:
     task_settings: dict[str, Any] = field(default_factory=dict)
 
 
-def survey(request: Request) -> list[Landscape]:
+def survey(request: Request, references: References) -> list[Landscape]:
     """The landscape of a task, as the only element."""
-    cache.enable()
-    task = names.task(request.task, request.task_settings)
+    compilation.enable_cache()
+    task = registry.task(request.task, request.task_settings)
     methods = {name: _method(name, request.episodes) for name in request.models}
     collector = methods[request.models[0]]
     keys = jr.split(jr.key(request.seed), 4)
@@ -71,7 +71,7 @@ def survey(request: Request) -> list[Landscape]:
         exact = jax.tree.map(lambda leaf: _cast(leaf, jnp.float64), (task.x0, state))
         line, size = _line(request, task, collector, exact[1], exact[0], keys[1])
         grid = _grid(size, request.points)
-        truth = partial(_value, task, paths.simulator(task, exact[0]))
+        truth = partial(_value, task, differentiate.simulator(task, exact[0]))
         true_return, _ = _on_grid(truth, line, grid)
         starts = _starts(size, request.starts)
         surfaces.append(_surface(SIMULATOR, truth, truth, line, grid, starts, true_return))
@@ -80,7 +80,7 @@ def survey(request: Request) -> list[Landscape]:
         fit, advance = method.begin_fit(task, episodes, keys[2]), eqx.filter_jit(method.fit)
         for i in range(-(-request.updates // method.updates_per_fit)):
             fit = advance(fit, episodes, jr.fold_in(keys[3], i))
-        own = partial(_value, task, paths.imagined(task, fit.model, task.x0))
+        own = partial(_value, task, differentiate.imagined(task, fit.model, task.x0))
         surfaces.append(_surface(name, own, truth, plain, grid, starts, true_return, exact_line=line))
     return [
         Landscape(
@@ -90,7 +90,7 @@ def survey(request: Request) -> list[Landscape]:
             seed=request.seed,
             direction=request.direction,
             space=request.space,
-            lyapunov=lyapunov(task),
+            lyapunov=lyapunov(task, references),
             alphas=np.asarray(grid, float).tolist(),
             surfaces=[asdict(surface) for surface in surfaces],
             fingerprint=fingerprint(task),
@@ -117,19 +117,21 @@ def _line(request, task, method, state, x0, key) -> tuple[Line, int]:
     middle = jnp.broadcast_to((low + high) / 2, (task.num_steps, len(low)))
     count = 2 if request.plane else 1
     if request.space == "policy":
-        xs, _ = paths.on_policy(task, method, state, x0)
+        xs, _ = differentiate.on_policy(task, method, state, x0)
         base, context = ravel_pytree(method.parameters(state))[0], (state, xs)
 
         def act(context, at):
             state, xs = context
             parameters = ravel_pytree(method.parameters(state))[1](at)
-            return paths.controls(task, method, method.with_parameters(state, parameters), xs)
+            return differentiate.controls(task, method, method.with_parameters(state, parameters), xs)
     else:
         base, context, act = middle, (), _itself
 
     if request.direction == "first":
         if request.space == "policy":
-            raise names.SettingError("the direction 'first' is of controls. Give 'gradient' or 'random' for a policy.")
+            raise registry.SettingError(
+                "the direction 'first' is of controls. Give 'gradient' or 'random' for a policy."
+            )
         count = min(count, len(low))
         directions = jnp.zeros((count, *middle.shape))
         for i in range(count):
@@ -137,7 +139,7 @@ def _line(request, task, method, state, x0, key) -> tuple[Line, int]:
         return Line(base, directions, context, act), count
     directions = jr.normal(key, (count, *base.shape), base.dtype)
     if request.direction == "gradient":
-        path = paths.simulator(task, x0)
+        path = differentiate.simulator(task, x0)
         directions = directions.at[0].set(-jax.grad(lambda at: -_value(task, path, act(context, at)))(base))
     unit = (high - low) / 2 if request.space == "controls" else 1.0
     largest = jnp.max(jnp.abs(directions / unit), axis=tuple(range(1, directions.ndim)), keepdims=True)
@@ -148,7 +150,7 @@ def _itself(context: Any, at: Any) -> Any:
     return at
 
 
-def _value(task: AbstractTask, path: paths.Path, us: Any) -> Any:
+def _value(task: AbstractTask, path: differentiate.Path, us: Any) -> Any:
     """The return, minus the cost."""
     xs, running = path(us)
     return -(jnp.sum(running) + task.terminal_cost(xs[-1]))
@@ -175,6 +177,8 @@ def _on_grid(value, line, grid):
 def _ascend(value, line, starts):
     """Where ascent from each start ends."""
 
+    sizes = jnp.linspace(0.04, 0.0004, 100, dtype=jnp.float32)  # 2 in all: the length of the range of α
+
     def from_start(alpha):
         def step(alpha, size):
             slope = jax.grad(lambda a: value(line(a)))(alpha)
@@ -182,7 +186,7 @@ def _ascend(value, line, starts):
             moved = jnp.clip(alpha + size * slope / jnp.maximum(norm, 1e-30), -1.0, 1.0)
             return jnp.where(jnp.isfinite(norm), moved, alpha), None  # a step that cannot be taken is left out
 
-        return jax.lax.scan(step, alpha, STEPS.astype(alpha.dtype))[0]
+        return jax.lax.scan(step, alpha, sizes.astype(alpha.dtype))[0]
 
     return eqx.filter_jit(partial(jax.lax.map, from_start, batch_size=BATCH))(jnp.asarray(starts, line.base.dtype))
 
@@ -201,10 +205,10 @@ def _starts(directions: int, count: int):
 
 
 def _method(name: str, episodes: int) -> AbstractModelMethod:
-    method = names.method(name, {"warmup": episodes})
+    method = registry.method(name)
     if not isinstance(method, AbstractModelMethod):
-        raise names.SettingError(f"'{name}' fits no world model. Give methods that do.")
-    return method
+        raise registry.SettingError(f"'{name}' fits no world model. Give methods that do.")
+    return method.warmed_up(episodes)
 
 
 def _cast(leaf: Any, dtype: Any) -> Any:

@@ -17,17 +17,20 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from bench import cache, difficulty, names, reference
-from bench.gradients import paths, quality, snapshots
-from bench.gradients.claims import SIMULATOR
-from bench.gradients.measurements import Measurement
-from bench.gradients.quality import STARTS
+from bench import registry
+from bench.analysis.stats import Floats
+from bench.gradients import differentiate, metrics, snapshots
+from bench.gradients.metrics import POLICY_EPISODES
+from bench.gradients.records import SIMULATOR, Measurement
 from bench.gradients.snapshots import Snapshot
+from bench.machine import compilation
+from bench.machine.provenance import provenance
 from bench.method import AbstractModelMethod, Model
-from bench.provenance import provenance
-from bench.stats import Floats
+from bench.records.reference import References
+from bench.reference import difficulty
+from bench.reference.lookup import lookup
+from tasks.base import AbstractTask
 
-CUT = "model.cut_predictions"  # the setting of models whose paths through predicted states can be cut
 STEP = 1e-6  # of finite differences, in units of the controls
 
 
@@ -43,15 +46,16 @@ class Request:
     updates: tuple[int, ...]
 
 
-def measure(request: Request) -> list[Measurement]:
+def measure(request: Request, references: References) -> list[Measurement]:
     """One measurement per model and length of training, and one of the simulator."""
-    cache.enable()
-    found = snapshots.read(request.snapshot)
+    compilation.enable_cache()
+    found = snapshots.read_snapshot(request.snapshot)
     truth = _Truth.of(found, request.horizons)
-    measured = [_record(request, found, truth, SIMULATOR, 0, truth.own())]
+    exponent = lyapunov(found.task, references)
+    measured = [_record(request, found, exponent, SIMULATOR, 0, truth.own())]
     for name in request.models:
         for updates, numbers in _of_model(found, truth, name, request.updates):
-            measured.append(_record(request, found, truth, name, updates, numbers))
+            measured.append(_record(request, found, exponent, name, updates, numbers))
     return measured
 
 
@@ -63,7 +67,7 @@ class _Truth:
     """
 
     snapshot: Snapshot
-    heads: paths.Heads
+    heads: differentiate.Heads
     xs: Any
     us: Any
     read: Any  # the states that the policy reads
@@ -75,11 +79,13 @@ class _Truth:
     @classmethod
     def of(cls, found: Snapshot, horizons: tuple[int, ...]) -> "_Truth":
         task, method, state = found.task, found.method, found.state
-        heads = paths.heads(task.num_steps, horizons)
-        x0s = jax.vmap(task.sample_start)(jr.split(jr.key(found.seed), STARTS))
-        read, us = eqx.filter_jit(jax.vmap(partial(paths.on_policy, task, method, state)))(x0s)
-        collected, _ = method.newest(state, STARTS)
-        us = jnp.concatenate([us, eqx.filter_jit(jax.vmap(partial(paths.controls, task, method, state)))(collected)])
+        heads = differentiate.heads(task.num_steps, horizons)
+        x0s = jax.vmap(task.sample_start)(jr.split(jr.key(found.seed), POLICY_EPISODES))
+        read, us = eqx.filter_jit(jax.vmap(partial(differentiate.on_policy, task, method, state)))(x0s)
+        collected, _ = method.newest(state, POLICY_EPISODES)
+        us = jnp.concatenate(
+            [us, eqx.filter_jit(jax.vmap(partial(differentiate.controls, task, method, state)))(collected)]
+        )
         read = jnp.concatenate([read, collected])
         with jax.enable_x64(True):
             x0s, exact = (jnp.asarray(np.asarray(leaf), jnp.float64) for leaf in (read[:, 0], us))
@@ -95,43 +101,42 @@ class _Truth:
             read,
             gradients,
             np.asarray(pulled, float),
-            np.median(errors[:STARTS, :-1], axis=0),
+            np.median(errors[:POLICY_EPISODES, :-1], axis=0),
             horizons,
         )
 
     def own(self) -> dict[str, Any]:
-        return quality.numbers(self.by_controls, self.by_parameters, self.by_parameters, self.horizons) | {
-            "finite_difference_error": quality.plain(self.finite_differences),
+        return metrics.gradient_metrics(self.by_controls, self.by_parameters, self.by_parameters, self.horizons) | {
+            "finite_difference_error": metrics.finite_or_none(self.finite_differences),
             "fit_error": 0.0,
         }
 
 
 def _exact(task, heads, x0, us, key):
     """True states, gradients, and the error of the gradients along a direction against finite differences."""
-    path = paths.simulator(task, x0)
-    gradients = paths.by_controls(task, path, us, heads)
-    direction = jr.normal(key, us.shape) * paths.is_inside(task, us, 10 * STEP)
-    differences = paths.finite_differences(task, path, us, heads, direction, STEP)
+    path = differentiate.simulator(task, x0)
+    gradients = differentiate.by_controls(task, path, us, heads)
+    direction = jr.normal(key, us.shape) * differentiate.is_inside(task, us, 10 * STEP)
+    differences = differentiate.finite_differences(task, path, us, heads, direction, STEP)
     along = jnp.sum(gradients * direction, axis=(1, 2))
     return path(us)[0], gradients, jnp.abs(along - differences) / (jnp.abs(differences) + 1e-12)
 
 
 def _pull(found: Snapshot):
-    return eqx.filter_jit(jax.vmap(partial(paths.by_parameters, found.task, found.method, found.state)))
+    return eqx.filter_jit(jax.vmap(partial(differentiate.by_parameters, found.task, found.method, found.state)))
 
 
 def _of_model(
     found: Snapshot, truth: _Truth, name: str, lengths: tuple[int, ...]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The numbers of a model at each length of training."""
-    method = names.method(name)
+    method = registry.method(name)
     if not isinstance(method, AbstractModelMethod):
-        raise names.SettingError(f"'{name}' fits no world model. Give methods that do.")
+        raise registry.SettingError(f"'{name}' fits no world model. Give methods that do.")
     task, episodes = found.task, found.method.collected(found.state)
     begin_key, fit_key = jr.split(jr.key(found.seed))
     fit, advance = method.begin_fit(task, episodes, begin_key), eqx.filter_jit(method.fit)
-    cut = names.settings_of(method).get(CUT)
-    other = names.method(name, {CUT: True}) if cut is False else None
+    cut = method.without_circuitous_paths()
     pull, gradient = _pull(found), eqx.filter_jit(jax.vmap(partial(_of_predictions, task), in_axes=(None, 0, 0, None)))
 
     def by_both(model: Model) -> tuple[Floats, Floats]:
@@ -144,17 +149,17 @@ def _of_model(
             fit = advance(fit, episodes, jr.fold_in(fit_key, rounds))
             rounds += 1
         by_controls, by_parameters = by_both(fit.model)
-        numbers = quality.numbers(by_controls, by_parameters, truth.by_parameters, truth.horizons)
-        numbers["fit_error"] = fit_error(fit.model, truth.xs[:STARTS], truth.us[:STARTS])
-        if isinstance(other, AbstractModelMethod):
-            blind = other.begin_fit(task, episodes, begin_key).model
-            _, direct = by_both(paths.same_weights(fit.model, blind))
-            numbers |= quality.path_shares(by_parameters, direct, truth.by_parameters)
+        numbers = metrics.gradient_metrics(by_controls, by_parameters, truth.by_parameters, truth.horizons)
+        numbers["fit_error"] = fit_error(fit.model, truth.xs[:POLICY_EPISODES], truth.us[:POLICY_EPISODES])
+        if cut is not None:
+            blind = cut.begin_fit(task, episodes, begin_key).model
+            _, direct = by_both(differentiate.same_weights(fit.model, blind))
+            numbers |= metrics.path_shares(by_parameters, direct, truth.by_parameters)
         yield rounds * method.updates_per_fit, numbers
 
 
 def _of_predictions(task, model, xs, us, heads):
-    return paths.by_controls(task, paths.predicted(task, model, xs, us), us, heads)
+    return differentiate.by_controls(task, differentiate.predicted(task, model, xs, us), us, heads)
 
 
 def fit_error(model: Model, xs: Any, us: Any) -> float:
@@ -166,7 +171,7 @@ def fit_error(model: Model, xs: Any, us: Any) -> float:
 
 
 def _record(
-    request: Request, found: Snapshot, truth: _Truth, model: str, updates: int, numbers: dict[str, Any]
+    request: Request, found: Snapshot, exponent: float, model: str, updates: int, numbers: dict[str, Any]
 ) -> Measurement:
     return Measurement(
         suite=request.suite,
@@ -178,7 +183,7 @@ def _record(
         model=model,
         updates=updates,
         seed=found.seed,
-        lyapunov=lyapunov(found.task),
+        lyapunov=exponent,
         horizons=list(request.horizons),
         numbers=numbers,
         fingerprint=found.fingerprint,
@@ -186,10 +191,10 @@ def _record(
     )
 
 
-def lyapunov(task: Any) -> float:
+def lyapunov(task: AbstractTask, references: References) -> float:
     """The finite-time exponent times the horizon: stored, or measured now."""
     try:
-        stored = reference.lookup(task).lyapunov
+        stored = lookup(task, references).lyapunov
     except LookupError:
         stored = None
     return difficulty.lyapunov(task) if stored is None else stored

@@ -15,17 +15,18 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
-from bench import cache, names
-from bench.checkpoint import MAGIC, CheckpointError, decode
+from bench import registry
 from bench.errors import UsageError
-from bench.executors import should_stop
-from bench.jobs import Job, prepare
+from bench.machine import compilation
 from bench.method import AbstractModelMethod
-from bench.records import run_name
-from bench.run import Outcome, execute
-from bench.status import last_point
+from bench.records.run import run_name
 from bench.suite import Cell
-from bench.train import Evaluation
+from bench.sweep.execute import Outcome, execute
+from bench.sweep.executors import should_stop
+from bench.sweep.job import Job, prepare
+from bench.sweep.status import last_point
+from bench.training.checkpoint import MAGIC, CheckpointError, decode
+from bench.training.train import Evaluation
 from tasks.base import AbstractTask
 
 POLICIES = ("initial", "middle", "final")
@@ -55,28 +56,28 @@ def prepare_hosts(cells: Iterable[Cell], folder: Path) -> list[Job]:
             (job,) = prepare([replace(cell, seeds=(seed,))], folder)
             if not isinstance(job.method, AbstractModelMethod):
                 raise UsageError(f"'{cell.method}' fits no world model. Give a method that does.")
-            if not all(path(job, policy).exists() for policy in POLICIES):
+            if not all(snapshot_path(job, policy).exists() for policy in POLICIES):
                 job = replace(job, todo=(seed,), again=True)
             jobs.append(job)
     return jobs
 
 
-def path(job: Job, policy: str) -> Path:
+def snapshot_path(job: Job, policy: str) -> Path:
     """Where a snapshot of a job with one seed is kept."""
     return job.folder / "snapshots" / f"{run_name(job.key)}-seed{job.cell.seeds[0]}-{policy}.checkpoint"
 
 
-def keep(job: Job, evaluation: Evaluation) -> None:
+def keep_snapshot(job: Job, evaluation: Evaluation) -> None:
     """Copy the checkpoint of an evaluation at the start, first at or after the middle, or at the end."""
     if evaluation.share == 0:
         policy = "initial"
     elif evaluation.share == 1:
         policy = "final"
-    elif evaluation.share >= 0.5 and not path(job, "middle").exists():
+    elif evaluation.share >= 0.5 and not snapshot_path(job, "middle").exists():
         policy = "middle"
     else:
         return
-    source, target = job.checkpoint().path, path(job, policy)
+    source, target = job.checkpoint().path, snapshot_path(job, policy)
     saved = last_point(source)
     if saved is None or saved["share"] != evaluation.share:  # a resumed run tells of evaluations whose state is gone
         return
@@ -88,11 +89,11 @@ def keep(job: Job, evaluation: Evaluation) -> None:
 
 def execute_and_keep(job: Job) -> Outcome:
     """`execute` in this process or a worker's, leaving snapshots."""
-    cache.enable()
-    return execute(job, observe=keep, stop=should_stop)
+    compilation.enable_cache()
+    return execute(job, observe=keep_snapshot, stop=should_stop)
 
 
-def read(file: Path) -> Snapshot:
+def read_snapshot(file: Path) -> Snapshot:
     """The state in a snapshot. Raises UsageError."""
     try:
         data = file.read_bytes()
@@ -106,8 +107,10 @@ def read(file: Path) -> Snapshot:
     identity = json.loads(data.split(b"\n", 2)[1])["identity"]
     task_name, method_name = (identity[key].partition("[")[0] for key in ("task", "method"))
     settings = identity["settings"]
-    task = names.task(task_name, _changed(settings["task"], names.settings_of(names.task(task_name))))
-    method = names.method(method_name, _changed(settings["method"], names.settings_of(names.method(method_name))))
+    task = registry.task(task_name, _changed(settings["task"], registry.settings_of(registry.task(task_name))))
+    method = registry.method(
+        method_name, _changed(settings["method"], registry.settings_of(registry.method(method_name)))
+    )
     if not isinstance(method, AbstractModelMethod):
         raise UsageError(f"{file} is of '{method_name}', which fits no world model: nothing to compare.")
     keys = jax.vmap(jr.key)(jnp.array(identity["seeds"]))

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from bench.leaderboard import Leaderboard
-from bench.report.csv import aggregate_csv, rows_csv
-from bench.report.html import page
-from bench.report.json import leaderboard_json
+from bench.analysis.leaderboard import Leaderboard
+from bench.report.data_files import aggregate_csv, leaderboard_json, rows_csv
 from bench.report.markdown import markdown
+from bench.report.page import html_page
 
 Reporter = Callable[[Leaderboard], str]
 
@@ -14,5 +13,5 @@ FORMATS: Mapping[str, Mapping[str, Reporter]] = {
     "csv": {"leaderboard.csv": rows_csv, "aggregate.csv": aggregate_csv},
     "markdown": {"leaderboard.md": markdown},
     "json": {"leaderboard.json": leaderboard_json},
-    "html": {"leaderboard.html": page},
+    "html": {"leaderboard.html": html_page},
 }

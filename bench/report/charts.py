@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.cells import clipped
-from bench.leaderboard import Leaderboard
-from bench.stats import Floats
-from bench.trajectories import Shown
+from bench.analysis.leaderboard import Leaderboard
+from bench.analysis.scores import clipped
+from bench.analysis.stats import Floats
+from bench.analysis.trajectories import MedianTrajectory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ def horizon(board: Leaderboard) -> Iterator[Chart]:
 def trajectories(board: Leaderboard) -> Iterator[Chart]:
     """States, controls and accumulated cost of the median run of each method beside the best known control sequence,
     one chart for each of them, task and grid."""
-    groups: dict[tuple[str, str, int], list[Shown]] = defaultdict(list)
+    groups: dict[tuple[str, str, int], list[MedianTrajectory]] = defaultdict(list)
     for shown in board.trajectories:
         groups[shown.cell.suite, shown.cell.task, shown.cell.num_steps].append(shown)
     for (suite, task, steps), group in groups.items():

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from bench.leaderboard import Leaderboard
-from bench.report.display import LEGEND, Table, aggregate_tables, task_tables
+from bench.analysis.leaderboard import Leaderboard
+from bench.report.text import LEGEND, Table, aggregate_tables, task_tables
 
 
 def markdown(leaderboard: Leaderboard) -> str:

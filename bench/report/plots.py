@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import drawing
+from bench.report import figure_style
 from bench.report.charts import Chart
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def panels(charts: Sequence[Chart], methods: Sequence[str]) -> "Figure":
     rows = math.ceil(len(charts) / columns)
     named = {s.method for c in charts for s in c.series}
     shown = [m for m in methods if m in named]
-    with drawing.style():
+    with figure_style.figure_style():
         in_a_row = max(2, 3 * columns // 2)
         legend_rows = math.ceil((len(shown) + (None in named)) / in_a_row)
         height = 2.1 * rows + 0.25 * legend_rows
-        figure = drawing.figure((max(2.7 * columns, 3.6), height), dpi=150, layout="constrained")
+        figure = figure_style.new_figure((max(2.7 * columns, 3.6), height), dpi=150, layout="constrained")
         axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         for axis, chart in zip(axes, charts, strict=False):
             draw(axis, chart, methods)

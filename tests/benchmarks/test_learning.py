@@ -10,7 +10,7 @@ from baselines import METHODS
 from baselines.networks import Scales
 from baselines.world_models import ActionsTransformer, HistoryTransformer, unroll
 from bench.budget import Budget
-from bench.train import train
+from bench.training.train import train
 from tasks import TASKS
 
 N, M = 2, 1

@@ -7,8 +7,8 @@ import pytest
 from synthetic import record, references
 from test_speed import judge
 
-from bench.leaderboard import build
-from bench.records import RunRecord, read_all, write
+from bench.analysis.leaderboard import build
+from bench.records.run import RunRecord, read_records, write_record
 from bench.report import FORMATS
 
 ROUNDS = 3
@@ -23,11 +23,11 @@ def test_a_report_of_ten_thousand_records(benchmark, tmp_path, tasks, methods, s
         for seed in range(seeds)
     ]
     for i, run in enumerate(runs):
-        write(tmp_path / "records" / f"{i}.json", run)
+        write_record(tmp_path / "records" / f"{i}.json", run)
     known = references(runs)
 
     def whole():
-        board = build([run for run in read_all(tmp_path) if isinstance(run, RunRecord)], known)
+        board = build([run for run in read_records(tmp_path) if isinstance(run, RunRecord)], known)
         return [render(board) for files in FORMATS.values() for render in files.values()]
 
     def only_read():

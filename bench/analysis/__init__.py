@@ -1,0 +1,1 @@
+"""Records to tables: scores, statistics, ranks, learning curves. No JAX."""

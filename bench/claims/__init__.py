@@ -1,0 +1,1 @@
+"""The paper's claims: their experiments, effects and verdicts."""

@@ -1,0 +1,75 @@
+"""A leaderboard, and other tables, in the terminal."""
+
+import re
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from bench.analysis.leaderboard import Leaderboard
+from bench.report.text import LEGEND, Table, aggregate_tables, task_tables
+
+GAP = 2  # between columns
+SHORT = 28  # a column that is no wider is not folded
+BREAK = 18  # names longer than this are broken where room is scarce
+
+
+def console() -> Console:
+    """The terminal; wide enough for a table where the output is a file or a log."""
+    found = Console()
+    return found if found.is_terminal else Console(width=120)
+
+
+def print_table(table: Table) -> None:
+    """Print one table; short columns, but for the first and names, are aligned to the right and kept whole, long ones
+    are folded."""
+    shown = RichTable(title=escape(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    shown.padding = (0, GAP - 1, 0, 0)
+    for i, name in enumerate(table.head):
+        short = all(len(line) <= SHORT for row in table.rows for line in row[i].splitlines())
+        shown.add_column(
+            name, justify="right" if i and short and name != "method" else "left", no_wrap=short, overflow="fold"
+        )
+    for row in table.rows:
+        shown.add_row(*map(escape, row))
+    console().print(shown)
+
+
+def fit(table: Table, width: int) -> Table:
+    """The table within so many characters: first heads and long names are broken, then the last columns left out."""
+    if _width(table) <= width:
+        return table
+    head = tuple("\n".join(name.rsplit(" ", 1)) for name in table.head)
+    narrow = Table(table.title, head, [tuple(map(_broken, row)) for row in table.rows])
+    kept = next((n for n in range(len(head), 3, -1) if _width(_first(narrow, n)) <= width), 3)
+    left_out = ", ".join(table.head[kept:])
+    title = f"{table.title} (no room for {left_out})" if left_out else table.title
+    return _first(narrow, kept)._replace(title=title)
+
+
+def _first(table: Table, columns: int) -> Table:
+    return Table(table.title, table.head[:columns], [row[:columns] for row in table.rows])
+
+
+def _width(table: Table) -> int:
+    columns = zip(table.head, *table.rows, strict=True)
+    return sum(GAP + max(len(line) for cell in column for line in cell.split("\n")) for column in columns) + GAP
+
+
+def _broken(name: str) -> str:
+    """A name in lines of at most BREAK characters, if its underscores allow that."""
+    lines = [""]
+    for part in re.findall("[^_]*_|[^_]+", name):
+        if lines[-1] and len(lines[-1] + part) > BREAK:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+def print_leaderboard(leaderboard: Leaderboard) -> None:
+    """Print the table of each task, then the aggregate of each suite, then the notes: what matters most comes last."""
+    for table in (*task_tables(leaderboard), *aggregate_tables(leaderboard)):
+        print_table(fit(table, console().width))
+    for text in (LEGEND, *(f"Note: {note}" for note in leaderboard.notes)):
+        console().print(escape(text), highlight=False)

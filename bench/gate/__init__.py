@@ -1,0 +1,1 @@
+"""Has anything become worse? The regression gate and how far it can be trusted. No JAX."""

@@ -1,0 +1,1 @@
+"""The machine: threads, locks, the compilation cache, provenance. Nothing of the problem."""

@@ -1,0 +1,1 @@
+"""Facts on disk, written atomically: runs, references, trajectories, tunings. No JAX."""

@@ -1,0 +1,37 @@
+"""Files that are there whole or not at all, and files that cannot be used moved out of the way."""
+
+import itertools
+import os
+import tempfile
+from pathlib import Path
+
+
+class RecordError(ValueError):
+    """A file that is no record of this schema."""
+
+
+def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
+    """Temporary file in the same folder, fsync, rename. Text is written as UTF-8. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def set_aside(path: Path) -> str:
+    """Move a file that cannot be used out of the way, to a new name beside it; says where it went."""
+    names = (path.with_name(f"{path.name}.unusable-{n}") for n in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    try:
+        path.rename(aside)
+    except OSError as error:
+        return f"It could not be moved ({error.strerror})"
+    return f"It is kept as {aside.name}"

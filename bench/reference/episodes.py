@@ -1,0 +1,52 @@
+"""A control sequence of a task, simulated again in float64, as references are."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from bench.records import trajectory
+from bench.records.reference import Reference
+from bench.simulate import Trajectory, from_knots, open_loop
+from tasks.base import AbstractTask
+
+
+def simulate_controls(
+    task: AbstractTask,
+    us: Float[np.ndarray, "steps m"],
+    knots: list[list[float]] | None = None,
+    x0: Float[np.ndarray, " n"] | None = None,
+) -> Trajectory:
+    """The episode of controls from x0, the task's start if not given, as NumPy arrays; compiled once for a task.
+
+    `knots` are the states of an optimum that is too unstable to be replayed from its controls alone.
+    """
+    with jax.enable_x64(True):
+        if knots is not None:
+            return jax.device_get(from_knots(task, jnp.asarray(us), jnp.asarray(knots)))
+        return jax.device_get(_open_loop(task, jnp.asarray(us), task.x0 if x0 is None else jnp.asarray(x0)))
+
+
+_open_loop = eqx.filter_jit(open_loop)
+
+
+def best_known_episode(task: AbstractTask, reference: Reference) -> dict[str, Any]:
+    """The episode of a reference, from its start, as `bench.records.trajectory` stores it."""
+    start = None if reference.start is None else np.array(reference.start)
+    found = simulate_controls(task, np.array(reference.controls), reference.states, start)
+    return trajectory.episode_to_json(found.xs, found.us, found.costs, found.cost)
+
+
+def describe_task(task: AbstractTask) -> dict[str, Any]:
+    """What a stored trajectory says of its task; None where a state has no target."""
+    return {
+        "horizon": float(task.horizon),
+        "time_unit": task.time_unit,
+        "states": [
+            {"name": s.name, "unit": s.unit, "target": None if np.isnan(s.target) else s.target} for s in task.states
+        ],
+        "controls": [c._asdict() for c in task.controls],
+    }

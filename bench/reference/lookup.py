@@ -1,0 +1,56 @@
+"""The references of a task: those that are known, or new ones, computed on first use."""
+
+from pathlib import Path
+
+from bench.records.reference import (
+    NUM_STARTS,
+    Reference,
+    References,
+    key_of,
+    over_starts,
+    read_references,
+    write_references,
+)
+from bench.reference.fingerprint import fingerprint
+from bench.reference.single_shooting import single_shooting
+from bench.reference.starts import evaluation_starts
+from tasks.base import AbstractTask
+
+
+def lookup_each(task: AbstractTask, references: References | None = None) -> tuple[Reference, ...]:
+    """The references of a task, one for each start of its evaluation; the package's references unless others are given.
+
+    Raises LookupError if any is missing.
+    """
+    found = (references or References.shipped()).of(fingerprint(task))
+    if len(found) < (1 if task.starts == "fixed" else NUM_STARTS):
+        raise LookupError(
+            f"no reference for {type(task).__name__} with horizon {task.horizon}, {task.num_steps} steps and "
+            f"{task.starts} starts. `bench run` computes it before the first run; in a script call "
+            "`bench.reference.lookup.complete(references, name, task, path)`."
+        )
+    return found
+
+
+def lookup(task: AbstractTask, references: References | None = None) -> Reference:
+    """The reference of a task; over several starts their mean. Raises LookupError if it is not known."""
+    return over_starts(lookup_each(task, references))
+
+
+def complete(references: References, name: str, task: AbstractTask, path: Path | None = None) -> References:
+    """The same references with those of `task` among them.
+
+    What is missing is computed now, which takes seconds to minutes for each start, and added to the file `path`.
+    """
+    try:
+        lookup_each(task, references)
+    except LookupError:
+        identity = fingerprint(task)
+        for x0 in evaluation_starts(task):
+            if key_of(identity, None if task.starts == "fixed" else x0.tolist()) in references.by_key:
+                continue
+            found = single_shooting(name, task, x0)
+            if path:
+                write_references(path, read_references(path) | {found.key: found})
+            references = references.updated([found])
+    return references

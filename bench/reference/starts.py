@@ -1,0 +1,20 @@
+"""Where policies are judged from: the task's fixed start, or 16 draws that are the same in every run."""
+
+import jax
+import jax.random as jr
+import numpy as np
+from jaxtyping import Float
+
+from bench.records.reference import NUM_STARTS
+from tasks.base import AbstractTask
+
+STARTS_SEED = 16_003  # far from the seeds of training: keys that are split alike from one seed draw alike
+
+
+def evaluation_starts(task: AbstractTask) -> Float[np.ndarray, "starts n"]:
+    """One start, or STARTS of them where starts are random; in float64 whatever the precision in use."""
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
+        if task.starts == "fixed":
+            return np.asarray(task.x0)[None]
+        drawn = jax.vmap(task.sample_start)(jr.split(jr.key(STARTS_SEED), NUM_STARTS))
+    return np.vectorize(lambda value: float(f"{value:.10g}"))(drawn)  # the same on machines that round differently

@@ -1,0 +1,144 @@
+"""Tasks and methods by name, or by "module:attr", with typed overrides of fields. The only importer of the tables."""
+
+import dataclasses
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Literal
+
+from baselines import METHODS
+from bench.errors import UsageError, did_you_mean
+from bench.method import AbstractMethod, is_setting
+from bench.simulate import SOLVERS
+from tasks import TASKS, AbstractTask
+
+
+class SettingError(UsageError):
+    """A name that is not known, or a setting that does not exist or is of the wrong type."""
+
+
+def task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractTask:
+    """The task of that name with `settings` in place of its defaults. Raises SettingError."""
+    built = _build("task", name, TASKS, AbstractTask, settings or {})
+    if built.solver not in SOLVERS:
+        raise SettingError(did_you_mean(f"solver of task '{name}':", built.solver, SOLVERS))
+    return built
+
+
+def method(name: str, settings: Mapping[str, Any] | None = None) -> AbstractMethod:
+    """The method of that name with `settings` in place of its defaults. Raises SettingError."""
+    return _build("method", name, METHODS, AbstractMethod, settings or {})
+
+
+def method_or_task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractMethod | AbstractTask:
+    """The method or the task of that name, whichever there is. Raises SettingError."""
+    if ":" in name:
+        made = _load("method or task", name)
+        try:
+            is_task = isinstance(made(), AbstractTask)
+        except (TypeError, ValueError) as error:
+            raise SettingError(f"'{name}' cannot be made without arguments: {error}") from error
+        return task(name, settings) if is_task else method(name, settings)
+    if name in TASKS:
+        return task(name, settings)
+    if name in METHODS:
+        return method(name, settings)
+    raise SettingError(did_you_mean("method or task", name, [*METHODS, *TASKS]) + " One of your own is 'module:attr'.")
+
+
+def settings_of(built: AbstractTask | AbstractMethod) -> dict[str, Any]:
+    """Every field as a value of JSON; a field that is a class or a partial becomes its name and its own arguments."""
+    flat: dict[str, Any] = {}
+    for field in filter(is_setting, dataclasses.fields(built)):
+        value = getattr(built, field.name)
+        flat[field.name] = _to_json(value)
+        if callable(value):
+            flat |= {f"{field.name}.{k}": _to_json(p.default) for k, p in _arguments(value).items()}
+    return flat
+
+
+def check_known(names: Mapping[str, Any], tasks: list[str], methods: list[str]) -> None:
+    """Raises SettingError for settings of a name that takes no part in the run."""
+    for name in names:
+        if name not in tasks and name not in methods:
+            raise SettingError(
+                f"settings are for '{name}', which takes no part in this run. "
+                + did_you_mean("task or method", name, [*tasks, *methods])
+            )
+
+
+def _build(what: str, name: str, table: Mapping[str, Callable], kind: type, settings: Mapping[str, Any]) -> Any:
+    factory = _load(what, name) if ":" in name else table.get(name)
+    if factory is None:
+        raise SettingError(did_you_mean(what, name, table) + f" A {what} of your own is 'module:attr'.")
+    try:
+        default = factory()
+        if not isinstance(default, kind):
+            raise SettingError(f"{what} '{name}' makes a {type(default).__name__}, which is no {kind.__name__}.")
+        return factory(**_overrides(name, default, settings)) if settings else default
+    except (TypeError, ValueError) as error:
+        raise error if isinstance(error, SettingError) else SettingError(f"{what} '{name}': {error}") from error
+
+
+def _load(what: str, name: str) -> Callable:
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SettingError(f"{what} '{name}' cannot be loaded: {error}.") from error
+
+
+def _overrides(name: str, default: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for the factory; "model.width" goes into the callable that is the field `model`."""
+    hints = typing.get_type_hints(type(default))
+    fields = [f.name for f in dataclasses.fields(default) if is_setting(f)]
+    known = list(settings_of(default))
+    arguments: dict[str, Any] = {}
+    for key, value in settings.items():
+        outer, _, inner = key.partition(".")
+        if key not in known:
+            raise SettingError(did_you_mean(f"setting of '{name}':", key, known))
+        if inner:
+            inside = arguments.get(outer, getattr(default, outer))
+            hint = _arguments(inside)[inner].annotation
+            arguments[outer] = partial(inside, **{inner: _typed(f"{name}.{key}", value, hint)})
+        elif outer in fields:
+            arguments[outer] = _typed(f"{name}.{key}", value, hints[outer])
+    return arguments
+
+
+def _arguments(target: Callable) -> dict[str, inspect.Parameter]:
+    """Keyword-only arguments with defaults, annotations resolved."""
+    parameters = inspect.signature(target, eval_str=True).parameters.items()
+    return {k: p for k, p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+
+
+def _typed(setting: str, value: Any, hint: Any) -> Any:
+    """`value`, text from the command line or a value of TOML, as `hint`."""
+    if typing.get_origin(hint) is Literal:
+        choices = typing.get_args(hint)
+        if value in choices:
+            return value
+        raise SettingError(f"{setting} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+    if hint not in (int, float, bool, str):
+        raise SettingError(f"{setting} is no number, text or truth value and cannot be set here, got {value!r}.")
+    try:
+        if hint is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        if hint is int and isinstance(value, float | bool):
+            raise ValueError
+        return hint(value)
+    except (ValueError, KeyError):
+        kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+        raise SettingError(f"{setting} must be {kinds[hint]}, got {value!r}.") from None
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, bool | int | float | str) or value is None:
+        return value
+    target = value.func if isinstance(value, partial) else value
+    is_named = isinstance(target, type | types.FunctionType)
+    return f"{target.__module__}:{target.__qualname__}" if is_named else repr(value)

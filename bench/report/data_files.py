@@ -1,0 +1,23 @@
+"""Files for machines: CSV and JSON in full precision. An empty field, or null, is a number that does not exist."""
+
+import json
+
+from bench.analysis.leaderboard import Leaderboard
+
+
+def rows_csv(leaderboard: Leaderboard) -> str:
+    """One line per task, grid and method."""
+    return leaderboard.rows.to_csv(index=False)
+
+
+def aggregate_csv(leaderboard: Leaderboard) -> str:
+    """One line per suite and method."""
+    return leaderboard.aggregate.to_csv(index=False)
+
+
+def leaderboard_json(leaderboard: Leaderboard) -> str:
+    """`{"rows": [...], "aggregate": [...], "notes": [...]}`."""
+    tables = {"rows": leaderboard.rows, "aggregate": leaderboard.aggregate}
+    # pandas alone turns its own missing numbers into null.
+    data = {name: json.loads(str(t.to_json(orient="records", double_precision=15))) for name, t in tables.items()}
+    return json.dumps({**data, "notes": leaderboard.notes}, indent=1) + "\n"

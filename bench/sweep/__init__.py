@@ -1,0 +1,1 @@
+"""Many cells: jobs, executors, the schedule, and what became of each."""

@@ -1,0 +1,123 @@
+"""Train and judge one job: in this process, in a worker process, or on another machine."""
+
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.machine import compilation, threads
+from bench.method import inform
+from bench.records.files import write_atomically
+from bench.records.run import RunRecord
+from bench.sweep.executors import TimeLimitError, should_stop
+from bench.sweep.job import Job
+from bench.sweep.to_records import to_records
+from bench.training.train import Evaluation, train
+
+SLICE_SECONDS = 300  # another machine returns a checkpoint at least this often, which bounds what a lost worker costs
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a job.
+
+    `records` is empty if the job was interrupted. `notes` are for the reader, `log` is the full traceback of a failure.
+    A job that was interrupted on another machine goes on from `carried` and `spent` (see `Job`).
+    """
+
+    records: list[RunRecord]
+    notes: list[str] = field(default_factory=list)
+    log: str = ""
+    carried: dict[str, bytes] = field(default_factory=dict)
+    spent: float = 0.0
+
+
+Observe = Callable[[Job, Evaluation], None]
+
+
+def execute(
+    job: Job,
+    observe: Observe = lambda job, evaluation: None,
+    stop: Callable[[], bool] = lambda: False,
+    limit: float | None = None,
+) -> Outcome:
+    """Train the seeds of a job that are still to run. Nothing but checkpoints is written.
+
+    An exception makes the records "failed", but a block of seeds that does not fit in memory is split. Between chunks,
+    `stop` may interrupt the job, and a job that has taken more than `limit` seconds fails.
+    """
+    began, started = time.monotonic(), datetime.now(UTC)
+    checkpoint = job.checkpoint()
+    evaluations: list[Evaluation] = []
+    error, ended_by = "", job.budget.ended_by(job.method.usage(job.task))
+    try:
+        method = inform(job.method, job.known)
+        for evaluation in train(job.task, method, job.budget, job.todo, checkpoint):
+            evaluations.append(evaluation)
+            observe(job, evaluation)
+            if evaluation.share < 1:
+                if stop():
+                    return Outcome([], checkpoint.notes)
+                if limit is not None and time.monotonic() - began > limit:
+                    raise TimeLimitError(f"took more than {limit:g} s")
+        if evaluations[-1].share < 1:
+            ended_by = "seconds"
+    except Exception as problem:  # whatever a method raises, the sweep goes on; the traceback is in the record
+        if "RESOURCE_EXHAUSTED" in str(problem) and len(job.todo) > 1:  # XLA's word for it
+            return _halves(job, lambda half: execute(half, observe, stop, limit))
+        error, ended_by = traceback.format_exc(), "time limit" if isinstance(problem, TimeLimitError) else "error"
+    return Outcome(to_records(job, evaluations, started, error, ended_by), checkpoint.notes, error)
+
+
+def _halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:
+    """The outcome of a job whose seeds are trained in two blocks, one after the other."""
+    middle = len(job.todo) // 2
+    first = call(replace(job, todo=job.todo[:middle]))
+    if not first.records:
+        return first
+    second = call(replace(job, todo=job.todo[middle:]))
+    note = f"{len(job.todo)} seeds at once do not fit in memory; trained in two blocks"
+    if not second.records:
+        return Outcome([], [*first.notes, *second.notes])
+    return Outcome(
+        first.records + second.records,
+        [note, *first.notes, *second.notes],
+        first.log + second.log,
+    )
+
+
+def failure(job: Job, error: str, ended_by: str) -> Outcome:
+    """The outcome of a job that never returned one."""
+    return Outcome(to_records(job, [], datetime.now(UTC), error, ended_by), [], error)
+
+
+def execute_in_worker(job: Job) -> Outcome:
+    """`execute` in a worker process of `bench.sweep.executors.Workers`, which enforces the time limit."""
+    compilation.enable_cache()
+    return execute(job, stop=should_stop)
+
+
+def execute_remotely(job: Job, limit: float | None) -> Outcome:
+    """`execute` for one slice of time on another machine, whose disk may not be ours.
+
+    A job that is not done by then comes back with its checkpoints, and goes on from them on any machine. The limit is
+    checked between chunks.
+    """
+    threads.use_one()
+    compilation.enable_cache()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        there = replace(job, folder=Path(name))
+        for path, data in job.carried.items():
+            write_atomically(there.folder / path, data)
+
+        def stop():  # never before there is something new to come back with
+            return time.monotonic() - began > SLICE_SECONDS and there.checkpoint_files() != job.carried
+
+        outcome = execute(there, stop=stop, limit=None if limit is None else limit - job.spent)
+        if outcome.records:
+            return outcome
+        return replace(outcome, carried=there.checkpoint_files(), spent=job.spent + time.monotonic() - began)

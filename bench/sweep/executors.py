@@ -1,0 +1,179 @@
+"""Where cells run, each a `concurrent.futures.Executor`: this process, worker processes, or a Dask cluster. No JAX."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UsageError
+from bench.machine import threads
+
+if TYPE_CHECKING:
+    from distributed.cfexecutor import ClientExecutor
+
+SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with XLA's threads hangs
+
+
+class TimeLimitError(Exception):
+    """A cell took longer than it may."""
+
+
+class LostWorkerError(Exception):
+    """A worker process ended before its cell did."""
+
+
+class InProcess(Executor):
+    """Calls at once, in this very thread."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class Workers(Executor):
+    """`number` spawned processes, each pinned to its share of this process's cores.
+
+    A call that takes more than `limit` seconds is ended with its process (TimeLimitError), as no method can refuse; a
+    process that dies (out of memory, a crash) is one failed call (LostWorkerError). The next call gets a new process.
+    `logs` is the folder for what workers print.
+    """
+
+    def __init__(self, number: int, stop: Event, limit: float | None, logs: Path):
+        self._threads = ThreadPoolExecutor(number)
+        self._idle: SimpleQueue[Worker] = SimpleQueue()
+        cores = sorted(threads.cores())
+        shares = [cores[i::number] or cores for i in range(number)]
+        self._workers = [Worker(share, stop, limit, logs / f"worker-{i}.log") for i, share in enumerate(shares)]
+        for worker in self._workers:
+            self._idle.put(worker)
+
+    def submit(self, fn, /, *args, **kwargs):
+        return self._threads.submit(self._run, fn, *args, **kwargs)
+
+    def _run(self, fn, *args, **kwargs):
+        worker = self._idle.get()
+        try:
+            return worker.call(fn, *args, **kwargs)
+        finally:
+            self._idle.put(worker)
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+        for worker in self._workers:
+            worker.close()
+
+
+@contextmanager
+def cluster(address: str) -> "Iterator[ClientExecutor]":
+    """An executor on the Dask cluster whose scheduler is at `address`, e.g. tcp://10.0.0.1:8786.
+
+    Workers may come and go: a call whose worker is lost is made again on another. Raises UsageError.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise UsageError(f"--cluster needs an extra: pip install 'myriad-bench[cluster]' ({error}).") from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:  # a time-out is an OSError
+        raise UsageError(
+            f"no Dask scheduler answers at {address} ({error}). Start one with `dask scheduler`."
+        ) from error
+    with client:
+        yield client.get_executor(pure=False)
+
+
+class Worker:
+    """One process at a time, started when it is first needed, and anew after it has died."""
+
+    def __init__(self, cores: list[int], stop: Event, limit: float | None, log: Path):
+        self._start = (cores, stop, log)
+        self._limit, self._log = limit, log
+        self._pool: ProcessPoolExecutor | None = None
+        self._process: Any = None
+
+    def call(self, fn: Callable, *args: Any, **kwargs: Any) -> Any:
+        pool = self._pool or self._open()
+        said = self._log.stat().st_size if self._log.exists() else 0
+        future = pool.submit(fn, *args, **kwargs)
+        try:
+            return future.result(self._limit)
+        except TimeoutError:
+            if future.done():  # the call's own error, not ours
+                raise
+            self._process.kill()
+            self.close()
+            raise TimeLimitError(f"took more than {self._limit:g} s; its worker was ended") from None
+        except BrokenProcessPool:
+            self._process.join()
+            code = self._process.exitcode
+            self.close()
+            how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
+            hint = " SIGKILL without a time limit is mostly the system's answer to a lack of memory." * (code == -9)
+            last = _read_from(self._log, said)
+            raise LostWorkerError(f"{last}its worker process was ended {how}.{hint}") from None
+
+    def close(self) -> None:
+        if self._pool:
+            self._pool.shutdown()
+        self._pool = None
+
+    def _open(self) -> ProcessPoolExecutor:
+        self._pool = ProcessPoolExecutor(1, SPAWN, _initialise, self._start)
+        pid = self._pool.submit(os.getpid).result()
+        self._process = next(p for p in multiprocessing.active_children() if p.pid == pid)
+        return self._pool
+
+
+_stop: Event | None = None  # of this worker process; set once when it starts
+
+
+def should_stop() -> bool:
+    """Whether the sweep that this worker process belongs to has been told to stop."""
+    return _stop is not None and _stop.is_set()
+
+
+def _initialise(cores: list[int], stop: Event, log: Path) -> None:
+    """Begin a worker process, before it has imported JAX."""
+    global _stop
+    _stop = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, cores)
+    threads.use_one()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share a GPU's memory
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        for descriptor in (1, 2):
+            os.dup2(file.fileno(), descriptor)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _read_from(file: Path, start: int) -> str:
+    try:
+        with file.open("rb") as opened:
+            opened.seek(start)
+            return opened.read()[-20_000:].decode(errors="replace")
+    except OSError:
+        return ""

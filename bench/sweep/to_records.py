@@ -1,0 +1,87 @@
+"""Records of a trained cell, a seed each: its curve, what it spent, and where it comes from."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from bench.machine.provenance import provenance
+from bench.records.run import RunRecord, final_cost
+from bench.reference.episodes import best_known_episode, describe_task
+from bench.reference.starts import evaluation_starts
+from bench.sweep.job import Job
+from bench.training.train import Evaluation
+
+
+def to_records(
+    job: Job, evaluations: list[Evaluation], started: datetime, error: str, ended_by: str
+) -> list[RunRecord]:
+    """The record of each seed of a job, "failed" if there is an `error`, the traceback."""
+    stamp = provenance() | {
+        "started": started.isoformat(timespec="milliseconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "seeds_in_block": len(job.todo),
+    }
+    beside = _beside(job) if evaluations and evaluations[-1].final else {}
+    return [_record(job, i, evaluations, error, stamp, ended_by, beside) for i in range(len(job.todo))]
+
+
+def _beside(job: Job) -> dict[str, Any]:
+    """What is shown beside the trajectory of a final policy."""
+    first = evaluation_starts(job.task)[0].tolist()
+    best = next((best_known_episode(job.task, r) for r in job.known if r.start in (None, first)), None)
+    return {"task": describe_task(job.task), "reference": best}
+
+
+def _record(
+    job: Job,
+    i: int,
+    evaluations: list[Evaluation],
+    error: str,
+    stamp: dict[str, Any],
+    ended_by: str,
+    beside: dict[str, Any],
+) -> RunRecord:
+    block = len(job.todo)
+    curve = [
+        {
+            "env_steps": e.env_steps,
+            "updates": e.updates,
+            "train_seconds": e.train_seconds / block,
+            "cost": _finite(e.cost[i]),
+            "end_error": _finite(e.end_error[i]),
+        }
+        for e in evaluations
+    ]
+    status, cost = ("failed", None) if error else final_cost(curve)
+    last = evaluations[-1] if evaluations else None
+    final = last.final[i] if last and last.final else {}
+    return RunRecord(
+        suite=job.cell.suite,
+        task=job.cell.task_label,
+        horizon=float(job.task.horizon),
+        num_steps=job.task.num_steps,
+        method=job.cell.method_label,
+        seed=job.todo[i],
+        status=status,
+        cost=cost,
+        curve=curve,
+        usage={
+            "env_steps": last.env_steps if last else 0,
+            "env_grad_steps": last.env_grad_steps if last else 0,
+            "train_seconds": last.train_seconds / block if last else 0.0,
+            "compile_seconds": last.compile_seconds / block if last else 0.0,
+            "updates": last.updates if last else 0,
+        },
+        fingerprint=job.fingerprint,
+        settings=job.settings,
+        provenance=stamp | ({"final_state": last.state[i]} if last and last.state else {}),
+        error="".join(error.splitlines(keepends=True)[-40:]),
+        ended_by=ended_by,
+        rescored=final.get("scores", {}),
+        trajectory={**beside, "policy": final["episode"]} if final.get("episode") else None,
+    )
+
+
+def _finite(value: np.floating) -> float | None:
+    return float(value) if np.isfinite(value) else None

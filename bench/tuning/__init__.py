@@ -1,0 +1,1 @@
+"""Searches for a method's settings, and for its number of updates at equal compute."""

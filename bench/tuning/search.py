@@ -1,0 +1,160 @@
+"""Search for a method's best setting on the tuning tasks of a suite, every trial a sweep of ordinary runs.
+
+Trials are kept in a journal, runs in records: killed at any moment and started again, a search goes on where it was.
+The sampler of trial n is seeded with n, so what it proposes depends on the trials before and on nothing else.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import registry
+from bench.analysis.scores import clipped, scores
+from bench.errors import UsageError, did_you_mean
+from bench.method import AbstractMethod, Between
+from bench.records.reference import FILE_NAME, References, over_starts
+from bench.records.run import read_record
+from bench.records.tuning import Tuning
+from bench.reference.lookup import complete, lookup_each
+from bench.suite import Suite
+from bench.sweep.job import Job, prepare
+
+if TYPE_CHECKING:
+    import optuna
+
+Setting = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting that was tried, and its score."""
+
+    number: int
+    setting: Setting
+    score: float
+
+
+def defaults(method: AbstractMethod) -> Setting:
+    """The settings that a method declares to be searched, with its defaults. Raises UsageError where one does not exist
+    or has its default outside of what is searched."""
+    settings, kind = registry.settings_of(method), type(method).__name__
+    for name, values in method.search.items():
+        if name not in settings:
+            raise UsageError(did_you_mean(f"setting in the search space of {kind}:", name, settings))
+        if settings[name] not in values:
+            raise UsageError(f"search space of {kind}: the default {name}={settings[name]} is not in {values}.")
+    return {name: settings[name] for name in method.search}
+
+
+def search(
+    method: str,
+    suite: Suite,
+    trials: int,
+    seeds: int,
+    folder: Path,
+    run: Callable[[Sequence[Job]], bool],
+) -> Iterator[Trial]:
+    """The trials of a method, the first with its defaults, those of an earlier search included.
+
+    `run` leaves a record for each run of the jobs that it is given, and returns False if it was interrupted, which ends
+    the search. Raises UsageError.
+    """
+    made = registry.method(method)
+    if not made.search:
+        raise UsageError(f"method '{method}' declares no search space: give its class a `search` (bench/method.py).")
+    first = defaults(made)
+    optuna = _optuna()
+    study = _study(method, suite, seeds, [first, str(made.search)], folder)
+    done = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
+    for number, t in enumerate(done[:trials]):
+        yield Trial(number, dict(t.params), float(t.value or 0.0))
+    for number in range(len(done), trials):
+        # A trial that was killed is never told: its setting is proposed again, and its runs are found.
+        study.sampler = optuna.samplers.TPESampler(seed=number)
+        if number == 0 and not study.get_trials(states=(optuna.trial.TrialState.WAITING,)):
+            study.enqueue_trial(first)
+        trial = study.ask()
+        setting = {name: _suggest(trial, name, values) for name, values in made.search.items()}
+        jobs = jobs_of(method, suite, seeds, folder, setting)
+        if not run([job for job in jobs if job.todo]):
+            return
+        value = score(jobs)
+        study.tell(trial, value)
+        yield Trial(number, setting, value)
+
+
+def jobs_of(method: str, suite: Suite, seeds: int, folder: Path, setting: Setting) -> list[Job]:
+    """One for each tuning task, with its reference at hand. Raises UsageError."""
+    if not suite.tuning_tasks:
+        raise UsageError(
+            f"suite '{suite.name}' has no tuning_tasks: name some, other than its tasks, in a copy of its file."
+        )
+    given = {method: {name: str(value) for name, value in setting.items()}}
+    tuning = replace(suite, name=f"{suite.name}-tuning", tasks=suite.tuning_tasks, tuning_tasks=())
+    jobs = prepare(tuning.cells(methods=[method], seeds=seeds, extra=given), folder)
+    known = References.beside(folder)
+    for i, job in enumerate(jobs):
+        known = complete(known, job.cell.task_label, job.task, folder / FILE_NAME)
+        jobs[i] = replace(job, known=lookup_each(job.task, known))
+        if over_starts(jobs[i].known).headroom is None:
+            raise UsageError(f"tuning task '{job.cell.task}' has no headroom, so no scores: tune on another.")
+    return jobs
+
+
+def score(jobs: Sequence[Job]) -> float:
+    """The mean over tasks and seeds of clipped scores, -1 for a run that did not finish."""
+    return float(
+        np.mean(
+            [
+                clipped(scores([read_record(job.path(seed)) for seed in job.cell.seeds], over_starts(job.known)))
+                for job in jobs
+            ]
+        )
+    )
+
+
+def result(method: str, suite: Suite, seeds: int, trials: Sequence[Trial]) -> Tuning:
+    """What is stored of a search; of equal scores the earlier counts, so the defaults before all."""
+    best = max(trials, key=lambda trial: (trial.score, -trial.number))
+    today = datetime.now(UTC).date().isoformat()
+    return Tuning(
+        method, suite.name, [*suite.tuning_tasks], seeds, len(trials), trials[0].score, best.score, today, best.setting
+    )
+
+
+def _study(method: str, suite: Suite, seeds: int, searched: list[Any], folder: Path) -> "optuna.Study":
+    """The study of exactly this search: other tasks, seeds, settings or spaces make another."""
+    optuna = _optuna()
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    parts = [[job.fingerprint, job.settings] for job in jobs_of(method, suite, seeds, folder, {})]
+    digest = hashlib.sha256(json.dumps([parts, seeds, searched]).encode()).hexdigest()[:8]
+    plain = "".join(c if c.isalnum() or c == "_" else "_" for c in method)
+    path = folder / "studies" / f"{plain}-{digest}.journal"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    return optuna.create_study(storage=storage, study_name=method, direction="maximize", load_if_exists=True)
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise UsageError(f"tuning needs Optuna: pip install 'myriad-bench[tune]' ({error}).") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _suggest(trial: "optuna.Trial", name: str, values: Between | tuple) -> Any:
+    if not isinstance(values, Between):
+        return trial.suggest_categorical(name, values)
+    if isinstance(values.low, int) and isinstance(values.high, int):
+        return trial.suggest_int(name, values.low, values.high, log=values.log)
+    return trial.suggest_float(name, values.low, values.high, log=values.log)
