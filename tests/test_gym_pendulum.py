@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from problems import GymPendulum
+from reference_tasks import GymPendulum
 
 from baselines.evolution import Evolution
 from baselines.ppo import PPO

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problems import DoubleIntegrator
+from reference_tasks import DoubleIntegrator
 
 from bench.simulate import AbstractPolicy, clip, open_loop, rollout
 

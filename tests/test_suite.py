@@ -3,7 +3,7 @@
 import jax.random as jr
 import numpy as np
 import pytest
-from problems import DoubleIntegrator
+from reference_tasks import DoubleIntegrator
 
 from baselines.constant import Constant
 from bench import registry, suite

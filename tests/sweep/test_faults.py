@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from walk import ROOT, bench, command, environment, start, suite_file
+from faulty_method import ROOT, bench, command, environment, start, suite_file
 
 from bench import suite
 from bench.machine import locks
@@ -22,12 +22,12 @@ from bench.sweep.job import prepare
 from bench.sweep.observer import Silent
 from bench.sweep.schedule import Sweep, in_process
 
-SLOW = ("--set", "walk:Walk.work=1000000")  # a chunk takes a tenth of a second
+SLOW = ("--set", "faulty_method:Walk.work=1000000")  # a chunk takes a tenth of a second
 
 
 def records(folder):
     """Of seed 0, by method and task."""
-    return {(r.method.removeprefix("walk:"), r.task): r for r in read_records(folder) if r.seed == 0}
+    return {(r.method.removeprefix("faulty_method:"), r.task): r for r in read_records(folder) if r.seed == 0}
 
 
 def wait_for(folder, pattern, process):
@@ -40,7 +40,7 @@ def wait_for(folder, pattern, process):
 @pytest.mark.slow
 def test_under_workers_nothing_that_a_method_does_stops_the_sweep(tmp_path):
     methods = ["Sleeps", "Crashes", "Raises", "Misshapen", "Hungry", "Diverges", "Walk"]
-    arguments = [word for name in methods for word in ("--method", f"walk:{name}")]
+    arguments = [word for name in methods for word in ("--method", f"faulty_method:{name}")]
     walks = suite_file(tmp_path, env_steps=200, evals=2)
     limit = 30  # of wall time, on a machine that may be busy: a sound cell takes two or three seconds
     done = bench("run", walks, *arguments, "--seeds", 1, "--workers", 2, "--limit", limit, "--out", tmp_path / "out")
@@ -63,7 +63,7 @@ def test_under_workers_nothing_that_a_method_does_stops_the_sweep(tmp_path):
         "Hungry": "RESOURCE_EXHAUSTED",
     }
     for name, reason in reasons.items():
-        (line,) = [line for line in done.stderr.splitlines() if f"walk:{name}" in line]
+        (line,) = [line for line in done.stderr.splitlines() if f"faulty_method:{name}" in line]
         log = Path(line.rpartition("log: ")[2].rstrip(")"))
         assert reason in log.read_text()
         assert reason in found[name].error
@@ -71,7 +71,7 @@ def test_under_workers_nothing_that_a_method_does_stops_the_sweep(tmp_path):
 
 
 def test_in_process_the_sweep_goes_on_and_the_limit_is_looked_at_between_chunks(tmp_path):
-    methods = ["walk:Raises", "walk:Misshapen", "walk:Walk"]
+    methods = ["faulty_method:Raises", "faulty_method:Misshapen", "faulty_method:Walk"]
     cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(methods=methods, seeds=1)
     for limit, walk in ((None, ("ok", "budget")), (0.0, ("failed", "time limit"))):
         sweep = Sweep(in_process(Silent(), limit=limit), Silent())
@@ -79,7 +79,7 @@ def test_in_process_the_sweep_goes_on_and_the_limit_is_looked_at_between_chunks(
         found = {method: record for (method, _), record in records(tmp_path / f"limit {limit}").items()}
         assert found["Raises"].status == found["Misshapen"].status == "failed"
         assert (found["Walk"].status, found["Walk"].ended_by) == walk
-        assert {r.method for _, r in sweep.failed} == {f"walk:{m}" for m, r in found.items() if r.status == "failed"}
+        assert {r.method for _, r in sweep.failed} == {f"faulty_method:{m}" for m, r in found.items() if r.status == "failed"}
 
 
 def test_a_block_of_seeds_that_does_not_fit_is_split(tmp_path, monkeypatch):
@@ -145,7 +145,7 @@ def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
 
 
 def test_ctrl_c_twice_stops_a_chunk_that_never_ends(tmp_path):
-    arguments = ("run", suite_file(tmp_path), "--method", "walk:Endless", "--set", "walk:Endless.after=6")
+    arguments = ("run", suite_file(tmp_path), "--method", "faulty_method:Endless", "--set", "faulty_method:Endless.after=6")
     process = start(*arguments, "--out", tmp_path / "out")
     wait_for(tmp_path, "out/checkpoints/*.checkpoint", process)
     time.sleep(0.5)

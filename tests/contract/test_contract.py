@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from jaxtyping import Array, Float
-from walk import Hold, bench
+from faulty_method import Hold, bench
 
 from bench.budget import Usage
 from bench.contract.checks import run_checks
@@ -131,7 +131,7 @@ def test_a_flaw_of_a_task_is_found(flaw):
 
 
 def test_validate_prints_the_table_and_the_status_tells():
-    done = bench("validate", "walk:Walk")
+    done = bench("validate", "faulty_method:Walk")
     assert done.returncode == 1
     assert "step() declares 100 environment steps and spends 0" in done.stdout
     assert done.stdout.count("passes") == len(METHOD_CHECKS) - 1

@@ -6,8 +6,8 @@ import json
 import jax
 import pytest
 from typer.testing import CliRunner
-from walk import bench as new_process
-from walk import suite_file
+from faulty_method import bench as new_process
+from faulty_method import suite_file
 
 from bench import run as bench_run
 from bench import suite
@@ -82,8 +82,8 @@ def test_a_dry_run_prints_what_is_left_and_how_long_it_may_take(folder):
     seconds = sum(
         r.usage["train_seconds"] + r.usage["compile_seconds"] for r in map(read_record, folder.glob("records/*.json"))
     )
-    assert harvest == f"harvest  walk:Walk  1 seeds to run, 2 done  about {duration_in_words(seconds / 2)}"
-    assert bacteria == f"bacteria  walk:Walk  3 seeds to run, 0 done  about {duration_in_words(seconds / 2 * 3)}"
+    assert harvest == f"harvest  faulty_method:Walk  1 seeds to run, 2 done  about {duration_in_words(seconds / 2)}"
+    assert bacteria == f"bacteria  faulty_method:Walk  3 seeds to run, 0 done  about {duration_in_words(seconds / 2 * 3)}"
     assert total == f"4 runs to do, about {duration_in_words(seconds / 2 * 4)}"
 
 

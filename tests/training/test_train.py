@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int
-from problems import DoubleIntegrator
+from reference_tasks import DoubleIntegrator
 
 from baselines.constant import ConstantPolicy, ConstantState
 from bench.budget import Budget, Usage

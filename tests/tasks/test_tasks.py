@@ -22,7 +22,7 @@ from bench.simulate import AbstractPolicy, end_error, open_loop, rollout, transi
 from tasks import TASKS, AbstractHybridTask, AbstractTask, ControlVar, StateVar
 from tasks.base import wrap
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 POINTS = json.loads((DATA / "myriad_points.json").read_text())
 ROLLOUTS = json.loads((DATA / "myriad_rollouts.json").read_text())
 

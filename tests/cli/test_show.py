@@ -20,7 +20,7 @@ from bench.reference.episodes import simulate_controls
 from bench.report import episode_figure
 from tasks import TASKS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def show(*arguments):

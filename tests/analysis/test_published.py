@@ -10,7 +10,7 @@ from bench.records.run import RunRecord, read_records
 from bench.suite import load
 from bench.sweep.job import prepare
 
-PUBLISHED = Path(__file__).parent.parent / "results" / "published"
+PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 SEEDS = {"smoke": 20, "paper": 5}  # 20, so that 2 of a candidate can be judged
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from problems import DoubleIntegrator, Unstable
+from reference_tasks import DoubleIntegrator, Unstable
 from synthetic import record, references
 from typer.testing import CliRunner
 

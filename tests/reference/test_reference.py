@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problems import DoubleIntegrator, Hilltop, Unstable
+from reference_tasks import DoubleIntegrator, Hilltop, Unstable
 
 from bench import suite
 from bench.cli.reference import command, grids_of
@@ -29,7 +29,7 @@ from bench.simulate import from_knots, open_loop
 from tasks import TASKS, AbstractSolvedTask
 
 # Direct multiple shooting with RK4 and an interior-point solver, made independently of this project.
-INDEPENDENT = json.loads((Path(__file__).parent / "data" / "independent_optima.json").read_text())
+INDEPENDENT = json.loads((Path(__file__).parents[1] / "data" / "independent_optima.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -234,13 +234,13 @@ def test_the_command_skips_what_is_stored_and_drops_nothing_of_others(single, tm
     other = dataclasses.replace(single, fingerprint="other", task="other")
     reference.write_references(path, {r.fingerprint: r for r in (single, other)})
     monkeypatch.setattr("bench.shooting.find", None)  # the first route is stored: taking it again would fail
-    command(["problems:DoubleIntegrator"])
+    command(["reference_tasks:DoubleIntegrator"])
     assert "grade B" in capsys.readouterr().out
     done = reference.read_references(path)
     assert done["other"] == other
     assert done[single.fingerprint].multiple_shooting
     monkeypatch.setattr("bench.two_routes.confirm", None)
-    command(["problems:DoubleIntegrator"])
+    command(["reference_tasks:DoubleIntegrator"])
     assert "stored" in capsys.readouterr().out
     assert reference.read_references(path) == done
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from problems import DoubleIntegrator
-from walk import Walk, WalkState, bench, start, suite_file
+from reference_tasks import DoubleIntegrator
+from faulty_method import Walk, WalkState, bench, start, suite_file
 
 from bench import run as bench_run
 from bench import suite
@@ -153,8 +153,8 @@ def test_a_run_killed_at_any_moment_ends_like_one_that_was_not(tmp_path):
     walks = suite_file(tmp_path, env_steps=100 * 100, evals=100)
     # Seconds of each of the 100 chunks. A kill takes about 10 of them, and more if this machine was slow just now.
     work = str(int(0.04 * turns_per_second()))
-    slow = ("--set", f"walk:Walk.work={work}")
-    cells = suite.load(str(walks)).cells(extra={"walk:Walk": {"work": work}})
+    slow = ("--set", f"faulty_method:Walk.work={work}")
+    cells = suite.load(str(walks)).cells(extra={"faulty_method:Walk": {"work": work}})
     whole = bench_run.run(cells, tmp_path / "whole")
     assert {r.status for r in whole} == {"ok"}
     rng = random.Random()

@@ -15,7 +15,7 @@ from bench import suite
 from bench.cli.report import Format
 from bench.report import FORMATS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def bench(*arguments, cwd=ROOT, **environment):

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from problems import DoubleIntegrator
-from walk import Walk
+from reference_tasks import DoubleIntegrator
+from faulty_method import Walk
 
 from bench import registry, suite
 from bench.budget import Budget

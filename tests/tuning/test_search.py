@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import pytest
 from jaxtyping import Array, Float
-from walk import Hold, bench
+from faulty_method import Hold, bench
 
 from baselines import METHODS
 from bench import registry, suite

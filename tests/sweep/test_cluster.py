@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from walk import bench, environment, start, suite_file
+from faulty_method import bench, environment, start, suite_file
 
 from bench import suite
 from bench.records.run import read_records
@@ -56,7 +56,7 @@ def test_cells_survive_their_worker_and_equal_those_of_one_process(tmp_path, das
     address = json.loads(file.read_text())["address"]
     first, _ = worker(dask, address), worker(dask, address)
     tasks = [word for name in TASKS for word in ("--task", name)]
-    arguments = (*tasks, "--set", "walk:Walk.work=1000000")
+    arguments = (*tasks, "--set", "faulty_method:Walk.work=1000000")
     walks = suite_file(tmp_path, 3000, 10)
     driver = start("run", walks, *arguments, "--cluster", address, "--out", tmp_path / "out")
     while not list(tmp_path.glob("out/records/*.json")):

@@ -88,7 +88,7 @@ Raises, Diverges, Misshapen, Endless, Sleeps, Hungry, Crashes = (
 SUITE = """
 description = "walks"
 tasks = ["harvest"]
-methods = ["walk:Walk"]
+methods = ["faulty_method:Walk"]
 seeds = 2
 
 [budget]

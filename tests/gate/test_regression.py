@@ -273,7 +273,7 @@ def store(folder, records):
 def bench(*arguments, **environment):
     return subprocess.run(
         [sys.executable, "-m", "bench", *map(str, arguments)],
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         env={**os.environ, "COLUMNS": "200", "GITHUB_ACTIONS": "", **environment},
         capture_output=True,
         text=True,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from problems import DoubleIntegrator
+from reference_tasks import DoubleIntegrator
 
 from baselines import METHODS
 from baselines.exploration import warmup_episode
