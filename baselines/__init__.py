@@ -1,4 +1,4 @@
-"""The methods, in reading order: world models as the paper names them, the simulator, model-free ones, floors."""
+"""The methods, in reading order: world models as the paper names them, the simulator, model-free methods, floors."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,24 +13,62 @@ from baselines.recurrent import ActionsRecurrent, GRUCell, LSTMCell, VanillaCell
 from baselines.sac import SAC
 from baselines.short_horizon_actor_critic import SHAC
 from baselines.simulator_gradient import SimulatorGradient
-from baselines.world_models import AbstractWorldModel, ActionsTransformer, HistoryTransformer, OneStep
+from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep
 from bench.method import AbstractMethod
 
-
-def _through(model: Callable[..., AbstractWorldModel], *tuned: float, **updates: int) -> Callable[..., ModelGradient]:
-    """Policy gradients through a model, with what is tuned in the order of `ModelGradient.search`."""
-    return partial(ModelGradient, model=model, **dict(zip(ModelGradient.search, tuned, strict=True)), **updates)
-
-
 METHODS: dict[str, Callable[..., AbstractMethod]] = {
-    "awm_transformer": _through(
-        ActionsTransformer, 0.00429, 0.00491, 0.219, 0.0273, model_updates=40, policy_updates=40
+    "awm_transformer": partial(
+        ModelGradient,
+        model=ActionsTransformer,
+        policy_learning_rate=0.00429,
+        model_learning_rate=0.00491,
+        noise=0.219,
+        imagined_noise=0.0273,
+        model_updates=40,
+        policy_updates=40,
     ),
-    "awm_gru": _through(partial(ActionsRecurrent, cell=GRUCell), 0.00411, 0.00985, 0.0606, 0.0386),
-    "awm_lstm": _through(partial(ActionsRecurrent, cell=LSTMCell), 0.00175, 0.00766, 0.524, 0.025),
-    "awm_rnn": _through(partial(ActionsRecurrent, cell=VanillaCell), 0.0105, 0.00156, 0.178, 0.0267),
-    "history_model": _through(HistoryTransformer, 0.00659, 0.00354, 0.211, 0.0256, model_updates=40, policy_updates=40),
-    "one_step_model": _through(OneStep, 0.00329, 0.00326, 0.0831, 0.0259),
+    "awm_gru": partial(
+        ModelGradient,
+        model=partial(ActionsRecurrent, cell=GRUCell),
+        policy_learning_rate=0.00411,
+        model_learning_rate=0.00985,
+        noise=0.0606,
+        imagined_noise=0.0386,
+    ),
+    "awm_lstm": partial(
+        ModelGradient,
+        model=partial(ActionsRecurrent, cell=LSTMCell),
+        policy_learning_rate=0.00175,
+        model_learning_rate=0.00766,
+        noise=0.524,
+        imagined_noise=0.025,
+    ),
+    "awm_rnn": partial(
+        ModelGradient,
+        model=partial(ActionsRecurrent, cell=VanillaCell),
+        policy_learning_rate=0.0105,
+        model_learning_rate=0.00156,
+        noise=0.178,
+        imagined_noise=0.0267,
+    ),
+    "history_model": partial(
+        ModelGradient,
+        model=HistoryTransformer,
+        policy_learning_rate=0.00659,
+        model_learning_rate=0.00354,
+        noise=0.211,
+        imagined_noise=0.0256,
+        model_updates=40,
+        policy_updates=40,
+    ),
+    "one_step_model": partial(
+        ModelGradient,
+        model=OneStep,
+        policy_learning_rate=0.00329,
+        model_learning_rate=0.00326,
+        noise=0.0831,
+        imagined_noise=0.0259,
+    ),
     "simulator_gradient": SimulatorGradient,
     "simulator_gradient_oracle": partial(SimulatorGradient, charged=False, updates=50, learning_rate=3e-3),
     "shac": SHAC,

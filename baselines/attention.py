@@ -1,5 +1,6 @@
-"""A causal transformer small enough for a CPU, in two forms that compute the same: a whole sequence at once, and token
-by token with a cache of keys and values.
+"""A causal transformer small enough for a CPU, in two forms that compute the same.
+
+One form reads a whole sequence at once, the other reads it token by token with a cache of keys and values.
 """
 
 import math
@@ -12,14 +13,14 @@ from jaxtyping import Array, Float, Int, Key
 
 from baselines.networks import Linear, scaled
 
-BLOCK = 128  # positions: up to here one product over all pairs is faster than blocks
+BLOCK_LENGTH = 128  # positions; for up to so many, one product over all pairs is faster than blocks
 
 
 def normalise(z: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
-    """z / √(mean z² + ε) over the last axis (RMSNorm: Zhang & Sennrich, NeurIPS 2019).
+    """Return z / √(mean z² + ε) over the last axis (RMSNorm: Zhang & Sennrich, NeurIPS 2019).
 
-    No mean is taken away and nothing is learnt: a layer norm's gain and shift are a part of the layer that reads it,
-    and with it a fit takes a tenth longer and a decode has a fifth more kernels to compile.
+    It subtracts no mean and learns nothing. The gain and shift of a layer norm can be a part of the layer that reads
+    it. With a layer norm, a fit takes a tenth longer and a decode has a fifth more kernels to compile.
     """
     return z * jax.lax.rsqrt(jnp.mean(z**2, axis=-1, keepdims=True) + 1e-5)
 
@@ -27,7 +28,7 @@ def normalise(z: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
 class Block(eqx.Module):
     """A pre-norm transformer block: causal self-attention, then a ReLU layer (Vaswani et al. 2017; Xiong et al. 2020).
 
-    Queries, keys and values come from one product; the ReLU layer is `expansion` times as wide as the block.
+    Queries, keys and values come from one product. The ReLU layer is `expansion` times as wide as the block.
     """
 
     qkv: Linear
@@ -46,13 +47,16 @@ class Block(eqx.Module):
 
     def __call__(self, z: Float[Array, "steps width"]) -> Float[Array, "steps width"]:
         q, k, v = jnp.moveaxis(self.project(z), 0, 2)
-        return self.finish(z, jnp.moveaxis(_attend_before(q, k, v), 0, 1))
+        return self.finish(z, jnp.moveaxis(_causal_attention(q, k, v), 0, 1))
 
     def step(
         self, z: Float[Array, " width"], cache: tuple, t: Int[Array, ""]
     ) -> tuple[Float[Array, " width"], tuple, tuple]:
-        """What the block gives for the token at t, the cache with it, and what its reverse pass would compute again: z,
-        the query, the mixture of values and the logarithm of the weights' sum."""
+        """Return the block's output for the token at position t, the cache with it, and what a reverse pass keeps.
+
+        The reverse pass would else compute these again: z, the query, the mixture of values, and the logarithm of the
+        sum of the weights.
+        """
         q, *new = self.project(z)[:, :, None]
         keys, values = (jax.lax.dynamic_update_index_in_dim(c, x, t, axis=1) for c, x in zip(cache, new, strict=True))
         logits = _logits(q, keys, (jnp.arange(keys.shape[1]) <= t)[None])
@@ -61,47 +65,52 @@ class Block(eqx.Module):
         return self.finish(z, mixed), (keys, values), (z, q[:, 0], mixed, log_sum[:, 0, 0])
 
     def project(self, z: Float[Array, "*tokens width"]) -> Float[Array, "*tokens 3 heads size"]:
-        """Queries, keys and values."""
+        """Return queries, keys and values."""
         return self.qkv(normalise(z)).reshape(*z.shape[:-1], 3, self.heads, -1)
 
     def finish(
         self, z: Float[Array, "*tokens width"], mixed: Float[Array, "*tokens heads size"]
     ) -> Float[Array, "*tokens width"]:
-        """All that comes after attention."""
+        """Return the block's output from its input and the mixture of values: all that comes after attention."""
         z = z + self.out(mixed.reshape(z.shape))
         return z + self.down(jax.nn.relu(self.up(normalise(z))))
 
 
 def _logits(q, k, mask):
-    """Of "heads queries size" and "heads keys size": q k / √size, -inf where a query must not read a key."""
+    """Return q k / √size of "heads queries size" and "heads keys size", -inf where a query must not read a key."""
     logits = jnp.einsum("hqd,hkd->hqk", q / math.sqrt(q.shape[-1]), k)
     return logits + jnp.where(mask, 0.0, -jnp.inf).astype(q.dtype)
 
 
-def _attend(q, k, v, mask):
-    """Scaled dot-product attention of "heads queries size" over "heads keys size". The softmax's sum divides
-    last, the mixed values and not every weight, which is cheaper."""
+def _attention(q, k, v, mask):
+    """Scaled dot-product attention of "heads queries size" over "heads keys size".
+
+    The sum of the softmax divides the mixed values at the end and not every weight, which is cheaper.
+    """
     logits = _logits(q, k, mask)
     weights = jnp.exp(logits - jax.lax.stop_gradient(jnp.max(logits, -1, keepdims=True)))
     return jnp.einsum("hqk,hkd->hqd", weights, v) / jnp.sum(weights, -1, keepdims=True)
 
 
-def _attend_before(q, k, v):
-    """Causal attention of every position over those up to its own. The queries come in blocks, each over the keys up
-    to its end, and the reverse pass computes a block's weights again: memory linear in the number of positions."""
+def _causal_attention(q, k, v):
+    """Attention of every position over those up to its own.
+
+    Queries come in blocks, each over the keys up to its end. The reverse pass computes the weights of a block again, so
+    memory is linear in the number of positions.
+    """
     steps = q.shape[1]
-    if steps <= BLOCK:
-        return _attend(q, k, v, jnp.tril(jnp.ones((steps, steps), bool)))
-    ends = [*range(BLOCK, steps, BLOCK), steps]
+    if steps <= BLOCK_LENGTH:
+        return _attention(q, k, v, jnp.tril(jnp.ones((steps, steps), bool)))
+    ends = [*range(BLOCK_LENGTH, steps, BLOCK_LENGTH), steps]
     blocks = []
     for start, end in zip([0, *ends], ends, strict=False):
         mask = jnp.arange(end) <= jnp.arange(start, end)[:, None]
-        blocks.append(jax.checkpoint(_attend)(q[:, start:end], k[:, :end], v[:, :end], mask))
+        blocks.append(jax.checkpoint(_attention)(q[:, start:end], k[:, :end], v[:, :end], mask))
     return jnp.concatenate(blocks, axis=1)
 
 
 class CausalTransformer(eqx.Module):
-    """Blocks between a linear embedding with fixed sinusoidal positions and a small linear read-out."""
+    """Blocks between a linear embedding with fixed sinusoidal positions and a linear read-out that starts small."""
 
     embed: Linear
     blocks: tuple[Block, ...]
@@ -124,13 +133,13 @@ class CausalTransformer(eqx.Module):
         return self.end(z)
 
     def initial(self, steps: int) -> tuple:
-        """An empty cache of keys and values for `steps` tokens, and the position 0."""
+        """Return the carry before the first of `steps` tokens: position 0 and an empty cache of keys and values."""
         width, heads = len(self.embed.weight), self.blocks[0].heads
         empty = jnp.zeros((heads, steps, width // heads), self.embed.weight.dtype)
         return jnp.zeros((), jnp.int32), tuple((empty, empty) for _ in self.blocks)
 
     def step(self, carry: tuple, token: Float[Array, " inputs"]) -> tuple[tuple, Float[Array, " outputs"], tuple]:
-        """The next carry and output, and what each block's `step` keeps."""
+        """Return the next carry, the output, and what each block's `step` keeps for a reverse pass."""
         t, caches = carry
         z = self.begin(token, t[None])
         new, kept = [], []
@@ -143,11 +152,11 @@ class CausalTransformer(eqx.Module):
     def begin(
         self, tokens: Float[Array, "*tokens inputs"], t: Int[Array, "*tokens 1"]
     ) -> Float[Array, "*tokens width"]:
-        """What the first block reads of tokens at positions t."""
+        """Return the first block's input for tokens at positions t."""
         half = len(self.embed.weight) // 2
         angle = t * 1e4 ** (-jnp.arange(half) / half)
         return self.embed(tokens) + jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], -1).astype(tokens.dtype)
 
     def end(self, z: Float[Array, "*tokens width"]) -> Float[Array, "*tokens outputs"]:
-        """The read-out of what the last block gives."""
+        """Return the transformer's output from the last block's."""
         return self.read(normalise(z))

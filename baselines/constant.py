@@ -1,4 +1,4 @@
-"""Floor: the best constant control of the task's reference, held from start to end. Learns nothing, spends nothing."""
+"""Floor: the best constant control of the task's reference, held throughout. It learns nothing and spends nothing."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,14 +11,14 @@ from bench.simulate import AbstractPolicy
 
 
 class ConstantState(eqx.Module):
-    """The best constant for each of the evaluation's starts: one, where the start is fixed."""
+    """The best constant for each start of the evaluation. A task with a fixed start has one."""
 
     x0: Float[Array, "starts n"]
     us: Float[Array, "starts m"]
 
 
 class ConstantPolicy(AbstractPolicy):
-    """u(t, x) = the constant of the nearest start to the one at t = 0."""
+    """u(t, x) = the best constant for the start that is nearest to the state at t = 0."""
 
     best: ConstantState
 
@@ -32,7 +32,7 @@ class ConstantPolicy(AbstractPolicy):
 
 
 class Constant(AbstractInformedMethod[ConstantState]):
-    """The floor of every score. `init` raises LookupError where the task's references are not known."""
+    """The floor of every score. `init` raises LookupError if the task's references are not known."""
 
     references: tuple[Reference, ...] = filled_in(())
 

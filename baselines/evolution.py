@@ -1,16 +1,16 @@
 """Evolution: CMA-ES on the weights of a linear policy (Hansen & Ostermeier, 2001; Hansen, arXiv:1604.00772).
 
-A step draws λ policies around the mean m, runs each for one episode from the same start, and with the best μ = λ / 2 of
-them in order, y_i = (θ_i - m) / σ, and logarithmic weights w:
+A step draws λ policies around the mean m and runs each for one episode from the same start. The best μ = λ / 2 of them,
+in order, y_i = (θ_i - m) / σ, and logarithmic weights w then give the next distribution:
 
     θ_i ~ N(m, σ² C),      m ← m + σ y,   y = Σ w_i y_i
     p_σ ← (1 - c_σ) p_σ + √(c_σ (2 - c_σ) μ_w) L⁻¹ y,      σ ← σ exp(c_σ / d_σ (|p_σ| / E|N(0, I)| - 1)),   C = L Lᵀ
     p_c ← (1 - c_c) p_c + √(c_c (2 - c_c) μ_w) y,          C ← (1 - c_1 - c_μ) C + c_1 p_c p_cᵀ + c_μ Σ w_i y_i y_iᵀ
 
-The policy is u = θ (o, 1), o = (state, time, time²), projected on the bounds, `m (n + 3)` weights: the few episodes of
-a budget cannot move a network's thousands (`width` gives it a hidden layer where they can). The mean is the policy that
-is judged; its start is the constant that is the average control of the best warm-up episode. Spends λ episodes a step
-and `warmup` before the first.
+The policy is u = θ (o, 1), o = (state, time, time²), projected on the bounds. It has `m (n + 3)` weights, since the few
+episodes of a budget cannot move the thousands of a network; where they can, `width` gives it a hidden layer. The judged
+policy is the mean m. It starts as a constant, the average control of the best warm-up episode. A step spends λ
+episodes, `init` spends `warmup`.
 """
 
 import math
@@ -24,8 +24,10 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from baselines.exploration import best_level, warmup_episode
-from baselines.networks import MLP, FeedbackPolicy, Scales, around
+from baselines.exploration import best_level, warm_up
+from baselines.networks import MLP, with_output_bias
+from baselines.normalisation import Scales
+from baselines.policies import FeedbackPolicy
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
 from bench.simulate import rollout
@@ -43,15 +45,16 @@ class SearchDistribution(eqx.Module):
 
     @classmethod
     def around(cls, mean: Float[Array, " d"], sigma: Scalar) -> "SearchDistribution":
+        """Return the first distribution: C = I, and paths of 0."""
         zero = jnp.zeros_like(mean)
         return cls(mean, jnp.asarray(sigma, mean.dtype), jnp.eye(len(mean)), zero, zero)
 
     def candidates(self, normal: Float[Array, "population d"]) -> Float[Array, "population d"]:
-        """Independent standard normal draws as weights."""
+        """Turn independent standard normal draws into weights."""
         return self.mean + self.sigma * normal @ jnp.linalg.cholesky(self.covariance).T
 
     def update(self, thetas: Float[Array, "population d"], costs: Float[Array, " population"]) -> "SearchDistribution":
-        """The next distribution; constants are those of Hansen's tutorial, table 1, with positive weights only."""
+        """Return the next distribution. Its constants are of Hansen's tutorial, table 1, with positive weights only."""
         population, d = thetas.shape
         mu = population // 2
         raw = math.log((population + 1) / 2) - jnp.log(jnp.arange(1, mu + 1))
@@ -63,7 +66,7 @@ class SearchDistribution(eqx.Module):
         c_1 = 2 / ((d + 1.3) ** 2 + mu_w)
         c_mu = jnp.minimum(1 - c_1, 2 * (mu_w - 2 + 1 / mu_w) / ((d + 2) ** 2 + mu_w))
 
-        # A cost that is not finite is the worst there is.
+        # A cost that is not finite ranks last.
         best = jnp.argsort(jnp.where(jnp.isfinite(costs), costs, jnp.inf))[:mu]
         ys = (thetas[best] - self.mean) / self.sigma
         y = w @ ys
@@ -75,8 +78,8 @@ class SearchDistribution(eqx.Module):
             + c_1 * jnp.outer(path, path)
             + c_mu * jnp.einsum("i,ij,ik->jk", w, ys, ys)
         )
-        length = math.sqrt(d) * (1 - 1 / (4 * d) + 1 / (21 * d**2))  # of a standard normal vector, on average
-        sigma = self.sigma * jnp.exp(c_sigma / d_sigma * (jnp.linalg.norm(sigma_path) / length - 1))
+        mean_length = math.sqrt(d) * (1 - 1 / (4 * d) + 1 / (21 * d**2))  # E|N(0, I)|
+        sigma = self.sigma * jnp.exp(c_sigma / d_sigma * (jnp.linalg.norm(sigma_path) / mean_length - 1))
         return SearchDistribution(self.mean + self.sigma * y, sigma, covariance, path, sigma_path)
 
 
@@ -96,7 +99,7 @@ class Evolution(AbstractMethod[EvolutionState]):
 
     population: int = 4  # λ, at least 4
     sigma: float = 0.0626  # at the start, in half ranges of the controls
-    width: int = 0  # of a hidden layer, where 0 is none
+    width: int = 0  # of a hidden layer; 0 for none
     warmup: int = 13  # episodes
 
     def usage(self, task):
@@ -104,9 +107,9 @@ class Evolution(AbstractMethod[EvolutionState]):
 
     def init(self, task, key):
         warmup_key, net_key = jr.split(key)
-        batch = jax.vmap(lambda k: warmup_episode(task, k))(jr.split(warmup_key, self.warmup))
-        scales = Scales.of(task, batch.xs, jnp.ones(self.warmup))
-        net = around(self._net(task, net_key), best_level(scales, batch))
+        episodes = warm_up(task, warmup_key, self.warmup)
+        scales = Scales.of(task, episodes.xs)
+        net = with_output_bias(self._net(task, net_key), best_level(scales, episodes))
         return EvolutionState(SearchDistribution.around(ravel_pytree(net)[0], self.sigma), scales)
 
     def step(self, task, state, key):

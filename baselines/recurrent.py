@@ -11,23 +11,24 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from baselines.networks import Linear, Scales, scaled
+from baselines.networks import Linear, scaled
+from baselines.normalisation import Scales
 from baselines.world_models import AbstractActionsModel, states_and_increments, unroll
 
 
 class AbstractCell(eqx.Module):
-    """A recurrent cell whose state may be more than what is read from it."""
+    """A recurrent cell; its state may be more than its output."""
 
     @abc.abstractmethod
     def __init__(self, inputs: int, width: int, *, key: Key[Array, ""]): ...
 
     @abc.abstractmethod
     def start(self, h: Float[Array, " width"]) -> Any:
-        """The state before the first input."""
+        """Return the state before the first input, given what would be its output."""
 
     @abc.abstractmethod
     def __call__(self, u: Float[Array, " inputs"], state: Any) -> tuple[Any, Float[Array, " width"]]:
-        """The next state, and what is read from it."""
+        """Return the next state and the output."""
 
 
 class VanillaCell(AbstractCell):
@@ -79,7 +80,7 @@ class LSTMCell(AbstractCell):
 
 
 class ActionsRecurrent(AbstractActionsModel):
-    """AWM: a recurrent cell carried over the controls, its first state a function of x[0]."""
+    """AWM: a recurrent cell carried over the controls. Its first state is a function of x[0]."""
 
     scales: Scales
     start: Linear

@@ -1,16 +1,16 @@
 """Soft actor-critic with twin critics and a learned temperature (Haarnoja et al., 2018, arXiv:1812.05905).
 
-An action is held for `hold` intervals. After each interval, with o = (state, time) where an action begins, o' where it
-ends, reward r = -(its cost - the usual cost of so many intervals) / scale, and no discount (the horizon is finite and
-the time is observed), on a batch from the replay:
+An action is held for `hold` intervals. After each interval, a batch from the replay buffer gives observations
+o = (state, time) where an action begins, o' where it ends, and the reward r = -(its cost - the usual cost of so many
+intervals) / scale. The horizon is finite and the time is observed, so there is no discount:
 
     y    = r + (1 - last) (min_i Q̄_i(o', a') - α log π(a' | o')),   a' ~ π(o')
     Q_i  ← Q_i - η ∇ (Q_i(o, a) - y)²                               Q̄_i ← (1 - τ) Q̄_i + τ Q_i
     π    ← π - η ∇ (α log π(a | o) - min_i Q_i(o, a)),   a ~ π(o)   (reparametrised, squashed by tanh)
     α    ← α - η ∇ α (-log π(a | o) - H̄),   H̄ = -m
 
-Squashed actions are stretched and clipped, so that they reach their bounds. A step is one episode with `updates`
-updates after each interval: it spends `num_steps`, and `warmup` episodes before.
+Squashed actions are stretched and clipped, so that they reach their bounds. A step is one episode, with `updates`
+updates after each interval: it spends `num_steps`. `init` spends `warmup` episodes.
 """
 
 from typing import ClassVar
@@ -20,20 +20,22 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
-from baselines.exploration import warmup_episode
-from baselines.networks import MLP, FeedbackPolicy, Scales, from_unit, observe, policy_network
-from baselines.replay import Replay
+from baselines.exploration import cost_spread, warm_up
+from baselines.gaussian import TANH_STRETCH, sample_squashed, squash
+from baselines.networks import MLP, policy_network
+from baselines.normalisation import Scales, from_unit, observe, observe_knots
+from baselines.optimisation import apply_gradient, begin
+from baselines.policies import FeedbackPolicy
+from baselines.replay_buffer import Replay
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
 from bench.simulate import clip, transition
 
-STRETCH = 1.1  # tanh never reaches 1, and many optimal controls lie on their bounds: beyond them, actions are clipped
-
 
 class Networks(eqx.Module):
-    """What the optimiser moves."""
+    """The parameters that the optimiser moves."""
 
     actor: MLP  # observation -> mean and log standard deviation before squashing
     critics: MLP  # two of them, stacked along a leading axis
@@ -51,7 +53,7 @@ class SACState(eqx.Module):
 
 
 class SAC(AbstractMethod[SACState]):
-    """The same networks' sizes, rate and one update per environment step on every task."""
+    """The same network sizes and learning rate, and one update per environment step, on every task."""
 
     search: ClassVar = {
         "learning_rate": Between(3e-4, 1e-2, log=True),
@@ -81,19 +83,19 @@ class SAC(AbstractMethod[SACState]):
     def init(self, task, key):
         n, m = len(task.states), len(task.controls)
         warmup_key, actor_key, critics_key = jr.split(key, 3)
-        batch = jax.vmap(lambda k: warmup_episode(task, k))(jr.split(warmup_key, self.warmup))
+        episodes = warm_up(task, warmup_key, self.warmup)
         critic_sizes = (n + 2 + m, self.width, self.width, 1)
         critics = eqx.filter_vmap(lambda k: MLP(critic_sizes, jax.nn.relu, key=k))(jr.split(critics_key))
         actor = policy_network(task, self.width, 2 * m, jax.nn.relu, key=actor_key)
         networks = Networks(actor, critics, jnp.log(self.temperature))
-        spread = jnp.std(batch.cost) + 1e-6 * jnp.abs(jnp.mean(batch.cost)) + 1e-12
+        spread = cost_spread(episodes)
         return SACState(
             networks,
             critics,
-            self._optimiser(task).init(eqx.filter(networks, eqx.is_array)),
-            Replay.empty(task, self.capacity).add(batch),
-            Scales.of(task, batch.xs, jnp.ones(self.warmup)),
-            jnp.mean(batch.cost) / task.num_steps,
+            begin(self._optimiser(task), networks),
+            Replay.empty(task, self.capacity).add(episodes),
+            Scales.of(task, episodes.xs),
+            jnp.mean(episodes.cost) / task.num_steps,
             spread / self.return_size,
         )
 
@@ -103,13 +105,13 @@ class SAC(AbstractMethod[SACState]):
             k, key = inputs
             act_key, update_key = jr.split(key)
             t = k * task.dt
-            action, _ = sample(state.networks.actor, observe(task, state.scales, t, x), act_key)
-            u = jnp.where(k % self.hold == 0, from_unit(task, STRETCH * action), held)
+            action, _ = sample_squashed(state.networks.actor, observe(task, state.scales, t, x), act_key)
+            u = jnp.where(k % self.hold == 0, from_unit(task, TANH_STRETCH * action), held)
             x_next, cost = transition(task, t, x, clip(task, u))
             cost = cost + jnp.where(k == task.num_steps - 1, task.terminal_cost(x_next), 0.0)
             replay = state.replay.write(k, x, u, cost, x_next)
             state = eqx.tree_at(lambda s: s.replay, state, replay)
-            # Whole decisions of the episode under way; once its last interval is written the replay counts it as added.
+            # Whole decisions of the episode under way. After its last interval, the buffer counts it as added.
             under_way = (k + 1) // self.hold * self.hold * (k + 1 < task.num_steps)
             state = jax.lax.scan(
                 lambda s, update_key: (self._update(task, s, under_way, update_key), None),
@@ -127,20 +129,21 @@ class SAC(AbstractMethod[SACState]):
         return FeedbackPolicy(task, state.scales, state.networks.actor, squash)
 
     def _update(self, task, state, under_way, key):
+        """Return the state after one update of all networks on a batch from the buffer."""
         batch_key, next_key, actor_key = jr.split(key, 3)
         rows, ks = state.replay.sample_intervals(batch_key, self.batch, under_way)
         starts = ks - ks % self.hold
         ends = jnp.minimum(starts + self.hold, task.num_steps)
-        see = jax.vmap(lambda k, x: observe(task, state.scales, k * task.dt, x))
-        now, after = see(starts, state.replay.xs[rows, starts]), see(ends, state.replay.xs[rows, ends])
-        actions = state.scales.control(state.replay.us[rows, starts]) / STRETCH
+        now = observe_knots(task, state.scales, starts, state.replay.xs[rows, starts])
+        after = observe_knots(task, state.scales, ends, state.replay.xs[rows, ends])
+        actions = state.scales.control(state.replay.us[rows, starts]) / TANH_STRETCH
         within = starts[:, None] + jnp.arange(self.hold)
         costs = state.replay.costs[rows[:, None], jnp.minimum(within, task.num_steps - 1)] - state.usual_cost
         rewards = -jnp.sum(jnp.where(within < ends[:, None], costs, 0.0), axis=1) / state.cost_scale
         last = ends == task.num_steps
 
         networks, temperature = state.networks, jnp.exp(state.networks.log_temperature)
-        draw = jax.vmap(sample, in_axes=(None, 0, 0))
+        draw = jax.vmap(sample_squashed, in_axes=(None, 0, 0))
         next_actions, next_log_prob = draw(networks.actor, after, jr.split(next_key, self.batch))
         soft_value = jnp.min(values(state.targets, after, next_actions), axis=0) - temperature * next_log_prob
         y = rewards + jnp.where(last, 0.0, soft_value)
@@ -153,8 +156,7 @@ class SAC(AbstractMethod[SACState]):
             entropy_gap = jax.lax.stop_gradient(-jnp.mean(log_prob)) - self.entropy * len(task.controls)
             return critic_loss + actor_loss + jnp.exp(networks.log_temperature) * entropy_gap
 
-        updates, optimiser = self._optimiser(task).update(jax.grad(loss)(networks), state.optimiser)
-        networks = eqx.apply_updates(networks, updates)
+        networks, optimiser = apply_gradient(self._optimiser(task), jax.grad(loss)(networks), networks, state.optimiser)
         targets = jax.tree.map(lambda q, target: target + self.polyak * (q - target), networks.critics, state.targets)
         return SACState(networks, targets, optimiser, state.replay, state.scales, state.usual_cost, state.cost_scale)
 
@@ -163,27 +165,9 @@ class SAC(AbstractMethod[SACState]):
         return optax.adam(optax.cosine_decay_schedule(self.learning_rate, updates, alpha=0.1))
 
 
-def squash(a: Float[Array, " m"]) -> Float[Array, " m"]:
-    """The deterministic action of a mean before squashing."""
-    return jnp.clip(STRETCH * jnp.tanh(a), -1.0, 1.0)
-
-
-def sample(
-    actor: MLP, observation: Float[Array, " obs"], key: Key[Array, ""]
-) -> tuple[Float[Array, " m"], Float[Array, ""]]:
-    """An action in [-1, 1] from the squashed Gaussian, and its log density (Haarnoja et al., appendix C)."""
-    mean, log_std = jnp.split(actor(observation), 2)
-    log_std = jnp.clip(log_std, -5.0, 2.0)
-    noise = jr.normal(key, mean.shape)
-    before = mean + jnp.exp(log_std) * noise
-    gaussian = -0.5 * noise**2 - log_std - 0.5 * jnp.log(2 * jnp.pi)
-    log_slope = 2 * (jnp.log(2.0) - before - jax.nn.softplus(-2 * before))  # log of tanh', without overflow
-    return jnp.tanh(before), jnp.sum(gaussian - log_slope)
-
-
 def values(
     critics: MLP, observations: Float[Array, "batch obs"], actions: Float[Array, "batch m"]
 ) -> Float[Array, "2 batch"]:
-    """Both critics' values of a batch."""
+    """Return both critics' values of a batch."""
     inputs = jnp.concatenate([observations, actions], -1)
     return eqx.filter_vmap(lambda critic: jax.vmap(critic)(inputs)[:, 0])(critics)

@@ -1,7 +1,7 @@
 """Short-horizon actor-critic, SHAC (Xu et al., ICLR 2022, arXiv:2204.07137).
 
-The gradient of the true simulator, but through windows of h intervals only; a target critic V̄ stands for the cost that
-is still to come where a window ends. In each window [k, k + h) of the episode under way, with controls
+The gradient of the true simulator goes through windows of h intervals only. Where a window ends, a target critic V̄
+stands for the cost that is still to come. In each window [k, k + h) of the episode under way, with controls
 u = π_θ(t, x) + noise and c the costs of intervals,
 
     θ ← θ - α ∇_θ (Σ_{l=k}^{k+h-1} c_l + V̄(o_{k+h})),      V̄ = 0 after the last interval
@@ -11,12 +11,11 @@ and the next window goes on where this one ended, without its gradient. After th
 
     G_k = c_k + (1 - λ) V̄(o_{k+1}) + λ G_{k+1},      V ← V - β ∇ mean (V(o_k) - G_k)²,      V̄ ← (1 - τ) V̄ + τ V
 
-o = (state, time). V is the mean of the G_k at k plus a network's output times their spread around it, and the output
-layers are rescaled when the spread changes (after PopArt: van Hasselt et al., 2016, arXiv:1602.07714): from the first
-to the last episodes costs shrink by orders of magnitude, and errors in ∂V̄/∂x steer the actor. π starts around the
-average control of the best warm-up episode. Unlike in the paper, whose windows come from hundreds of simulations, a
-critic keeps some episodes, and the noise is a given one that fades. Every differentiated step is charged: a step spends
-one episode and its gradient.
+o = (state, time). V is the mean of the G_k at k plus a network's output times their spread around it. The output layers
+are rescaled when the spread changes: costs shrink by orders of magnitude from the first to the last episodes, and
+errors in ∂V̄/∂x steer the actor. π starts around the average control of the best warm-up episode. In the paper, windows
+come from hundreds of simulations at once. Here the critic keeps some episodes instead, and the noise is a given one
+that fades. Every differentiated step is charged: a step spends one episode and its gradient, `init` spends `warmup`.
 """
 
 from typing import ClassVar
@@ -26,42 +25,25 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float, Int
 
-from baselines.exploration import best_level, ou_noise, warmup_episode
-from baselines.networks import MLP, FeedbackPolicy, Scales, adam, around, observe, policy_network
-from baselines.replay import Replay
+from baselines.critics import RescaledCritic, lambda_returns, location_and_spread
+from baselines.exploration import best_level, ou_noise, warm_up
+from baselines.networks import MLP, policy_network, with_output_bias
+from baselines.normalisation import Scales, observe
+from baselines.optimisation import adam, begin, descend
+from baselines.policies import FeedbackPolicy
+from baselines.replay_buffer import Replay
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
 from bench.simulate import clip, transition
 
-FADE = 0.01  # what is left of the noise after `decay_steps`
-
-
-class Critic(eqx.Module):
-    """V(k, o) = mean[k] + std * net(o)."""
-
-    net: MLP
-    mean: Float[Array, " steps"]
-    std: Float[Array, ""]
-
-    def __call__(self, k: Int[Array, ""], observation: Float[Array, " obs"]) -> Float[Array, ""]:
-        return self.mean[k] + self.std * self.net(observation)[0]
-
-    def rescaled(self, to_go: Float[Array, "episodes steps"]) -> "Critic":
-        """The same function of the observation, around the mean of these costs to go and in units of their spread; the
-        unit falls to no less than a half at once."""
-        mean, spread = location_and_spread(to_go)
-        std = jnp.maximum(spread, self.std / 2)
-        last = self.net.layers[-1]
-        new = self.std / std * last.weight, self.std / std * jnp.asarray(last.bias)
-        return Critic(eqx.tree_at(lambda n: (n.layers[-1].weight, n.layers[-1].bias), self.net, new), mean, std)
+FINAL_NOISE_SHARE = 0.01  # share of the noise that is left after `decay_steps`
 
 
 class SHACState(eqx.Module):
     actor: MLP
-    critic: Critic
-    target: Critic
+    critic: RescaledCritic
+    target: RescaledCritic
     actor_optimiser: optax.OptState
     critic_optimiser: optax.OptState
     replay: Replay
@@ -69,7 +51,7 @@ class SHACState(eqx.Module):
 
 
 class SHAC(AbstractMethod[SHACState]):
-    """The same windows, rates and networks' sizes on every task."""
+    """The same windows, learning rates and network sizes on every task."""
 
     search: ClassVar = {
         "window": (10, 20, 34, 50),
@@ -79,7 +61,7 @@ class SHAC(AbstractMethod[SHACState]):
     }
     paced: ClassVar = ("critic_updates",)
 
-    window: int = 20  # h, intervals; of the last window of an episode what is left
+    window: int = 20  # h, intervals; an episode's last window has those that are left
     warmup: int = 4  # episodes, from which the scales of states and costs are read
     noise: float = 0.0683  # in half ranges, in the first episode
     learning_rate: float = 0.0135
@@ -97,27 +79,21 @@ class SHAC(AbstractMethod[SHACState]):
 
     def init(self, task, key):
         warmup_key, actor_key, critic_key = jr.split(key, 3)
-        batch = jax.vmap(lambda k: warmup_episode(task, k))(jr.split(warmup_key, self.warmup))
-        replay = Replay.empty(task, max(self.recent, self.warmup)).add(batch)
-        scales = Scales.of(task, batch.xs, jnp.ones(self.warmup))
+        episodes = warm_up(task, warmup_key, self.warmup)
+        replay = Replay.empty(task, max(self.recent, self.warmup)).add(episodes)
+        scales = Scales.of(task, episodes.xs)
         net = policy_network(task, self.width, len(task.controls), key=actor_key)
-        actor = around(net, best_level(scales, batch))
+        actor = with_output_bias(net, best_level(scales, episodes))
         to_go = jnp.cumsum(replay.costs[: self.warmup, ::-1], axis=1)[:, ::-1]
         value_net = policy_network(task, self.width, 1, key=critic_key)
-        critic = Critic(value_net, *location_and_spread(to_go))
-        return SHACState(
-            actor,
-            critic,
-            critic,
-            self._actor_optimiser(task).init(eqx.filter(actor, eqx.is_array)),
-            self._critic_optimiser().init(eqx.filter(critic.net, eqx.is_array)),
-            replay,
-            scales,
-        )
+        critic = RescaledCritic(value_net, *location_and_spread(to_go))
+        actor_optimiser = begin(self._actor_optimiser(task), actor)
+        critic_optimiser = begin(self._critic_optimiser(), critic.net)
+        return SHACState(actor, critic, critic, actor_optimiser, critic_optimiser, replay, scales)
 
     def step(self, task, state, key):
         start_key, noise_key = jr.split(key)
-        faded = FADE ** ((state.replay.added - self.warmup) / self.decay_steps)
+        faded = FINAL_NOISE_SHARE ** ((state.replay.added - self.warmup) / self.decay_steps)
         noise = self.noise * faded * (state.scales.high - state.scales.low) / 2 * ou_noise(task, noise_key)
 
         def window(carry, first):
@@ -133,7 +109,7 @@ class SHAC(AbstractMethod[SHACState]):
         return FeedbackPolicy(task, state.scales, state.actor)
 
     def _window(self, task, state, x, noise, first, length):
-        """(state after an update of the actor on intervals [first, first + length) from x, where the task is then)."""
+        """Return the state after an update of the actor on intervals [first, first + length) from x, and the last x."""
         ks = first + jnp.arange(length)
 
         def loss(actor):
@@ -157,37 +133,34 @@ class SHAC(AbstractMethod[SHACState]):
         return eqx.tree_at(lambda s: (s.actor, s.actor_optimiser, s.replay), state, new), played[-1][-1]
 
     def _to_go(self, task, scales, critic, k, x):
-        """The critic's cost to go from x before interval k, 0 after the last."""
+        """Return the critic's cost to go from x before interval k, 0 after the last."""
         t = k * jnp.asarray(task.dt, x.dtype)
         return jnp.where(
             k == task.num_steps, 0.0, critic(jnp.minimum(k, task.num_steps - 1), observe(task, scales, t, x))
         )
 
     def _fit(self, task, state):
-        """The critic fitted to the newest episodes, and the target after it."""
-        rows = (state.replay.added - 1 - jnp.arange(self.recent)) % len(state.replay.xs)
+        """Return the state with the critic fitted to the newest episodes, and the target moved towards it."""
+        rows = state.replay.newest_rows(self.recent)
         ks = jnp.arange(task.num_steps + 1)
 
-        def values(critic):  # recent knots
-            of_knot = jax.vmap(lambda k, x: self._to_go(task, state.scales, critic, k, x))
-            return jax.vmap(lambda xs: of_knot(ks, xs))(state.replay.xs[rows])
+        def values(critic):  # "recent knots"
+            at_knot = jax.vmap(lambda k, x: self._to_go(task, state.scales, critic, k, x))
+            return jax.vmap(lambda xs: at_knot(ks, xs))(state.replay.xs[rows])
 
         targets = jax.vmap(lambda c, v: lambda_returns(c, v, self.trace))(
             state.replay.costs[rows], values(state.target)[:, 1:]
         )
         critic, target = state.critic.rescaled(targets), state.target.rescaled(targets)
 
-        def loss(net):
-            judged = values(Critic(net, critic.mean, critic.std))[:, :-1]
+        def loss(net, _):
+            judged = values(RescaledCritic(net, critic.mean, critic.std))[:, :-1]
             return jnp.mean(((judged - targets) / critic.std) ** 2)
 
-        def update(carry, _):
-            net, optimiser = carry
-            updates, optimiser = self._critic_optimiser().update(jax.grad(loss)(net), optimiser)
-            return (eqx.apply_updates(net, updates), optimiser), None
-
-        (net, optimiser), _ = jax.lax.scan(update, (critic.net, state.critic_optimiser), length=self.critic_updates)
-        critic = Critic(net, critic.mean, critic.std)
+        net, optimiser = descend(
+            self._critic_optimiser(), loss, critic.net, state.critic_optimiser, updates=self.critic_updates
+        )
+        critic = RescaledCritic(net, critic.mean, critic.std)
         target = jax.tree.map(lambda new, old: old + self.polyak * (new - old), critic, target)
         return eqx.tree_at(lambda s: (s.critic, s.critic_optimiser, s.target), state, (critic, optimiser, target))
 
@@ -199,22 +172,3 @@ class SHAC(AbstractMethod[SHACState]):
 
     def _critic_optimiser(self):
         return adam(self.critic_learning_rate, self.decay_steps * self.critic_updates)
-
-
-def lambda_returns(
-    costs: Float[Array, " steps"], after: Float[Array, " steps"], trace: Float[Array, ""] | float
-) -> Float[Array, " steps"]:
-    """TD(λ) targets of an episode's costs, with the values of the states after each interval (0 after the last)."""
-
-    def backwards(later, inputs):
-        cost, value = inputs
-        later = cost + (1 - trace) * value + trace * later
-        return later, later
-
-    return jax.lax.scan(backwards, after[-1], (costs, after), reverse=True)[1]
-
-
-def location_and_spread(to_go: Float[Array, "episodes steps"]) -> tuple[Float[Array, " steps"], Float[Array, ""]]:
-    """The mean over episodes for each interval, and the standard deviation around it over all."""
-    mean = jnp.mean(to_go, axis=0)
-    return mean, jnp.sqrt(jnp.mean((to_go - mean) ** 2)) + 1e-6 * jnp.mean(jnp.abs(mean)) + 1e-12

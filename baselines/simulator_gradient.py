@@ -2,46 +2,35 @@
 
     θ ← θ - α ∇_θ J(θ),      x[t+1] = F(t, x[t], u[t]),      u[t] = π_θ(t, sg(x[t]))
 
-sg cuts the gradient through the state that the policy reads, the setting of Ma et al. (ICML 2024) for every method;
-`cut_feedback = False` is full backpropagation through time. Every differentiated step is charged as an environment
-step: a step of this method is `updates` episodes, and their gradients.
+sg cuts the gradient through the state that the policy reads, the setting of Ma et al. (ICML 2024) for every method.
+With `cut_feedback = False` this is full backpropagation through time. Every differentiated step is charged as an
+environment step: a step of this method spends `updates` episodes, and their gradients.
 
-With `charged = False` it is an oracle, an upper bound of what gradients through a model could do: it declares one
-episode a step, which paces it through the same budget as the others, and simulates and differentiates the other
+With `charged = False` it is an oracle, an upper bound of what gradients through a model could do. It declares one
+episode a step, so it gets as many steps from a budget as the other methods, and simulates and differentiates the other
 `updates - 1` for free. It is measured and shown, and never ranked.
 """
 
 from typing import ClassVar
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import jax.random as jr
 import optax
 
-from baselines.exploration import warmup_episode
-from baselines.networks import MLP, FeedbackPolicy, Scales, adam, policy_network
+from baselines.exploration import warm_up
+from baselines.networks import MLP, policy_network
+from baselines.normalisation import Scales
+from baselines.optimisation import adam, begin, descend
+from baselines.policies import FeedbackPolicy, WithoutFeedbackGradient
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
-from bench.simulate import AbstractPolicy, rollout
+from bench.simulate import rollout
 
 
 class SimulatorGradientState(eqx.Module):
     net: MLP
     scales: Scales
     optimiser: optax.OptState
-
-
-class WithoutFeedbackGradient(AbstractPolicy):
-    """The same controls as another policy; the gradient does not see that they depend on the state."""
-
-    policy: FeedbackPolicy
-
-    def initial(self):
-        return self.policy.initial()
-
-    def __call__(self, t, x, carry):
-        return self.policy(t, jax.lax.stop_gradient(x), carry)
 
 
 class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
@@ -58,7 +47,7 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
     updates: int = 1  # per step
     warmup: int = 2  # episodes, from which the scales of the states are read
     learning_rate: float = 0.0234
-    momentum: float = 0.641  # of so few updates
+    momentum: float = 0.641  # lower than usual, for so few updates
     decay_steps: int = 46  # over which a cosine takes the rate to a hundredth: at a tenth, stiff costs still jump
     width: int = 64
 
@@ -70,24 +59,19 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
 
     def init(self, task, key):
         warmup_key, net_key = jr.split(key)
-        batch = jax.vmap(lambda k: warmup_episode(task, k))(jr.split(warmup_key, self.warmup))
+        episodes = warm_up(task, warmup_key, self.warmup)
         net = policy_network(task, self.width, len(task.controls), key=net_key)
-        scales = Scales.of(task, batch.xs, jnp.ones(self.warmup))
-        return SimulatorGradientState(net, scales, self._optimiser().init(eqx.filter(net, eqx.is_array)))
+        return SimulatorGradientState(net, Scales.of(task, episodes.xs), begin(self._optimiser(), net))
 
     def step(self, task, state, key):
-        def update(state, key):
-            x0 = task.start(key)
+        def loss(net, key):
+            policy = FeedbackPolicy(task, state.scales, net)
+            judged = WithoutFeedbackGradient(policy) if self.cut_feedback else policy
+            return rollout(task, judged, task.start(key)).cost
 
-            def loss(net):
-                policy = FeedbackPolicy(task, state.scales, net)
-                return rollout(task, WithoutFeedbackGradient(policy) if self.cut_feedback else policy, x0).cost
-
-            updates, optimiser = self._optimiser().update(jax.grad(loss)(state.net), state.optimiser)
-            net = eqx.apply_updates(state.net, updates)
-            return SimulatorGradientState(net, state.scales, optimiser), None
-
-        return jax.lax.scan(update, state, jr.split(key, self.updates))[0]
+        keys = jr.split(key, self.updates)
+        net, optimiser = descend(self._optimiser(), loss, state.net, state.optimiser, keys)
+        return SimulatorGradientState(net, state.scales, optimiser)
 
     def policy(self, task, state):
         return FeedbackPolicy(task, state.scales, state.net)

@@ -4,12 +4,12 @@
     history world model   x̂[t+1] = x̂[t] + σ_Δ g(x̂[0..t], u[0..t])     transformer; unrolled, it reads its predictions
     one-step model        x̂[t+1] = x̂[t] + σ_Δ g(x̂[t], u[t])           MLP
 
-`incremental` chooses the other target: x̂[t+1] = x̂[t] + σ_Δ g(x[0], u[0..t]) for the first, whose path from x̂[t] is a
-sum and no function of it, and x̂[t+1] = μ + σ g(...) for the other two.
+`incremental` chooses the other target: for the first x̂[t+1] = x̂[t] + σ_Δ g(x[0], u[0..t]), where x̂[t] enters as a term
+of a sum and through no function; for the other two x̂[t+1] = μ + σ g(...).
 
-Unrolled, an actions model has no path from a late state to an early control through predicted states; the other two
-have. States and controls are in physical units on the outside; inside they are normalised, and σ, σ_Δ are the standard
-deviations of states and of their increments, μ the states' mean (`Scales`).
+An unrolled actions model has no path from a late state to an early control through predicted states. The other two
+have such paths. Callers give and get physical units; networks work in normalised ones (`Scales`): σ and σ_Δ are the
+standard deviations of states and of their increments, μ is the mean of the states.
 """
 
 import abc
@@ -22,8 +22,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from baselines.attention import CausalTransformer
-from baselines.decode import decode
-from baselines.networks import MLP, Scales
+from baselines.history_decode import decode
+from baselines.networks import MLP
+from baselines.normalisation import Scales
 
 
 class AbstractWorldModel(eqx.Module):
@@ -33,24 +34,35 @@ class AbstractWorldModel(eqx.Module):
 
     @abc.abstractmethod
     def __call__(self, x0: Float[Array, " n"], us: Float[Array, "steps m"]) -> Float[Array, "steps n"]:
-        """The states after each control."""
+        """Return the states after each control."""
 
     @abc.abstractmethod
     def residuals(self, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]) -> Float[Array, "steps errors"]:
-        """Errors of what is fitted, in units of its spread, on a true trajectory."""
+        """Return the errors of the fitted quantities on a true trajectory, in units of their spread."""
 
     @abc.abstractmethod
     def initial(self, x0: Float[Array, " n"], steps: int) -> Any:
-        """The carry from which `advance` decodes at most `steps` states one by one."""
+        """Return the carry from which `advance` decodes at most `steps` states one by one."""
 
     @abc.abstractmethod
     def advance(self, carry: Any, u: Float[Array, " m"]) -> tuple[Any, Float[Array, " n"]]:
-        """The state after one more control: equal to `__call__`, for policies that need a state before they act."""
+        """Return the next carry and the state after one more control, for policies that need a state before they act.
+
+        The states are those of `__call__`.
+        """
 
 
 def unroll(model: AbstractWorldModel, x0: Float[Array, " n"], us: Float[Array, "steps m"]) -> Float[Array, "steps n"]:
-    """The states after each control, decoded one by one."""
+    """Return the states after each control, decoded one by one."""
     return jax.lax.scan(lambda carry, u: model.advance(carry, u), model.initial(x0, len(us)), us)[1]
+
+
+def causal_transformer(
+    scales: Scales, width: int, depth: int, heads: int, expansion: int, key: Key[Array, ""]
+) -> CausalTransformer:
+    """Return a transformer whose tokens are a state and a control each, and whose outputs are of a state's shape."""
+    n, m = len(scales.mean), len(scales.low)
+    return CausalTransformer(n + m, n, width, depth, heads, expansion, key=key)
 
 
 class AbstractActionsModel(AbstractWorldModel):
@@ -60,28 +72,28 @@ class AbstractActionsModel(AbstractWorldModel):
     incremental: eqx.AbstractVar[bool]
 
     def next(self, x0: Float[Array, " n"], x: Float[Array, " n"], output: Float[Array, " n"]) -> Float[Array, " n"]:
-        """The state after the predicted state x, by the network's output."""
+        """Return the state after the predicted state x, given the network's output."""
         return x + self.scales.increment_std * output if self.incremental else x0 + self.scales.std * output
 
 
 def states_and_increments(
     model: AbstractActionsModel, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]
 ) -> Float[Array, "steps errors"]:
-    """Errors of an actions model's states and of their increments, each in units of its spread: 2 n a step.
+    """Return the errors of an actions model's states and of their increments, 2 n a step, in units of their spreads.
 
-    States vary by far more than an interval changes them, so a fit to them alone may leave the effect of a control on
-    the next states, and with it the policy's gradient, to chance.
+    States vary by far more than an interval changes them. So a fit to states alone may leave to chance the effect of a
+    control on the next states, and with it the policy's gradient.
     """
     errors = model(xs[0], us) - xs[1:]
-    of_increments = jnp.diff(errors, axis=0, prepend=jnp.zeros_like(errors[:1]))
-    weighted = math.sqrt(model.increments) * of_increments / model.scales.increment_std
+    increment_errors = jnp.diff(errors, axis=0, prepend=jnp.zeros_like(errors[:1]))
+    weighted = math.sqrt(model.increments) * increment_errors / model.scales.increment_std
     return jnp.concatenate([errors / model.scales.std, weighted], axis=1)
 
 
 class ActionsTransformer(AbstractActionsModel):
     """AWM: causal self-attention over the controls, each token joined by the first state.
 
-    An `expansion` of 1, and not the usual 4, scores as well on the tuning tasks at half of the products.
+    An `expansion` of 1 instead of the usual 4 scores as well on the tuning tasks, at half the products.
     """
 
     scales: Scales
@@ -101,8 +113,7 @@ class ActionsTransformer(AbstractActionsModel):
         incremental: bool = False,
         key: Key[Array, ""],
     ):
-        n, m = len(scales.mean), len(scales.low)
-        self.scales, self.net = scales, CausalTransformer(n + m, n, width, depth, heads, expansion, key=key)
+        self.scales, self.net = scales, causal_transformer(scales, width, depth, heads, expansion, key)
         self.increments, self.incremental = increments, incremental
 
     def __call__(self, x0, us):
@@ -125,26 +136,26 @@ class ActionsTransformer(AbstractActionsModel):
 
 
 class AbstractStateModel(AbstractWorldModel):
-    """A model that reads states, true ones in the fit and its own when it is unrolled."""
+    """A model that reads states: true ones in the fit, its own when it is unrolled."""
 
     incremental: eqx.AbstractVar[bool]
 
     def next(self, x: Float[Array, " n"], output: Float[Array, " n"]) -> Float[Array, " n"]:
-        """The state after x, by the network's output."""
+        """Return the state after x, given the network's output."""
         return (
             x + self.scales.increment_std * output if self.incremental else self.scales.mean + self.scales.std * output
         )
 
     def target(self, xs: Float[Array, "knots n"]) -> Float[Array, "steps n"]:
-        """The outputs with which `next` is right."""
+        """Return the outputs with which `next` is right."""
         return jnp.diff(xs, axis=0) / self.scales.increment_std if self.incremental else self.scales.state(xs[1:])
 
 
 class HistoryTransformer(AbstractStateModel):
     """HWM: causal self-attention over states and controls, fitted on true states, unrolled on its own predictions.
 
-    `cut_predictions` stops the gradient through the predicted states that the network reads: the paper's ablation,
-    which leaves only the direct paths from controls to increments.
+    `cut_predictions` stops the gradient through the predicted states that the network reads. This is the paper's
+    ablation, which leaves only the direct paths from controls to increments.
     """
 
     scales: Scales
@@ -164,8 +175,7 @@ class HistoryTransformer(AbstractStateModel):
         incremental: bool = True,
         key: Key[Array, ""],
     ):
-        n, m = len(scales.mean), len(scales.low)
-        self.scales, self.net = scales, CausalTransformer(n + m, n, width, depth, heads, expansion, key=key)
+        self.scales, self.net = scales, causal_transformer(scales, width, depth, heads, expansion, key)
         self.cut_predictions, self.incremental = cut_predictions, incremental
 
     def __call__(self, x0, us):
@@ -181,14 +191,14 @@ class HistoryTransformer(AbstractStateModel):
         return self.advance_and_keep(carry, u)[:2]
 
     def advance_and_keep(self, carry: Any, u: Float[Array, " m"]) -> tuple[Any, Float[Array, " n"], tuple]:
-        """`advance`, and what the network's `step` keeps."""
+        """Return what `advance` does, and what the network's `step` keeps for a reverse pass."""
         x, cache = carry
         cache, output, kept = self.net.step(cache, self.token(x, u))
         x = self.next(x, output)
         return (x, cache), x, kept
 
     def token(self, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, " inputs"]:
-        """What the network reads of a step of an unrolled trajectory."""
+        """Return the network's input at a state and a control of an unrolled trajectory."""
         return self.scales.pair(jax.lax.stop_gradient(x) if self.cut_predictions else x, u)
 
 

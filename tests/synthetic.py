@@ -1,4 +1,4 @@
-"""Made-up records of any size, for what judges records: no training behind them."""
+"""Made-up records of any size, without training, for tests of whatever judges records."""
 
 import numpy as np
 
@@ -10,18 +10,18 @@ FLOOR, BEST = 20.0, 10.0
 
 
 def reference(task="t", num_steps=10, fingerprint=None, floor=FLOOR, best=BEST):
-    """By default of the fingerprint that `record` gives."""
+    """Make a reference; by default it has the fingerprint that `record` gives."""
     name = fingerprint or f"{task}-{num_steps}"
     return Reference(task, 1.0, num_steps, name, floor, [0.0], best, "C", 0.0, "", [[0.0]], [best])
 
 
 def references(records):
-    """One for every task and grid among `records`, by fingerprint."""
+    """Make a reference for every task and grid among `records`, by fingerprint."""
     return {r.fingerprint: reference(r.task, r.num_steps, r.fingerprint) for r in records}
 
 
 def record(method="m", seed=0, score: float | None = 0.5, task="t", num_steps=10, suite="s", rate=1.0, points=5):
-    """A run that learns from the floor to `score` in equal strides; failed where the score is None."""
+    """Make a run that learns from the floor to `score` in equal strides; it failed where the score is None."""
     curve = [
         {
             "env_steps": 100 * i,
@@ -51,7 +51,7 @@ def record(method="m", seed=0, score: float | None = 0.5, task="t", num_steps=10
 
 
 def trajectory(run):
-    """A stored trajectory of a made-up run: the state goes to its seed, the control jumps half-way, T is 2."""
+    """Make a stored trajectory: the state ends at 1 + the run's seed, the control jumps half-way, the horizon is 2."""
     ramp = np.linspace(0, 1, run.num_steps + 1)
 
     def episode(end):
@@ -68,7 +68,7 @@ def trajectory(run):
 
 
 def sample(methods, tasks=("t", "u"), seeds=10, spread=0.05, grids=(10,), draw=0, **changes):
-    """Records of `methods` (name -> mean score) with normal noise; `draw` seeds the noise."""
+    """Make records of `methods` (name -> mean score) with normal noise; `draw` seeds the noise."""
     rng = np.random.default_rng(draw)
     return [
         record(method, seed, float(mean + spread * rng.normal()), task, num_steps, **changes)

@@ -1,1 +1,1 @@
-"""Records to tables: scores, statistics, ranks, learning curves. No JAX."""
+"""Records to tables: scores, statistics, ranks, learning curves, and the rows of every table. No JAX here."""

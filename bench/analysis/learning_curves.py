@@ -1,8 +1,8 @@
-"""How soon a method gets where: the area under its learning curve, and the targets that it has reached. No JAX here.
+"""Learning curves: scores at evaluations, the area under them, and the regret targets that they reach. No JAX here.
 
-Targets are relative regrets: what is lost to the best known cost, in units of the headroom; 1 is the best constant
-control. Hansen et al., *COCO: a platform for comparing continuous optimizers* (2021), for the share of (run, target)
-pairs reached against what was spent.
+A regret target is a relative regret: the distance to the best known cost, in units of the headroom. Regret 1 is the
+best constant control. The share of (run, target) pairs reached, against what a run spent, follows Hansen et al., *COCO:
+a platform for comparing continuous optimizers* (2021).
 """
 
 from collections.abc import Sequence
@@ -15,28 +15,40 @@ from bench.records.reference import Reference
 from bench.records.run import RunRecord
 
 REGRET_TARGETS = (1.0, 1 / 3, 0.1, 1 / 30, 0.01, 1 / 300, 0.001)
-ROUNDING = 1e-4  # of a score: costs are evaluated in float32
+SCORE_ATOL = 1e-4  # a score this far below a target still meets it: costs are evaluated in float32
 
 
-def spent_or_reached(runs: Sequence[RunRecord], name: str, without: float) -> Floats:
-    """ "runs points": what the evaluations of each run say by `name`, nan where they do not; `without` for a run that
-    has none. The last repeats where another run has more, which changes no area and no first time."""
+def values_at_evaluations(runs: Sequence[RunRecord], name: str, without: float) -> Floats:
+    """The value `name` at each evaluation of each run, "runs points"; nan where an evaluation lacks it.
+
+    A run without any evaluation has one point, `without`. A shorter run repeats its last value, which changes neither
+    an area nor the first time that a target is met.
+    """
     longest = max(1, *(len(run.curve) for run in runs))
     rows = [[point.get(name) for point in run.curve] or [without] for run in runs]
     return np.array([row + row[-1:] * (longest - len(row)) for row in rows], float)
 
 
-def curves(runs: Sequence[RunRecord], reference: Reference) -> Floats:
-    """ "runs points": the scores at the evaluations, clipped to [-1, 1]; -1 where a cost is not finite, and everywhere
-    if the run failed."""
-    scores = clipped(score(spent_or_reached(runs, "cost", np.nan), reference.floor, reference.best))
+def score_curves(runs: Sequence[RunRecord], reference: Reference) -> Floats:
+    """Scores at the evaluations of each run, "runs points", clipped to [-1, 1].
+
+    A score is -1 where the cost is not finite. Every score of a failed run is -1.
+    """
+    scores = clipped(score(values_at_evaluations(runs, "cost", np.nan), reference.floor, reference.best))
     scores[[run.status == "failed" for run in runs]] = -1
     return scores
 
 
 def area(spent: Floats, scores: Floats, budget: int | float) -> Floats:
-    """ "runs": the mean scores over a budget that is spent evenly: trapezes between evaluations, level before the first
-    and after the last; nan where it is not known what was spent, or nobody spent anything.
+    """Mean score of each run, "runs", while a budget is spent evenly; by the trapezoidal rule.
+
+    The curve is level before the first evaluation and after the last. The area is nan where a record does not say what
+    was spent, and where the budget is 0.
+
+    Args:
+        spent: "runs points", what was spent before each evaluation.
+        scores: "runs points", the scores there.
+        budget: in the unit of `spent`.
     """
     if not budget:
         return np.full(len(scores), np.nan)
@@ -46,11 +58,14 @@ def area(spent: Floats, scores: Floats, budget: int | float) -> Floats:
 
 
 def first_reached(spent: Floats, scores: Floats) -> Floats:
-    """ "runs targets": what was spent when each of TARGETS was first met; inf where it never was."""
-    met = scores[:, :, None] >= 1 - np.array(REGRET_TARGETS) - ROUNDING
+    """What each run had spent when it first met each of REGRET_TARGETS, "runs targets"; inf where it never did."""
+    met = scores[:, :, None] >= 1 - np.array(REGRET_TARGETS) - SCORE_ATOL
     return np.where(met.any(axis=1), np.take_along_axis(spent, met.argmax(axis=1), axis=1), np.inf)
 
 
 def share_reached(strata: Sequence[Floats], grid: Floats) -> Floats:
-    """The share of (run, target) pairs reached at each point of `grid`, every stratum of "runs targets" alike."""
+    """Share of (run, target) pairs that are reached at each point of `grid`.
+
+    Each stratum (task) is "runs targets" by `first_reached`, and all have the same weight.
+    """
     return np.mean([np.mean(s.ravel() <= grid[:, None], axis=1) for s in strata], axis=0)

@@ -1,8 +1,8 @@
-"""Permutation tests of a difference in means, and the correction for many tests at once. No JAX here.
+"""Permutation tests of a difference in means, and the correction for many tests. No JAX here.
 
-A p-value is the share of relabellings whose mean difference is at least as far from 0 as the one that was seen: of all
-relabellings where there are at most LIMIT, else of LIMIT random ones and the seen one. These are drawn once from a
-fixed seed, so that a p-value does not depend on which other tests are made.
+A p-value is the share of relabellings whose mean difference is at least as far from 0 as the observed one. A test uses
+all relabellings where there are at most MAX_RELABELLINGS; else it uses that many random ones, and the observed one
+counts too. The random ones have a fixed seed, so that a p-value does not depend on which other tests are made.
 
 Good, *Permutation, Parametric and Bootstrap Tests of Hypotheses* (2005); Phipson & Smyth, *Permutation P-values Should
 Never Be Zero* (2010); Benjamini & Hochberg, J. R. Stat. Soc. B 57 (1995) 289.
@@ -17,95 +17,107 @@ import numpy as np
 
 from bench.analysis.stats import Floats, Values
 
-LIMIT = 20_000
-ROUNDING = 1e-12  # of the largest difference: sums of the same numbers in another order are the same
+MAX_RELABELLINGS = 20_000
+MIN_P_VALUE = 1 / (MAX_RELABELLINGS + 1)  # the smallest that random relabellings can give
+TIE_RTOL = 1e-12  # relative to the largest difference: sums of the same numbers in another order are ties
 
 
 def paired(strata: Sequence[Floats]) -> float:
-    """Two-sided p-value of differences within pairs, under flips of their signs; strata (tasks) weigh the same."""
+    """Two-sided p-value of differences within pairs, under flips of their signs. All strata (tasks) weigh the same."""
     return float(paired_each([strata])[0])
 
 
 def paired_each(tests: Sequence[Sequence[Floats]]) -> Floats:
-    """`paired` of several tests, 1 where one has no pair. Those of equally many pairs share one product with the flips,
-    which are far more numbers than the differences."""
+    """p-value of each of several paired tests; 1 for a test without a pair.
+
+    Tests with the same number of pairs share one product with the flips, which are far more numbers than the
+    differences.
+    """
     weighted = [np.concatenate([[], *(d / (len(d) * len(strata)) for d in strata)]) for strata in tests]
     p_values = np.empty(len(tests))
     for pairs in {len(differences) for differences in weighted}:
         alike = [i for i, differences in enumerate(weighted) if len(differences) == pairs]
         differences = np.stack([weighted[i] for i in alike], axis=1)
         null = np.concatenate([part @ differences for part in _signs(pairs)])
-        p_values[alike] = _p_values(null, differences.sum(axis=0), exact=2**pairs <= LIMIT)
+        p_values[alike] = _p_values(null, differences.sum(axis=0), exact=2**pairs <= MAX_RELABELLINGS)
     return p_values
 
 
 def unpaired(strata: Sequence[tuple[Floats, Floats]]) -> float:
-    """Two-sided p-value of the difference between two groups, relabelled within each stratum; strata weigh the same."""
+    """Two-sided p-value of the difference between two groups, which are relabelled within each stratum (task).
+
+    All strata weigh the same.
+    """
     null = [_differences(*groups) / len(strata) for groups in strata]
-    observed = sum(float(values[0]) for values in null)  # the first relabelling is none
-    if math.prod(map(len, null)) <= LIMIT:
+    observed = sum(float(values[0]) for values in null)  # the first relabelling keeps the groups
+    if math.prod(map(len, null)) <= MAX_RELABELLINGS:
         return float(_p_values(functools.reduce(np.add.outer, null).ravel(), observed, exact=True))
     rng = np.random.default_rng(0)
-    draws = sum(values[rng.integers(len(values), size=LIMIT)] for values in null)
+    draws = sum(values[rng.integers(len(values), size=MAX_RELABELLINGS)] for values in null)
     return float(_p_values(np.asarray(draws), observed, exact=False))
 
 
-def smallest_paired(pairs: int) -> float:
-    """The least p-value that so many pairs can give: all differences of one sign."""
-    return min(1.0, max(2.0 ** (1 - pairs), 1 / (LIMIT + 1)))
+def smallest_paired_p_value(pairs: int) -> float:
+    """Smallest p-value that `pairs` pairs can give: all differences have one sign."""
+    return min(1.0, max(2.0 ** (1 - pairs), MIN_P_VALUE))
 
 
-def smallest_unpaired(sizes: Sequence[tuple[int, int]]) -> float:
-    """The least p-value that strata of two groups of these sizes can give: the groups do not overlap anywhere."""
+def smallest_unpaired_p_value(sizes: Sequence[tuple[int, int]]) -> float:
+    """Smallest p-value that strata of two groups of these sizes can give: the groups overlap in no stratum."""
     relabellings = math.prod(math.comb(a + b, b) for a, b in sizes)
     mirrored = 2 if all(a == b for a, b in sizes) else 1  # exchanging equal groups is as extreme
-    return min(1.0, max(mirrored / relabellings, 1 / (LIMIT + 1)))
+    return min(1.0, max(mirrored / relabellings, MIN_P_VALUE))
 
 
-def adjust(p_values: Sequence[float] | Floats) -> Floats:
-    """p-values corrected for their number: taking those at most q keeps the expected share of false ones below q.
+def benjamini_hochberg(p_values: Sequence[float] | Floats) -> Floats:
+    """Correct p-values for their number: to accept those up to q keeps the expected share of false ones below q.
 
-    The smallest of n p(k) / k over all k from its rank on. Importing SciPy's takes a sixth of a report's time.
+    The corrected value is the smallest of n p(k) / k over all k from the value's rank on. SciPy has the same function;
+    importing it takes a sixth of a report's time.
     """
     p, order = np.asarray(p_values, np.float64), np.argsort(p_values)
-    found = np.minimum.accumulate((len(p) * p[order] / np.arange(1, len(p) + 1))[::-1])[::-1]
-    return found[np.argsort(order)]
+    corrected = np.minimum.accumulate((len(p) * p[order] / np.arange(1, len(p) + 1))[::-1])[::-1]
+    return corrected[np.argsort(order)]
 
 
 def _p_values(null: Floats, observed: Floats | float, exact: bool) -> Values:
-    """Of each test, from its differences "relabellings ..."."""
+    """p-value of each test from its differences under the null hypothesis, "relabellings ...", and the observed one."""
     null = np.abs(null)
-    extreme = np.sum(null >= np.abs(observed) - ROUNDING * np.max(null, axis=0), axis=0)
+    extreme = np.sum(null >= np.abs(observed) - TIE_RTOL * np.max(null, axis=0), axis=0)
     return extreme / len(null) if exact else (extreme + 1) / (len(null) + 1)
 
 
 def _differences(a: Floats, b: Floats) -> Floats:
-    """mean(b) - mean(a) for every relabelling of the two groups, the given one first."""
+    """mean(b) - mean(a) for every relabelling of the two groups; the first is the given one."""
     both = np.concatenate([b, a])
     sums = both[_subsets(len(both), len(b))].sum(axis=1)
     return sums / len(b) - (both.sum() - sums) / len(a)
 
 
-def _signs(n: int) -> Iterator[Floats]:
-    """Flips of n pairs, "relabellings pairs", a thousand at a time: floats take eight times the memory."""
-    flips = _flips(n)
+def _signs(pairs: int) -> Iterator[Floats]:
+    """Signs of the pairs, "relabellings pairs", a thousand relabellings at a time.
+
+    As floats all of them would take eight times the memory of `_flips`.
+    """
+    flips = _flips(pairs)
     for part in np.array_split(flips, math.ceil(len(flips) / 1000)):
         yield 1.0 - 2.0 * part
 
 
 @functools.lru_cache(maxsize=8)
-def _flips(n: int) -> np.ndarray:
-    """ "relabellings pairs": 1 where a pair is flipped."""
-    if 2**n <= LIMIT:
-        return np.array(list(itertools.product((0, 1), repeat=n)), np.uint8)
-    bits = np.frombuffer(np.random.default_rng(0).bytes(LIMIT * n // 8), np.uint8)  # `integers` takes ten times as long
-    return np.unpackbits(bits).reshape(LIMIT, n)
+def _flips(pairs: int) -> np.ndarray:
+    """Which pairs a relabelling flips, "relabellings pairs": 1 where it does, else 0."""
+    if 2**pairs <= MAX_RELABELLINGS:
+        return np.array(list(itertools.product((0, 1), repeat=pairs)), np.uint8)
+    # The generator's `integers` takes ten times as long.
+    bits = np.frombuffer(np.random.default_rng(0).bytes(MAX_RELABELLINGS * pairs // 8), np.uint8)
+    return np.unpackbits(bits).reshape(MAX_RELABELLINGS, pairs)
 
 
 @functools.lru_cache(maxsize=8)
-def _subsets(n: int, size: int) -> np.ndarray:
-    """Indices of subsets, the first being 0 ... size - 1."""
-    if math.comb(n, size) <= LIMIT:
-        return np.array(list(itertools.combinations(range(n), size)))
-    order = np.argsort(np.random.default_rng(0).random((LIMIT, n)), axis=1)[:, :size]
+def _subsets(total: int, size: int) -> np.ndarray:
+    """Indices of subsets of `size` out of `total`, "relabellings size"; the first is 0 ... size - 1."""
+    if math.comb(total, size) <= MAX_RELABELLINGS:
+        return np.array(list(itertools.combinations(range(total), size)))
+    order = np.argsort(np.random.default_rng(0).random((MAX_RELABELLINGS, total)), axis=1)[:, :size]
     return np.concatenate([np.arange(size)[None], order])

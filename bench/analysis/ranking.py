@@ -1,4 +1,4 @@
-"""Ranks of methods that share a rank where they cannot be told apart. No JAX here."""
+"""Ranks of methods; methods that cannot be told apart share one. No JAX here."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -9,11 +9,11 @@ import numpy as np
 from bench.analysis import permutation
 from bench.analysis.stats import Floats
 
-Runs = Mapping[Any, Mapping[int, float]]  # of each task: the score of each seed
+SeedScores = Mapping[Any, Mapping[int, float]]  # task -> seed -> score, for one method
 
 
-def differences(one: Runs, other: Runs) -> list[Floats]:
-    """Scores of `one` less those of `other`, by task, for the tasks and seeds that both have."""
+def differences(one: SeedScores, other: SeedScores) -> list[Floats]:
+    """Scores of `one` less those of `other`: one array "pairs" for each task, over the seeds that both have."""
     pairs = [
         [runs[seed] - other[task][seed] for seed in runs if seed in other[task]]
         for task, runs in one.items()
@@ -22,18 +22,22 @@ def differences(one: Runs, other: Runs) -> list[Floats]:
     return [np.array(differences) for differences in pairs if differences]
 
 
-def significance(methods: Sequence[Runs]) -> Floats:
-    """Corrected p-values of all pairs, "methods methods": paired by (task, seed); 1 where there is no pair."""
+def pairwise_p_values(methods: Sequence[SeedScores]) -> Floats:
+    """Corrected p-values of the differences between all methods, "methods methods".
+
+    A test is paired by task and seed. Its p-value is 1 where two methods have no pair.
+    """
     pairs = list(combinations(range(len(methods)), 2))
-    p_values = permutation.adjust(permutation.paired_each([differences(methods[i], methods[j]) for i, j in pairs]))
+    tests = [differences(methods[i], methods[j]) for i, j in pairs]
+    p_values = permutation.benjamini_hochberg(permutation.paired_each(tests))
     table = np.ones((len(methods), len(methods)))
     for (i, j), p in zip(pairs, p_values, strict=True):
         table[i, j] = table[j, i] = p
     return table
 
 
-def ranks(methods: Sequence[Runs], p_values: Floats, alpha: float = 0.05) -> list[int]:
-    """1 + the number of methods that are significantly better."""
+def ranks(methods: Sequence[SeedScores], p_values: Floats, alpha: float = 0.05) -> list[int]:
+    """Rank of each method: 1 + the number of methods that are significantly better."""
 
     def beats(i: int, j: int) -> bool:
         if p_values[i, j] > alpha:

@@ -1,7 +1,7 @@
-"""Records of one method on one task and grid, side by side with their scores. No JAX here."""
+"""Records grouped by cell, and their scores. A cell is one method on one task and grid. No JAX here."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +17,17 @@ class MixtureError(UsageError):
     """Records that must not stand in one table."""
 
 
+class GridKey(NamedTuple):
+    """A task on a grid within a suite: cells that share it can be compared."""
+
+    suite: str
+    task: str
+    horizon: float
+    num_steps: int
+
+
 class CellKey(NamedTuple):
-    """What the seeds of a cell have in common."""
+    """A method on a task and grid within a suite: what the seeds of a cell have in common."""
 
     suite: str
     task: str
@@ -27,7 +36,13 @@ class CellKey(NamedTuple):
     method: str
 
     @property
+    def grid_key(self) -> GridKey:
+        """The cell without its method."""
+        return GridKey(self.suite, self.task, self.horizon, self.num_steps)
+
+    @property
     def grid(self) -> str:
+        """The task and its number of steps, for people."""
         return f"{self.task} ({self.num_steps} steps)"
 
 
@@ -35,17 +50,17 @@ Cells = Mapping[CellKey, list[RunRecord]]
 
 
 def group_by_cell(records: Iterable[RunRecord]) -> dict[CellKey, list[RunRecord]]:
-    """Records by cell, in the order of their seeds.
+    """Group records by cell, each group in the order of its seeds.
 
     Raises MixtureError where a cell holds two settings or the same seed twice, or a grid two versions of its task.
     """
     cells: dict[CellKey, list[RunRecord]] = defaultdict(list)
     for record in records:
         cells[CellKey(record.suite, record.task, record.horizon, record.num_steps, record.method)].append(record)
-    versions = defaultdict(set)
+    versions: dict[GridKey, set[str]] = defaultdict(set)
     for key, runs in cells.items():
         runs.sort(key=lambda run: run.seed)
-        versions[key[:-1]] |= {r.fingerprint for r in runs}
+        versions[key.grid_key] |= {r.fingerprint for r in runs}
         others = (r.settings for r in runs if r.settings != runs[0].settings)
         differing = sorted({name for settings in others for name in changed_settings(settings, runs[0].settings)})
         if differing:
@@ -53,10 +68,10 @@ def group_by_cell(records: Iterable[RunRecord]) -> dict[CellKey, list[RunRecord]
                 f"records of {key.method} on {key.grid} differ in {', '.join(differing)}: two settings must "
                 "not share a row. Move the older ones away, or report them from a folder of their own."
             )
-    for (_, task, _, num_steps), fingerprints in versions.items():
+    for grid, fingerprints in versions.items():
         if len(fingerprints) > 1:
             raise MixtureError(
-                f"records of {task} ({num_steps} steps) are of {len(fingerprints)} versions of the task ("
+                f"records of {grid.task} ({grid.num_steps} steps) are of {len(fingerprints)} versions of the task ("
                 f"{', '.join(sorted(fingerprints))}). Move the older away, or report them from a folder of their own."
             )
     for key, runs in cells.items():
@@ -67,7 +82,7 @@ def group_by_cell(records: Iterable[RunRecord]) -> dict[CellKey, list[RunRecord]
 
 
 def changed_settings(one: Mapping, other: Mapping) -> list[str]:
-    """Settings that differ, as "part.name"."""
+    """Names of the settings that differ, each as "part.name"."""
     return [
         f"{part}.{key}"
         for part in {**one, **other}
@@ -77,12 +92,17 @@ def changed_settings(one: Mapping, other: Mapping) -> list[str]:
 
 
 def scores(runs: Iterable[RunRecord], reference: Reference | None) -> Floats:
-    """One score per run, nan for a run that did not finish and for a task without a reference or headroom."""
+    """Unclipped score of each run, "runs"; nan for an unfinished run, and on a task without reference or headroom."""
     if reference is None or reference.headroom is None:
         return np.array([np.nan for _ in runs])
     return np.array([np.nan if r.cost is None else stats.score(r.cost, reference.floor, reference.best) for r in runs])
 
 
 def clipped(scores: Floats) -> Floats:
-    """As aggregates and tests count runs: between -1 and 1, and -1 for one that did not finish."""
+    """Scores the way aggregates and tests count them: between -1 and 1, and -1 for a run that did not finish."""
     return np.where(np.isfinite(scores), np.clip(scores, -1, 1), -1)
+
+
+def clipped_by_seed(runs: Sequence[RunRecord], reference: Reference | None) -> dict[int, float]:
+    """Clipped score of each run by its seed."""
+    return {run.seed: float(s) for run, s in zip(runs, clipped(scores(runs, reference)), strict=True)}

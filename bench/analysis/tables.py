@@ -1,141 +1,304 @@
-"""The methods of one suite against each other, as lines of tables. No JAX here."""
+"""Records of cells -> rows of tables. No JAX here."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from bench.analysis import learning_curves, ranking, simulator_gap, stats
-from bench.analysis.scores import CellKey, clipped, scores
+from bench.analysis.rows import AggregateRow, CurvePoint, PairRow, ProfilePoint, RunRow, TargetPoint, TaskRow
+from bench.analysis.scores import CellKey, GridKey, clipped, scores
 from bench.analysis.stats import Floats
 from bench.records.reference import Reference
 from bench.records.run import RunRecord
 
-SPENT = ("env_steps", "updates", "train_seconds")  # what targets and areas are counted against
-AREAS = {"auc": "env_steps", "auc_updates": "updates", "auc_seconds": "train_seconds"}
-MARKS = ("cost_gaps", "end_misses")  # numbers of runs
-
-AGGREGATE = ["suite", "method", "rank", "trials", "tasks", "seeds", "failed"]
-AGGREGATE += [name + end for name in ("score", "median", "mean") for end in ("", "_low", "_high")]
-AGGREGATE += [*AREAS, *MARKS]
-PAIRS = ["suite", "method", "other", "probability", "low", "high", "p_value"]
-PROFILES = ["suite", "method", "threshold", "share", "low", "high"]
-TARGETS = ["suite", "method", "unit", "spent", "share"]
-
-THRESHOLDS = np.linspace(-1, 1, 81)  # of performance profiles
-POINTS = 60  # of a curve of targets
-AGGREGATES = (("score", stats.interquartile_mean), ("median", stats.median), ("mean", stats.mean))
+UNITS = ("env_steps", "updates", "train_seconds")  # what areas and targets count, named as in records
+THRESHOLDS = np.linspace(-1, 1, 81)  # scores at which a performance profile is evaluated
+TARGET_POINTS = 60  # points of a curve of regret targets
 
 
-class ScoredCell(NamedTuple):
-    """A cell of a task with headroom: runs, final scores and learning curves "runs points" clipped to [-1, 1], what was
-    `spent` at the points by SPENT, the areas under the curves by the names of AREAS, and how many runs carry which of
-    MARKS, None where that was not measured."""
+class CellScores(NamedTuple):
+    """A cell: its records by seed, and what the table of its task shows of each run.
 
+    scores: "runs", unclipped; nan for an unfinished run, and on a task without a reference or headroom
+    cost_gaps, end_misses: one number for each run, by `bench.analysis.simulator_gap`
+    """
+
+    key: CellKey
     runs: list[RunRecord]
+    reference: Reference | None
     scores: Floats
+    cost_gaps: list[float]
+    end_misses: list[float]
+
+
+class CellLearning(NamedTuple):
+    """A cell of a task with headroom: what curves and aggregates show of it.
+
+    clipped: "runs", final scores in [-1, 1], -1 for a run that did not finish
+    curves: "runs points", scores at the evaluations, clipped alike
+    spent: by UNITS, "runs points": what a run had spent at an evaluation
+    areas: by UNITS, "runs": area under the curve over what is spent
+    """
+
+    cell: CellScores
+    clipped: Floats
     curves: Floats
     spent: dict[str, Floats]
     areas: dict[str, Floats]
-    marks: dict[str, int | None]
 
 
-Methods = Mapping[str, Mapping[CellKey, ScoredCell]]
-Line = dict[str, Any]
+Methods = Mapping[str, Mapping[GridKey, CellLearning]]  # method -> grid -> cell, within one suite
 
 
-def scored(runs: list[RunRecord], reference: Reference, most: Mapping[str, float]) -> ScoredCell:
-    """The scores of a cell on a task with headroom; `most` is the largest amount that any run there spent."""
-    curves = learning_curves.curves(runs, reference)
-    spent = {unit: learning_curves.spent_or_reached(runs, unit, 0.0) for unit in SPENT}
-    budgets = {**most, "env_steps": runs[0].settings["budget"]["env_steps"]}
-    areas = {name: learning_curves.area(spent[unit], curves, budgets[unit]) for name, unit in AREAS.items()}
-    gaps, misses = (
+def score_cell(key: CellKey, runs: list[RunRecord], reference: Reference | None) -> CellScores:
+    """Score the runs of a cell, and measure their gaps and misses."""
+    return CellScores(
+        key,
+        runs,
+        reference,
+        scores(runs, reference),
         [simulator_gap.cost_gap(run, reference) for run in runs],
-        [simulator_gap.target_miss(run) for run in runs],
+        [simulator_gap.end_miss(run) for run in runs],
     )
-    marks = {name: simulator_gap.marked(values) for name, values in zip(MARKS, (gaps, misses), strict=True)}
-    return ScoredCell(runs, clipped(scores(runs, reference)), curves, spent, areas, marks)
+
+
+def learning_of(cell: CellScores, reference: Reference, largest: Mapping[str, float]) -> CellLearning:
+    """Follow the learning of a cell's runs on a task with headroom.
+
+    Args:
+        reference: the reference of the cell's task.
+        largest: the largest amounts that a run on the cell's grid spent, by `most_spent`. Areas over updates and over
+            seconds take them as the budget.
+    """
+    curves = learning_curves.score_curves(cell.runs, reference)
+    spent = {unit: learning_curves.values_at_evaluations(cell.runs, unit, 0.0) for unit in UNITS}
+    budgets = {**largest, "env_steps": cell.runs[0].settings["budget"]["env_steps"]}
+    areas = {unit: learning_curves.area(spent[unit], curves, budgets[unit]) for unit in UNITS}
+    return CellLearning(cell, clipped(cell.scores), curves, spent, areas)
 
 
 def most_spent(runs: Iterable[RunRecord]) -> dict[str, float]:
-    """The largest amount that any of the runs spent, by unit; 0 where none spent anything."""
-    amounts = {unit: [run.curve[-1].get(unit) or 0 for run in runs if run.curve] for unit in SPENT}
+    """The largest amount that any of the runs spent, by UNITS; 0 where none spent anything."""
+    amounts = {unit: [run.curve[-1].get(unit) or 0 for run in runs if run.curve] for unit in UNITS}
     return {unit: float(max(values, default=0)) for unit, values in amounts.items()}
 
 
-def significance(methods: Methods) -> Floats:
-    """Corrected p-values of all pairs of methods."""
-    return ranking.significance(_by_seed(methods))
+def task_row(cell: CellScores, learning: CellLearning | None) -> TaskRow:
+    """The row of a cell in the table of its task; without `learning` it has no areas."""
+    key, runs = cell.key, cell.runs
+    finished = cell.scores[np.isfinite(cell.scores)]
+    low, high = stats.bootstrap_interval([finished], stats.mean)
+    costs = [r.cost for r in runs if r.cost is not None]
+    areas = {unit: float(np.mean(learning.areas[unit])) if learning else math.nan for unit in UNITS}
+    return TaskRow(
+        suite=key.suite,
+        task=key.task,
+        num_steps=key.num_steps,
+        method=key.method,
+        seeds=len(runs),
+        failed=_count_failed(runs),
+        cost=float(np.mean(costs)) if costs else math.nan,
+        score=float(np.mean(finished)) if len(finished) else math.nan,
+        score_low=float(low),
+        score_high=float(high),
+        auc=areas["env_steps"],
+        auc_updates=areas["updates"],
+        auc_seconds=areas["train_seconds"],
+        cost_gap=simulator_gap.largest_measured(cell.cost_gaps),
+        cost_gaps=simulator_gap.count_marked(cell.cost_gaps),
+        end_miss=simulator_gap.largest_measured(cell.end_misses),
+        end_misses=simulator_gap.count_marked(cell.end_misses),
+        env_steps=int(_mean_usage(runs, "env_steps")),
+        train_seconds=_mean_usage(runs, "train_seconds"),
+        compile_seconds=_mean_usage(runs, "compile_seconds"),
+    )
 
 
-def is_oracle(cells: Mapping[CellKey, ScoredCell]) -> bool:
-    """Whether a method was free to simulate more than it declared: such a one is shown and never ranked."""
-    return any(not run.charged for cell in cells.values() for run in cell.runs)
+def run_rows(cell: CellScores, learning: CellLearning | None) -> Iterator[RunRow]:
+    """One row for each record of a cell; without `learning` they have no areas."""
+    areas = learning.areas["env_steps"].tolist() if learning else [math.nan] * len(cell.runs)
+    of_run = zip(cell.runs, cell.scores.tolist(), areas, cell.cost_gaps, cell.end_misses, strict=True)
+    for run, score, area, cost_gap, end_miss in of_run:
+        made_by = run.provenance
+        yield RunRow(
+            suite=run.suite,
+            task=run.task,
+            horizon=run.horizon,
+            num_steps=run.num_steps,
+            method=run.method,
+            seed=run.seed,
+            status=run.status,
+            cost=math.nan if run.cost is None else run.cost,
+            score=score,
+            auc=area,
+            env_steps=int(run.usage["env_steps"]),
+            train_seconds=run.usage["train_seconds"],
+            cost_gap=cost_gap,
+            end_miss=end_miss,
+            version=made_by.get("version"),
+            commit=made_by.get("commit"),
+            dirty=made_by.get("dirty"),
+            device=made_by.get("device"),
+            precision=made_by.get("precision"),
+            started=made_by.get("started"),
+            settings=run.settings,
+            error=run.error,
+        )
 
 
-def ranks_of(methods: Methods, p_values: Floats) -> dict[str, int]:
-    """The rank of each method."""
-    return dict(zip(methods, ranking.ranks(_by_seed(methods), p_values), strict=True))
+def curve_points(learning: CellLearning) -> Iterator[CurvePoint]:
+    """One point for each evaluation; a run that failed before it counts as -1."""
+    key, runs = learning.cell.key, learning.cell.runs
+    evaluations = np.array([len(run.curve) for run in runs])
+    longest = runs[evaluations.argmax()].curve
+    known = np.arange(len(longest)) < evaluations[:, None]
+    scores = np.where(known, learning.curves[:, : len(longest)], -1)
+    means = stats.mean([scores])
+    lows, highs = stats.bootstrap_interval([scores], stats.mean)
+    numbers = np.column_stack((means, lows, highs)).tolist()
+    for evaluation, (score, low, high) in zip(longest, numbers, strict=True):
+        yield CurvePoint(
+            suite=key.suite,
+            task=key.task,
+            horizon=key.horizon,
+            num_steps=key.num_steps,
+            method=key.method,
+            env_steps=int(_or_nan(evaluation["env_steps"])),
+            updates=_or_nan(evaluation.get("updates")),
+            train_seconds=_or_nan(evaluation["train_seconds"]),
+            score=score,
+            low=low,
+            high=high,
+        )
 
 
-def aggregates(suite: str, methods: Methods, places: Mapping[str, int], trials: Mapping[str, int]) -> Iterator[Line]:
-    """One line per method; those without a place are not ranked, those without trials not tuned."""
+def is_oracle(cells: Iterable[CellLearning]) -> bool:
+    """Whether a method was free to simulate more than it declared. An oracle is shown and never ranked."""
+    return any(not run.charged for learning in cells for run in learning.cell.runs)
+
+
+def pairwise_p_values(methods: Methods) -> Floats:
+    """Corrected p-values of the differences between all methods, "methods methods"."""
+    return ranking.pairwise_p_values(_scores_by_seed(methods))
+
+
+def ranks(methods: Methods, p_values: Floats) -> dict[str, int]:
+    """Rank of each method, from `pairwise_p_values`."""
+    return dict(zip(methods, ranking.ranks(_scores_by_seed(methods), p_values), strict=True))
+
+
+def aggregate_rows(
+    suite: str, methods: Methods, ranks: Mapping[str, int], trials: Mapping[str, int]
+) -> Iterator[AggregateRow]:
+    """One row for each method. A method without a rank is an oracle, one without trials was not tuned."""
     for method, cells in methods.items():
-        strata = [cell.scores for cell in cells.values()]
-        failed = sum(run.status != "ok" for cell in cells.values() for run in cell.runs)
-        line = [suite, method, places.get(method), trials.get(method, 0), len(strata), min(map(len, strata)), failed]
-        for _, statistic in AGGREGATES:
-            line += [float(statistic(strata)), *map(float, stats.bootstrap_interval(strata, statistic))]
-        line += [float(stats.mean([cell.areas[name] for cell in cells.values()])) for name in AREAS]
-        for name in MARKS:
-            counts = [cell.marks[name] for cell in cells.values()]
-            line.append(sum(c for c in counts if c is not None) if any(c is not None for c in counts) else None)
-        yield dict(zip(AGGREGATE, line, strict=True))
+        strata = [learning.clipped for learning in cells.values()]
+        score, score_low, score_high = _with_interval(strata, stats.interquartile_mean)
+        median, median_low, median_high = _with_interval(strata, stats.median)
+        mean, mean_low, mean_high = _with_interval(strata, stats.mean)
+        areas = {unit: float(stats.mean([learning.areas[unit] for learning in cells.values()])) for unit in UNITS}
+        yield AggregateRow(
+            suite=suite,
+            method=method,
+            rank=ranks.get(method),
+            trials=trials.get(method, 0),
+            tasks=len(strata),
+            seeds=min(map(len, strata)),
+            failed=sum(_count_failed(learning.cell.runs) for learning in cells.values()),
+            score=score,
+            score_low=score_low,
+            score_high=score_high,
+            median=median,
+            median_low=median_low,
+            median_high=median_high,
+            mean=mean,
+            mean_low=mean_low,
+            mean_high=mean_high,
+            auc=areas["env_steps"],
+            auc_updates=areas["updates"],
+            auc_seconds=areas["train_seconds"],
+            cost_gaps=_total(simulator_gap.count_marked(learning.cell.cost_gaps) for learning in cells.values()),
+            end_misses=_total(simulator_gap.count_marked(learning.cell.end_misses) for learning in cells.values()),
+        )
 
 
-def pairs(suite: str, methods: Methods, p_values: Floats) -> Iterator[Line]:
-    """One line per ordered pair of methods, over the tasks that both have."""
-    scores = [{key[:-1]: cell.scores for key, cell in cells.items()} for cells in methods.values()]
-    for (i, one), (j, other) in combinations(enumerate(methods), 2):
-        if not (common := [grid for grid in scores[i] if grid in scores[j]]):
+def pair_rows(suite: str, methods: Methods, p_values: Floats) -> Iterator[PairRow]:
+    """Two rows for each pair of methods that share a task, one for either order."""
+    for (i, (one, cells)), (j, (other, others)) in combinations(enumerate(methods.items()), 2):
+        common = [grid for grid in cells if grid in others]
+        if not common:
             continue
-        mine, theirs = ([scores[k][grid] for grid in common] for k in (i, j))
+        mine, theirs = [cells[grid].clipped for grid in common], [others[grid].clipped for grid in common]
         chance = stats.probability_of_improvement(mine, theirs)
         low, high = map(float, stats.improvement_interval(mine, theirs))
-        p = float(p_values[i, j])
-        yield dict(zip(PAIRS, (suite, one, other, chance, low, high, p), strict=True))
-        yield dict(zip(PAIRS, (suite, other, one, 1 - chance, 1 - high, 1 - low, p), strict=True))
+        p_value = float(p_values[i, j])
+        pair = PairRow(suite, one, other, probability=chance, low=low, high=high, p_value=p_value)
+        yield pair
+        yield pair._replace(method=other, other=one, probability=1 - chance, low=1 - high, high=1 - low)
 
 
-def profiles(suite: str, methods: Methods) -> Iterator[Line]:
-    """One line per method and threshold: the mean over the tasks of the share of runs with a score above it."""
+def profile_points(suite: str, methods: Methods) -> Iterator[ProfilePoint]:
+    """One point for each method and threshold: the mean over tasks of the share of runs with a score above it."""
     for method, cells in methods.items():
-        above = [(cell.scores[:, None] > THRESHOLDS).astype(float) for cell in cells.values()]
-        columns = THRESHOLDS, stats.mean(above), *stats.bootstrap_interval(above, stats.mean)
-        for numbers in np.column_stack(columns).tolist():
-            yield dict(zip(PROFILES, (suite, method, *numbers), strict=True))
+        above = [(learning.clipped[:, None] > THRESHOLDS).astype(float) for learning in cells.values()]
+        lows, highs = stats.bootstrap_interval(above, stats.mean)
+        numbers = np.column_stack((THRESHOLDS, stats.mean(above), lows, highs)).tolist()
+        for threshold, share, low, high in numbers:
+            yield ProfilePoint(suite, method, threshold, share, low, high)
 
 
-def targets(suite: str, methods: Methods) -> Iterator[Line]:
-    """One line per method, unit of what is spent, and point of it, from the first to the last evaluation of any run."""
-    for unit in SPENT:
-        times = {method: [cell.spent[unit] for cell in of.values()] for method, of in methods.items()}
-        later = np.concatenate([spent[spent > 0] for of in times.values() for spent in of])
-        if not len(later):
+def target_points(suite: str, methods: Methods) -> Iterator[TargetPoint]:
+    """TARGET_POINTS points for each unit and method, between the first and the last evaluation of any run.
+
+    Methods whose older records do not say what was spent are left out.
+    """
+    for unit in UNITS:
+        spent = {method: [learning.spent[unit] for learning in cells.values()] for method, cells in methods.items()}
+        positive = np.concatenate([amounts[amounts > 0] for strata in spent.values() for amounts in strata])
+        if not len(positive):
             continue
-        grid = np.geomspace(later.min(), later.max(), POINTS)
-        for method, of in methods.items():
-            if any(np.isnan(spent).any() for spent in times[method]):
-                continue  # older records, which do not say what was spent
-            strata = [learning_curves.first_reached(cell.spent[unit], cell.curves) for cell in of.values()]
-            for point, share in zip(grid, learning_curves.share_reached(strata, grid), strict=True):
-                yield dict(zip(TARGETS, (suite, method, unit, float(point), float(share)), strict=True))
+        grid = np.geomspace(positive.min(), positive.max(), TARGET_POINTS)
+        for method, cells in methods.items():
+            if any(np.isnan(amounts).any() for amounts in spent[method]):
+                continue
+            strata = [learning_curves.first_reached(cell.spent[unit], cell.curves) for cell in cells.values()]
+            shares = learning_curves.share_reached(strata, grid)
+            for amount, share in zip(grid.tolist(), shares.tolist(), strict=True):
+                yield TargetPoint(suite, method, unit, amount, share)
 
 
-def _by_seed(methods: Methods) -> list[ranking.Runs]:
+def _mean_usage(runs: Sequence[RunRecord], name: str) -> float:
+    return float(np.mean([run.usage[name] for run in runs]))
+
+
+def _or_nan(value: int | float | None) -> int | float:
+    return math.nan if value is None else value
+
+
+def _count_failed(runs: Sequence[RunRecord]) -> int:
+    return sum(run.status != "ok" for run in runs)
+
+
+def _with_interval(strata: stats.Strata, statistic: Callable[..., stats.Values]) -> tuple[float, float, float]:
+    """A statistic and the ends of its interval."""
+    low, high = stats.bootstrap_interval(strata, statistic)
+    return float(statistic(strata)), float(low), float(high)
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    """Sum of the counts that were measured; None if none was."""
+    measured = [count for count in counts if count is not None]
+    return sum(measured) if measured else None
+
+
+def _scores_by_seed(methods: Methods) -> list[ranking.SeedScores]:
     return [
-        {key[:-1]: {r.seed: float(s) for r, s in zip(c.runs, c.scores, strict=True)} for key, c in cells.items()}
+        {
+            grid: {run.seed: float(score) for run, score in zip(each.cell.runs, each.clipped, strict=True)}
+            for grid, each in cells.items()
+        }
         for cells in methods.values()
     ]

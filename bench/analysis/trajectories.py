@@ -1,4 +1,4 @@
-"""The stored trajectory that stands for a cell: that of its median run. No JAX here."""
+"""The stored trajectory that stands for a cell: that of the run with the median cost. No JAX here."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,11 +9,11 @@ from bench.records.trajectory import FindTrajectory
 
 
 def no_trajectory(run: RunRecord) -> None:
-    """A `Find` for records without files."""
+    """A `FindTrajectory` for records without files: it finds none."""
 
 
 class MedianTrajectory(NamedTuple):
-    """The trajectory that stands for a cell, and the seed that it is of."""
+    """The stored trajectory of a cell's median run, and the run's seed."""
 
     cell: CellKey
     seed: int
@@ -21,7 +21,11 @@ class MedianTrajectory(NamedTuple):
 
 
 def median_trajectories(cells: Cells, find: FindTrajectory) -> Iterator[MedianTrajectory]:
-    """Of each cell the run with the median cost of those that finished, the better of two in the middle."""
+    """Find the trajectory of the run with the median cost among a cell's finished runs, for each cell.
+
+    With an even number of runs it is the better of the two in the middle. Cells without a stored trajectory are left
+    out.
+    """
     for key, runs in cells.items():
         finished = sorted((run.cost, run.seed, run) for run in runs if run.cost is not None)
         if finished:

@@ -1,4 +1,4 @@
-"""Claims as data: what is said, and which experiment and effect test it. No JAX."""
+"""Claims as data: the statement, and the experiment and the effect that test it. No JAX."""
 
 import tomllib
 from collections.abc import Mapping
@@ -15,9 +15,13 @@ SUITE = "claims"
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is run: training runs of `methods`, gradients of `models` at policies trained `by` a method, or landscapes.
+    """What to run for a claim, by `kind`:
 
-    Only the fields of its `kind` are used.
+    - "runs": training runs of `methods`, on the tasks' own grids, or extended by each factor in `stretch`;
+    - "gradients": gradients through `models`, at the `policy` (a moment of training) of runs of the method `by`;
+    - "landscapes": landscapes of the return under `models`.
+
+    The fields of the other kinds are not used.
     """
 
     kind: Literal["runs", "gradients", "landscapes"]
@@ -33,19 +37,22 @@ class Experiment:
     updates: tuple[int, ...] = (1200,)
 
     def cells(self) -> list[Cell]:
-        """Of training runs; "name[field=value]" is a method with a setting."""
+        """The training runs of an experiment of kind "runs"; "name[field=value]" is a method with a setting."""
         budget = Allowance(episodes=self.episodes, evals=25)
         return Suite(SUITE, "", self.tasks, self.methods, self.seeds, budget, stretch=self.stretch).cells()
 
-    def hosts(self) -> list[Cell]:
-        """The runs whose policies are looked at."""
+    def policy_cells(self) -> list[Cell]:
+        """The training runs whose policies an experiment of kind "gradients" looks at."""
         budget = Allowance(episodes=self.episodes, evals=10)
         return Suite(f"{SUITE}-policies", "", self.tasks, (self.by,), self.seeds, budget).cells()
 
 
 @dataclass(frozen=True)
 class Claim:
-    """`subject` against each of `others` by `effect`, a key of EFFECTS; `where` names the part of the paper."""
+    """A statement of the paper, tested by comparing `subject` with each of `others`.
+
+    `where` names the part of the paper, `experiment` an entry of claims.toml, and `effect` a key of EFFECTS.
+    """
 
     name: str
     statement: str
@@ -57,12 +64,12 @@ class Claim:
 
 
 def load(quick: bool, path: Path = TABLE) -> tuple[list[Claim], dict[str, Experiment]]:
-    """The claims, and the experiments by name: small ones if `quick`."""
+    """The claims, and the experiments by name, which are smaller if `quick`."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     experiments = {}
     for name, entry in data["experiment"].items():
-        small = entry.pop("quick", {})
-        experiments[name] = Experiment(**_tuples(entry | (small if quick else {})))
+        quick_changes = entry.pop("quick", {})
+        experiments[name] = Experiment(**_tuples(entry | (quick_changes if quick else {})))
     return [Claim(**_tuples(entry)) for entry in data["claim"]], experiments
 
 

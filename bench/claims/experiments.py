@@ -1,7 +1,7 @@
-"""Claims' experiments, run: cells, policies and landscapes together, so that what two claims need is done once."""
+"""Run the experiments of many claims together, so that what two claims need is computed once."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from bench.claims.claim import SUITE, Experiment
 from bench.claims.effects import Evidence
@@ -13,30 +13,42 @@ from bench.suite import Cell
 from bench.sweep.job import task_of_cell
 
 
-def collect_evidence(work: Runner, experiments: Mapping[str, Experiment]) -> Evidence:
-    """Everything that the experiments need, computed now or found in the folder. Raises UsageError."""
+def collect_evidence(runner: Runner, experiments: Mapping[str, Experiment]) -> Evidence:
+    """Compute what the experiments need, or find it in the runner's folder. Raises UsageError."""
     cells = {name: e.cells() for name, e in experiments.items() if e.kind == "runs"}
-    # A cell of fewer seeds is part of the same cell of more; equal ones are one.
-    most = {}
-    for cell in itertools.chain(*cells.values()):
-        key = cell.task, cell.method_label, cell.grid
-        most[key] = max(most.get(key, cell), cell, key=lambda c: len(c.seeds))
-    requests: list[Request] = []
-    for e in experiments.values():
-        if e.kind == "gradients":
-            for job in work.train_and_keep(e.hosts()):
-                path = snapshots.snapshot_path(job, e.policy)
-                requests.append(measure.Request(SUITE, path, e.policy, e.models, e.horizons, e.updates))
-        elif e.kind == "landscapes":
-            requests += [landscape.Request(SUITE, t, e.models, s) for t in e.tasks for s in range(e.seeds)]
-    work.compute(requests)
-    if not work.interrupted:
-        work.train(most.values())
-    records = [record for record in read_records(work.folder) if isinstance(record, RunRecord)]
-    grids = {name: {_grid(cell) for cell in own} for name, own in cells.items()}
+    needed = _largest_cells(itertools.chain(*cells.values()))
+    runner.compute([request for e in experiments.values() for request in _requests(runner, e)])
+    if not runner.interrupted:
+        runner.train(needed)
     return Evidence(
-        records, grids, References.beside(work.folder).by_fingerprint(), work.measurements(), work.landscapes()
+        records=[record for record in read_records(runner.folder) if isinstance(record, RunRecord)],
+        grids={name: {_grid(cell) for cell in each} for name, each in cells.items()},
+        references=References.beside(runner.folder).by_fingerprint(),
+        measurements=runner.measurements(),
+        landscapes=runner.landscapes(),
     )
+
+
+def _largest_cells(cells: Iterable[Cell]) -> Iterable[Cell]:
+    """Merge cells that differ in their seeds alone: the one with most seeds has the runs of all."""
+    largest: dict[tuple, Cell] = {}
+    for cell in cells:
+        key = cell.task, cell.method_label, cell.grid
+        largest[key] = max(largest.get(key, cell), cell, key=lambda c: len(c.seeds))
+    return largest.values()
+
+
+def _requests(runner: Runner, experiment: Experiment) -> Iterator[Request]:
+    """The diagnostics of an experiment; policies that it looks at are trained first."""
+    if experiment.kind == "gradients":
+        for job in runner.train_with_snapshots(experiment.policy_cells()):
+            path = snapshots.snapshot_path(job, experiment.policy)
+            yield measure.Request(
+                SUITE, path, experiment.policy, experiment.models, experiment.horizons, experiment.updates
+            )
+    elif experiment.kind == "landscapes":
+        for task, seed in itertools.product(experiment.tasks, range(experiment.seeds)):
+            yield landscape.Request(SUITE, task, experiment.models, seed)
 
 
 def _grid(cell: Cell) -> tuple[str, float, int]:

@@ -1,4 +1,4 @@
-"""Measurements and claims as tables for people. No JAX here."""
+"""Verdicts on claims in words: for the terminal, as markdown, and for the page of a folder. No JAX here."""
 
 import base64
 import json
@@ -14,29 +14,30 @@ from bench.records.files import RecordError
 
 
 def lines(f: Finding) -> list[str]:
-    """A claim for the terminal: the verdict, then a line for each comparison, then where it was run."""
+    """Show a claim in the terminal: the verdict, a line for each comparison, where it was run, and remarks."""
     width = max((len(c.other) for c in f.comparisons), default=0)
+    over = ["" if c.other == f.subject else f"over {c.other:<{width}}  " for c in f.comparisons]
     return [
         f"{f.claim}: {f.verdict.upper()}{' (indicative)' if f.quick else ''}  {f.statement}",
         f"    {f.subject}, {f.unit}:",
-        *(f"      {'' if c.other == f.subject else f'over {c.other:<{width}}  '}{effect(c)}" for c in f.comparisons),
+        *(f"      {name}{effect_with_interval(c)}" for name, c in zip(over, f.comparisons, strict=True)),
         f"    on {f.where_run}, {f.seeds} seeds",
         *(f"    {remark}" for remark in f.remarks),
     ]
 
 
-def compared(f: Finding, c: Comparison) -> str:
-    """What an effect is of: a method over another, or a property of its own."""
+def comparison_name(f: Finding, c: Comparison) -> str:
+    """Name a comparison: one method over another, or one method where the effect is a property of its own."""
     return f.subject if c.other == f.subject else f"{f.subject} over {c.other}"
 
 
-def effect(c: Comparison) -> str:
-    """An effect with its interval."""
+def effect_with_interval(c: Comparison) -> str:
+    """Show an effect, with its 95 % interval where that is known."""
     return f"{c.effect:+.2f}" + (f" [{c.low:+.2f}, {c.high:+.2f}]" if c.low is not None and c.high is not None else "")
 
 
-def how(findings: Sequence[Finding]) -> list[str]:
-    """What a reader must know of the verdicts."""
+def verdict_notes(findings: Sequence[Finding]) -> list[str]:
+    """Say how verdicts are made, and which limits they have here."""
     notes = [RULE]
     if any(f.quick for f in findings):
         few = ", ".join(sorted({str(f.seeds) for f in findings}))
@@ -45,45 +46,49 @@ def how(findings: Sequence[Finding]) -> list[str]:
 
 
 def markdown(findings: Sequence[Finding]) -> str:
-    """The claims as a document."""
-    lines = ["# Claims about policy gradients", "", *(f"{note}\n" for note in how(findings))]
-    lines += [
+    """Write the findings as a document."""
+    document = ["# Claims about policy gradients", "", *(f"{note}\n" for note in verdict_notes(findings))]
+    document += [
         "| | claim | verdict | effect, above 0 for the claim | 95 % interval |",
         "| --- | --- | --- | --- | --- |",
     ]
     for f in findings:
-        effects = "<br>".join(f"{compared(f, c)}: {c.effect:+.2f}" for c in f.comparisons)
-        ends = "<br>".join(effect(c).partition(" ")[2] or "-" for c in f.comparisons)
+        effects = "<br>".join(f"{comparison_name(f, c)}: {c.effect:+.2f}" for c in f.comparisons)
+        ends = "<br>".join(effect_with_interval(c).partition(" ")[2] or "-" for c in f.comparisons)
         verdict = f"**{f.verdict}**" + (", indicative" if f.quick else "")
-        lines.append(f"| {f.claim} | {f.statement} | {verdict} | {f.unit}:<br>{effects} | <br>{ends} |")
-    lines.append("")
+        document.append(f"| {f.claim} | {f.statement} | {verdict} | {f.unit}:<br>{effects} | <br>{ends} |")
+    document.append("")
     for f in findings:
         remarks = "".join(f"; {remark}" for remark in f.remarks)
-        lines.append(f"- {f.claim}: {f.where}; run on {f.where_run}, {f.seeds} seeds{remarks}.")
-    lines += ["", "Behind a task stands its finite-time Lyapunov exponent times the horizon.", ""]
-    return "\n".join(lines)
+        document.append(f"- {f.claim}: {f.where}; run on {f.where_run}, {f.seeds} seeds{remarks}.")
+    document += ["", "Behind a task stands its finite-time Lyapunov exponent times the horizon.", ""]
+    return "\n".join(document)
 
 
-def finding(entry: Mapping[str, Any]) -> Finding:
-    """From a value of JSON."""
+def _finding_from_json(entry: Mapping[str, Any]) -> Finding:
     return Finding(**{**entry, "comparisons": [Comparison(**c) for c in entry["comparisons"]]})
 
 
 def section(folder: Path) -> dict[str, Any]:
-    """What a page shows of a folder's gradients, landscapes and claims; empty if there are none. Raises UsageError."""
+    """Collect what a page shows of a folder's gradients, landscapes and claims; empty if there are none.
+
+    Raises UsageError if a file of measurements cannot be read.
+    """
     try:
-        measured, file = list(read_all_measurements(folder)), folder / "claims.json"
+        measured = list(read_all_measurements(folder))
     except RecordError as error:
         raise UsageError(str(error)) from error
-    findings = [finding(entry) for entry in json.loads(file.read_text(encoding="utf-8"))] if file.exists() else []
+    file = folder / "claims.json"
+    entries = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    findings = [_finding_from_json(entry) for entry in entries]
     figures = [*folder.glob("gradients*.png"), *folder.glob("landscape-*.png")]
     if not (measured or findings or figures):
         return {}
     return {
         "findings": findings,
-        "how": how(findings),
-        "compared": compared,
-        "effect": effect,
+        "notes": verdict_notes(findings),
+        "comparison_name": comparison_name,
+        "effect_with_interval": effect_with_interval,
         "tables": summaries(measured),
         "figures": {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(figures)},
     }

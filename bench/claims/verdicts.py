@@ -1,7 +1,7 @@
-"""Verdicts on claims, by a rule that stands before any run.
+"""Verdicts on claims, by a rule that is fixed before any run.
 
-The interval of an effect is that of its mean over the strata, by Student's t over seeds (Welch's degrees of freedom). A
-claim of one method over several others is one comparison with each. RULE turns the intervals into a verdict. No JAX.
+An effect is averaged over the strata. Its interval is by Student's t over seeds, with Welch's degrees of freedom. A
+claim of one method over several others makes one comparison with each. RULE turns the intervals into a verdict. No JAX.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.analysis.stats import Floats
 from bench.claims.claim import Claim, Experiment
-from bench.claims.effects import EFFECTS, Evidence, Samples, fit_error
+from bench.claims.effects import EFFECTS, Evidence, Samples, floored_fit_error
 from bench.gradients.records import SIMULATOR
 
 RULE = (
@@ -25,7 +25,10 @@ Verdict = Literal["holds", "fails", "undecided"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """The effect of the subject over one other, with its interval and the one at the corrected level."""
+    """The effect of the subject over one other, with its 95 % interval and the number of samples behind it.
+
+    `corrected_high` is the upper end at the level 1 - 0.05 / comparisons. Ends are None where they are not known.
+    """
 
     other: str
     effect: float
@@ -37,7 +40,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim, what was measured, and the verdict. `where_run` names tasks with their Lyapunov exponent x horizon."""
+    """A claim, the comparisons that test it, and the verdict.
+
+    `where_run` names the tasks, each with its Lyapunov exponent x horizon. `quick` marks a small experiment.
+    """
 
     claim: str
     statement: str
@@ -53,12 +59,12 @@ class Finding:
 
 
 def judge(claim: Claim, experiment: Experiment, evidence: Evidence, quick: bool) -> Finding:
-    """The finding about one claim."""
-    make, unit = EFFECTS[claim.effect]
+    """Compare the subject of a claim with each of its others, and give the verdict."""
+    effect = EFFECTS[claim.effect]
     tested = [name for name in claim.others if name in (*experiment.methods, *experiment.models, SIMULATOR)]
     comparisons, remarks = [], []
     for other in tested:
-        samples = make(claim, other, experiment, evidence)
+        samples = effect.compute(claim, other, experiment, evidence)
         if samples:
             comparisons.append(compare(other, samples, len(tested)))
         else:
@@ -66,25 +72,24 @@ def judge(claim: Claim, experiment: Experiment, evidence: Evidence, quick: bool)
     left_out = [name for name in claim.others if name not in tested]
     if left_out:
         remarks.append(f"not compared with {', '.join(left_out)}")
-    remarks += _fits(claim, evidence)
-    found = verdict(comparisons) if len(comparisons) == len(tested) else "undecided"
+    remarks += _fit_remarks(claim, evidence)
     return Finding(
-        claim.name,
-        claim.statement,
-        claim.where,
-        unit,
-        claim.subject,
-        comparisons,
-        found,
-        experiment.seeds,
-        _where(experiment, evidence),
-        quick,
-        remarks,
+        claim=claim.name,
+        statement=claim.statement,
+        where=claim.where,
+        unit=effect.unit,
+        subject=claim.subject,
+        comparisons=comparisons,
+        verdict=verdict(comparisons) if len(comparisons) == len(tested) else "undecided",
+        seeds=experiment.seeds,
+        where_run=_tasks_with_exponents(experiment, evidence),
+        quick=quick,
+        remarks=remarks,
     )
 
 
 def compare(other: str, samples: Samples, comparisons: int) -> Comparison:
-    """The mean over strata, with its 95 % interval and the upper end at the level corrected for many comparisons."""
+    """Summarise the samples of one comparison among so many `comparisons` of a claim, each stratum weighing the same."""
     strata = [values for values in samples.values() if len(values)]
     effect, low, high = mean_interval(strata, 0.95)
     _, _, corrected = mean_interval(strata, 1 - 0.05 / comparisons)
@@ -92,7 +97,7 @@ def compare(other: str, samples: Samples, comparisons: int) -> Comparison:
 
 
 def mean_interval(strata: Sequence[Floats], level: float) -> tuple[float, float | None, float | None]:
-    """(mean over strata of their means, low, high) by Student's t; no ends where a stratum has a single value."""
+    """(mean over strata of their means, low, high) by Student's t; the ends are None if a stratum has a single value."""
     mean = float(np.mean([values.mean() for values in strata]))
     if any(len(values) < 2 for values in strata):
         return mean, None, None
@@ -107,7 +112,7 @@ def mean_interval(strata: Sequence[Floats], level: float) -> tuple[float, float 
 
 
 def verdict(comparisons: Sequence[Comparison]) -> Verdict:
-    """By RULE."""
+    """The verdict by RULE."""
     if comparisons and all(c.low is not None and c.low > 0 for c in comparisons):
         return "holds"
     if any(c.corrected_high is not None and c.corrected_high <= 0 for c in comparisons):
@@ -115,22 +120,22 @@ def verdict(comparisons: Sequence[Comparison]) -> Verdict:
     return "undecided"
 
 
-def _fits(claim: Claim, evidence: Evidence) -> Iterator[str]:
-    """Of claims about models: how well each predicted."""
+def _fit_remarks(claim: Claim, evidence: Evidence) -> Iterator[str]:
+    """Report each model's median fit error after each number of updates, for claims about growth."""
     if not claim.effect.startswith("growth"):
         return
     for name in dict.fromkeys((claim.subject, *claim.others)):
-        lengths: dict[int, list[float]] = {}
+        by_updates: dict[int, list[float]] = {}
         for m in evidence.measurements:
             if m.model == name:
-                lengths.setdefault(m.updates, []).append(fit_error(m))
-        words = ", ".join(f"{np.median(errors):.2g} after {updates}" for updates, errors in lengths.items() if updates)
-        if words:
-            yield f"fit error of {name}: {words} updates"
+                by_updates.setdefault(m.updates, []).append(floored_fit_error(m))
+        medians = [f"{np.median(errors):.2g} after {updates}" for updates, errors in by_updates.items() if updates]
+        if medians:
+            yield f"fit error of {name}: {', '.join(medians)} updates"
 
 
-def _where(experiment: Experiment, evidence: Evidence) -> str:
-    """Tasks with their exponent times the horizon, where it is known."""
+def _tasks_with_exponents(experiment: Experiment, evidence: Evidence) -> str:
+    """Name the tasks, each with its Lyapunov exponent times the horizon where that is known."""
     known = {m.task: m.lyapunov for m in (*evidence.measurements, *evidence.landscapes)}
     known |= {
         r.task: evidence.references[r.fingerprint].lyapunov
@@ -141,5 +146,5 @@ def _where(experiment: Experiment, evidence: Evidence) -> str:
 
 
 def findings_to_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """As values of JSON."""
+    """Findings as values of JSON, the contents of claims.json."""
     return [asdict(finding) for finding in findings]

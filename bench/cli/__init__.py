@@ -1,55 +1,143 @@
-"""The command line: one file per sub-command, the only code that prints or exits. Commands import late."""
+"""The command line: one file per sub-command, and the only code that prints or exits.
 
+A command's module is imported when the command is invoked, so that `--help` needs neither JAX nor NumPy.
+"""
+
+import importlib
+import os
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from bench.cli import (
-    check,
-    claims,
-    doctor,
-    gallery,
-    gradients,
-    landscape,
-    pace,
-    plot,
-    reference,
-    report,
-    run,
-    show,
-    status,
-    tune,
-    validate,
-)
-from bench.cli import list as list_command
 from bench.errors import UsageError
 
+# OpenBLAS reads this when NumPy is imported. These commands multiply small matrices, for which several threads are up
+# to ten times slower than one.
+ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+
+
+class Command(NamedTuple):
+    """A sub-command.
+
+    module: the module with its function `command`
+    summary: one line for the list of commands, the first line of the function's docstring
+    environment: variables that are set, unless they are set already, before the module is imported
+    """
+
+    module: str
+    summary: str
+    environment: Mapping[str, str] = MappingProxyType({})
+
+
+COMMANDS = {
+    "run": Command(
+        "bench.cli.run",
+        "Run a suite: every method on every task under one budget, then print and write the leaderboards.",
+    ),
+    "list": Command(
+        "bench.cli.list",
+        "List tasks with their references, methods with their settings, or suites.",
+    ),
+    "report": Command(
+        "bench.cli.report",
+        "Rebuild the leaderboards of a folder from its records, and print them.",
+        ONE_BLAS_THREAD,
+    ),
+    "plot": Command(
+        "bench.cli.plot",
+        "Draw learning curves, performance profiles, regret targets, scores over grids, or trajectories, as one "
+        "figure.",
+    ),
+    "check": Command(
+        "bench.cli.check",
+        "Compare two sets of records: same, better, worse, or not enough seeds to tell, for each cell.",
+    ),
+    "tune": Command(
+        "bench.cli.tune",
+        "Try settings of a method within its search space, on the tuning tasks of a suite.",
+    ),
+    "pace": Command(
+        "bench.cli.pace",
+        "Scale each method's updates between environment steps until its runs take the same CPU seconds.",
+    ),
+    "show": Command(
+        "bench.cli.show",
+        "Draw states with their ranges and targets, controls, and the accumulated cost of one episode against time.",
+    ),
+    "status": Command(
+        "bench.cli.status",
+        "Show how far every cell of a folder is; works on a sweep that runs, was interrupted, or is over.",
+    ),
+    "gradients": Command(
+        "bench.cli.gradients",
+        "Measure policy gradients through models fitted to the same episodes, against the simulator's, over horizons.",
+    ),
+    "landscape": Command(
+        "bench.cli.landscape",
+        "Draw the return and its gradient along one or two directions, with where gradient ascent on each model ends.",
+    ),
+    "claims": Command(
+        "bench.cli.claims",
+        "Test every claim of the paper by its experiment, and say by a rule fixed beforehand whether it holds.",
+    ),
+    "validate": Command(
+        "bench.cli.validate",
+        "Run the contract of a method or a task, and print what passes and what fails.",
+    ),
+    "doctor": Command(
+        "bench.cli.doctor",
+        "Print the provenance that every record of this machine carries, and warn of what makes results incomparable.",
+    ),
+    "reference": Command(
+        "bench.cli.reference",
+        "Compute reference optima by two routes into tasks/references.toml, for every grid that a shipped suite uses.",
+        ONE_BLAS_THREAD,
+    ),
+    "gallery": Command(
+        "bench.cli.gallery",
+        "Write the table of all tasks into its page, and draw the thumbnails that it shows.",
+    ),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group that lists its commands without importing them, and imports the one that is invoked."""
+
+    def get_command(self, ctx, cmd_name):
+        """Import the command of that name; None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = COMMANDS[cmd_name]
+        for variable, value in command.environment.items():
+            os.environ.setdefault(variable, value)
+        alone = typer.Typer(add_completion=False)
+        alone.command(cmd_name)(importlib.import_module(command.module).command)
+        return get_command(alone)
+
+    def format_help(self, ctx, formatter):
+        """Write the help of a plain group with the same commands, which needs their names and summaries only."""
+        plain = TyperGroup(name=self.name, help=self.help, params=self.params, commands=dict(self.commands))
+        plain.format_help(ctx, formatter)
+
+
 app = typer.Typer(
+    cls=LazyGroup,
     help="Myriad optimal-control benchmark: train methods under one measured budget, and read the tables.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("run")(run.command)
-app.command("list")(list_command.command)
-app.command("report")(report.command)
-app.command("plot")(plot.command)
-app.command("check")(check.command)
-app.command("tune")(tune.command)
-app.command("pace")(pace.command)
-app.command("show")(show.command)
-app.command("status")(status.command)
-app.command("gradients")(gradients.command)
-app.command("landscape")(landscape.command)
-app.command("claims")(claims.command)
-app.command("validate")(validate.command)
-app.command("doctor")(doctor.command)
-app.command("reference")(reference.command)
-app.command("gallery")(gallery.command)
+for _name, _command in COMMANDS.items():
+    app.command(_name, help=_command.summary)(lambda: None)  # an entry of the list; LazyGroup imports what it runs
 
 
 def main() -> None:
-    """Run the command line; an error that a user can mend is one line and exit status 2."""
+    """Run the command line. A mistake that the user can fix is printed as one line, with exit status 2."""
     try:
         app()
     except UsageError as error:

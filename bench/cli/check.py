@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from bench.gate.calibration import Calibration
     from bench.gate.regression import Check, Thresholds
 
-HEAD = ("method", "on", "verdict", "change", "p", "seeds", "finds", "needs")
-
 
 def command(
     baseline: Annotated[Path, typer.Option(help="Folder with the records to compare with.")],
@@ -50,7 +48,7 @@ def command(
     """
     from bench.errors import UsageError
     from bench.gate import junit
-    from bench.gate.regression import Thresholds, check, exactly, only
+    from bench.gate.regression import Thresholds, check, check_exactly, only
     from bench.records import reference
     from bench.records.files import write_atomically
 
@@ -69,7 +67,7 @@ def command(
     else:
         raise UsageError("bench check needs --candidate DIR, or --run SUITE to produce the candidate.")
     new = only(found, tasks or (), methods or ())
-    result = exactly(old, new) if exact else check(old, new, reference.known(), limits)
+    result = check_exactly(old, new) if exact else check(old, new, reference.known(), limits)
     show(result, limits)
     if junit:
         try:
@@ -127,30 +125,40 @@ def show(check: "Check", limits: "Thresholds") -> None:
     from bench.cli.terminal.tables import print_table as show_table
     from bench.gate import summary
     from bench.gate.power import POWER
-    from bench.report.text import Table
+    from bench.report.text import Table, number_column, text_column
 
     rows = []
-    for c in sorted(check.comparisons, key=lambda c: list(summary.WORDS).index(c.verdict)):
+    for c in sorted(check.verdicts, key=lambda c: list(summary.WORDS).index(c.verdict)):
         tested = c.test in ("paired", "unpaired")
         rows.append(
             (
                 c.cells[0].method,
-                summary.place(c),
+                summary.where(c),
                 summary.WORDS[c.verdict],
                 f"{c.difference:+.3f}" if tested else "",
                 f"{c.p_value:.2g}" if tested else c.test,
                 f"{c.seeds[1]} : {c.seeds[0]}",
                 f"{c.detectable:.3f}" if tested and c.detectable < 2 else "",
-                f"{c.enough or '?'} seeds" if c.verdict == "unclear" else "",
+                f"{c.enough_seeds or '?'} seeds" if c.verdict == "unclear" else "",
             )
         )
-    show_table(Table("Candidate against baseline", HEAD, rows))
-    for c in check.comparisons:
+    columns = (
+        text_column("method"),
+        text_column("on"),
+        text_column("verdict"),
+        number_column("change"),
+        number_column("p"),
+        number_column("seeds"),
+        number_column("finds"),
+        number_column("needs"),
+    )
+    show_table(Table("Candidate against baseline", columns, rows))
+    for c in check.verdicts:
         if c.verdict in ("worse", "differs"):
-            typer.echo(f"{summary.label(c)}: {summary.summary(c)}\n{summary.detail(c)}".rstrip())
+            typer.echo(f"{summary.title(c)}: {summary.one_line(c)}\n{summary.by_task(c)}".rstrip())
     for note in check.notes:
         typer.echo(f"Note: {note}")
-    for key, why in check.gaps:
+    for key, why in check.not_compared:
         typer.echo(f"Not compared: {key.method} on {key.grid} of {key.suite}: {why}.")
     words = {0: "no regression", 1: "REGRESSION", 3: "not everything could be told"}
     typer.echo(

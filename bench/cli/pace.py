@@ -1,11 +1,22 @@
 """`bench pace`: how many updates fit the same time, as a suite."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.machine import threads
+from bench import registry
+from bench.cli.terminal.tables import print_table
+from bench.errors import UsageError
+from bench.machine import compilation, threads
+from bench.machine.processor import cpu_model
+from bench.records.files import write_atomically
+from bench.report.text import Table, number_column, text_column
+from bench.suite import SHIPPED, Suite, load
+from bench.tuning.equal_compute import MatchedUpdates, cpu_seconds, match_updates, suite_text
+
+COLUMNS = text_column("method"), number_column("default s"), number_column("s"), text_column("settings")
 
 
 def command(
@@ -22,38 +33,36 @@ def command(
     Writes a copy of the suite with these counts as settings. Methods that make no updates but those that their
     environment steps pay for stay as they are. Have nothing else run on the machine.
     """
-    from bench.suite import SHIPPED, load
-
     loaded = load(suite)
     threads.use_one()
-    from bench import registry
-    from bench.cli.terminal.tables import print_table
-    from bench.errors import UsageError
-    from bench.machine import compilation
-    from bench.machine.processor import cpu_model
-    from bench.records.files import write_atomically
-    from bench.report.text import Table
-    from bench.tuning.equal_compute import cpu_seconds, match_updates, suite_text
-
     compilation.enable_cache()
     name = task or loaded.tasks[0]
     timed = registry.task(name)
     budget = loaded.budget.on(timed.num_steps)
-    methods = [method for method in loaded.methods if registry.method(method).paced]
-    if settled := [method for method in methods if method in loaded.settings]:
-        raise UsageError(f"suite '{suite}' has settings of its own for {', '.join(settled)}: give one without.")
     alone = {}
-    for method in methods:
+    for method in _scalable_methods(loaded):
         alone[method] = cpu_seconds(timed, registry.method(method), budget)
         typer.echo(f"{method}: {alone[method]:.3g} CPU seconds with its defaults")
     target = seconds or max(alone.values())
-    paces = [match_updates(method, timed, budget, alone[method], target) for method in methods]
+    matched = [match_updates(method, timed, budget, taken, target) for method, taken in alone.items()]
     path = Path(suite) if suite.endswith(".toml") else SHIPPED / f"{suite}.toml"
     base = path.read_text(encoding="utf-8")
-    write_atomically(out, suite_text(base, loaded.name, name, target, cpu_model(), paces))
-    rows = [
-        (p.method, f"{p.default_seconds:.3g}", f"{p.seconds:.3g}", ", ".join(f"{k}={v}" for k, v in p.settings.items()))
-        for p in paces
-    ]
-    print_table(Table(f"{target:.3g} CPU seconds a run", ("method", "default s", "s", "settings"), rows))
+    write_atomically(out, suite_text(base, loaded.name, name, target, cpu_model(), matched))
+    _show(matched, target)
     typer.echo(out)
+
+
+def _scalable_methods(suite: Suite) -> list[str]:
+    """The methods of a suite whose updates can be scaled. Raises UsageError if the suite has settings for one."""
+    methods = [method for method in suite.methods if registry.method(method).paced]
+    if settled := [method for method in methods if method in suite.settings]:
+        raise UsageError(f"suite '{suite.name}' has settings of its own for {', '.join(settled)}: give one without.")
+    return methods
+
+
+def _show(matched: Sequence[MatchedUpdates], target: float) -> None:
+    rows = [
+        (m.method, f"{m.default_seconds:.3g}", f"{m.seconds:.3g}", ", ".join(f"{k}={v}" for k, v in m.settings.items()))
+        for m in matched
+    ]
+    print_table(Table(f"{target:.3g} CPU seconds a run", COLUMNS, rows))

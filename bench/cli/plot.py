@@ -6,6 +6,15 @@ from typing import Annotated
 
 import typer
 
+from bench.analysis.leaderboard import build
+from bench.cli.terminal.figures import save_figure
+from bench.cli.terminal.leaderboards import read_records
+from bench.cli.terminal.options import OnlyTasks, RecordsFolder
+from bench.errors import UsageError
+from bench.records.reference import References
+from bench.records.trajectory import trajectory_finder
+from bench.report import charts, plots
+
 
 class Kind(enum.StrEnum):
     """The keys of `bench.report.charts.KINDS`; a test compares them."""
@@ -17,10 +26,17 @@ class Kind(enum.StrEnum):
     trajectories = "trajectories"
 
 
+NO_SCORES = "no task has a reference and headroom"
+NOTHING_TO_DRAW = {
+    Kind.horizon: "no task was run on several grids",
+    Kind.trajectories: "no trajectories/ beside them; runs of this version keep theirs",
+}
+
+
 def command(
-    folder: Annotated[Path, typer.Argument(help="A folder with run records, e.g. results/smoke.")],
+    folder: RecordsFolder,
     kind: Annotated[Kind, typer.Option(help="What to draw.")] = Kind.curves,
-    tasks: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may be repeated.")] = None,
+    tasks: OnlyTasks = None,
     out: Annotated[
         Path | None, typer.Option(help="The file to write, .pdf, .svg or .png; DIR/KIND.pdf by default.")
     ] = None,
@@ -29,28 +45,12 @@ def command(
 
     Trajectories are those of the run with the median cost of each method, beside the best known control sequence.
     """
-    from bench.analysis.leaderboard import build
-    from bench.cli.report import read_records
-    from bench.errors import UsageError
-    from bench.records.reference import References
-    from bench.records.trajectory import trajectory_finder
-    from bench.report import charts, plots
-
     records = read_records(folder)
     board = build(records, References.beside(folder).by_fingerprint(), find=trajectory_finder(folder))
-    found = [chart for chart in charts.KINDS[kind](board) if not tasks or chart.place.get("task") in tasks]
-    if not found:
-        why = {
-            Kind.horizon: "no task was run on several grids",
-            Kind.trajectories: "no trajectories/ beside them; runs of this version keep theirs",
-        }.get(kind, "no task has a reference and headroom")
+    chosen = [chart for chart in charts.KINDS[kind](board) if not tasks or chart.task in tasks]
+    if not chosen:
+        why = NOTHING_TO_DRAW.get(kind, NO_SCORES)
         if tasks:
             why = f"nothing of {', '.join(tasks)}, or {why}"
         raise UsageError(f"the records in {folder} have nothing to draw as {kind.value}: {why}.")
-    figure = plots.panels(found, charts.methods(board))
-    file = out or folder / f"{kind.value}.pdf"
-    try:
-        figure.savefig(file)
-    except (OSError, ValueError) as error:  # no such folder; no such format
-        raise UsageError(f"cannot write {file}: {error}") from error
-    typer.echo(file)
+    save_figure(plots.panels(chosen, charts.methods(board)), out or folder / f"{kind.value}.pdf")

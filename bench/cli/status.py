@@ -5,21 +5,29 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.terminal.tables import print_table
+from bench.errors import UsageError
+from bench.report.text import Table, number_column, text_column
+from bench.sweep import status
+
+COLUMNS = (
+    text_column("task"),
+    number_column("steps"),
+    text_column("method"),
+    number_column("seeds"),
+    text_column("state"),
+)
+
 
 def command(
     folder: Annotated[Path, typer.Argument(help="A folder that `bench run` writes, e.g. results/paper.")],
 ) -> None:
     """Show how far every cell of a folder is; works on a sweep that runs, was interrupted, or is over."""
-    from bench.cli.terminal.tables import print_table
-    from bench.errors import UsageError
-    from bench.report.text import Table
-    from bench.sweep import status
-
     states = status.cell_states(folder)
     if not states:
         raise UsageError(f"no {status.PLAN} in {folder}. Give a folder that `bench run` writes, e.g. results/smoke.")
-    rows = [(s.cell.task, str(s.cell.num_steps), s.cell.method, str(len(s.cell.seeds)), s.words) for s in states]
-    print_table(Table(str(folder), ("task", "steps", "method", "seeds", "state"), rows))
+    rows = [(s.cell.task, str(s.cell.num_steps), s.cell.method, str(len(s.cell.seeds)), s.description) for s in states]
+    print_table(Table(str(folder), COLUMNS, rows))
     done = sum(sum(s.counts.values()) for s in states)
     running = sum(s.holder is not None for s in states)
     typer.echo(f"{done} of {sum(len(s.cell.records) for s in states)} runs done, {running} cells running")

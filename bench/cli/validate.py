@@ -5,6 +5,14 @@ from typing import Annotated
 
 import typer
 
+from bench import registry
+from bench.cli.terminal.options import parse_settings
+from bench.cli.terminal.tables import print_table
+from bench.contract.checks import run_checks
+from bench.report.text import Table, text_column
+
+COLUMNS = text_column("check"), text_column(""), text_column("what is wrong")
+
 
 def command(
     name: Annotated[str, typer.Argument(help="A method or a task: its name, or module:attr.")],
@@ -16,16 +24,10 @@ def command(
 
     Exit status: 0 all checks pass, 1 some fail, 2 wrong usage.
     """
-    from bench import registry
-    from bench.cli.run import parse
-    from bench.cli.terminal.tables import print_table
-    from bench.contract.checks import run_checks
-    from bench.report.text import Table
-
-    extra = parse(settings or [])
+    extra = parse_settings(settings or [])
     registry.check_known(extra, [name], [])
     results = list(run_checks(registry.method_or_task(name, extra.get(name))))
     rows = [(check, "FAILS" if wrong else "passes", wrong) for check, wrong in results]
-    print_table(Table(name, ("check", "", "what is wrong"), rows))
+    print_table(Table(name, COLUMNS, rows))
     if any(wrong for _, wrong in results):
         sys.exit(1)

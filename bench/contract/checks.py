@@ -1,30 +1,29 @@
 """The contract of tasks and methods: the checks of `bench validate`, which the tests walk too.
 
-A check is a function of a trial (see `bench.contract.method`, `bench.contract.task`) that raises ContractError with
-what it found.
+A check is a function of a MethodUnderTest or a TaskUnderTest that raises ContractError with what is wrong.
 """
 
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from bench.contract.method import METHOD_CHECKS, MethodTrial
-from bench.contract.task import TASK_CHECKS, TaskTrial
+from bench.contract.method import METHOD_CHECKS, MethodUnderTest
+from bench.contract.task import TASK_CHECKS, TaskUnderTest
 from bench.errors import ContractError
 from bench.method import AbstractMethod
 from tasks.base import AbstractTask
 
 
 def run_checks(subject: AbstractMethod | AbstractTask) -> Iterator[tuple[str, str]]:
-    """Each check's name with what is wrong, "" if nothing is; an exception of the subject's own is wrong too."""
+    """Yield each check's name and what is wrong, "" if nothing is. An exception of the subject is wrong too."""
     if isinstance(subject, AbstractMethod):
-        trial = MethodTrial(subject)
-        yield from ((name, _wrong(partial(check, trial))) for name, check in METHOD_CHECKS.items())
+        method = MethodUnderTest(subject)
+        yield from ((name, _fault(partial(check, method))) for name, check in METHOD_CHECKS.items())
     else:
-        task_trial = TaskTrial(subject)
-        yield from ((name, _wrong(partial(check, task_trial))) for name, check in TASK_CHECKS.items())
+        task = TaskUnderTest(subject)
+        yield from ((name, _fault(partial(check, task))) for name, check in TASK_CHECKS.items())
 
 
-def _wrong(check: Callable[[], None]) -> str:
+def _fault(check: Callable[[], None]) -> str:
     try:
         check()
     except ContractError as error:

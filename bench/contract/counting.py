@@ -1,4 +1,4 @@
-"""A simulator that counts: what a method spends is measured, whatever it declares."""
+"""A task that counts its simulated steps, which measures what a method spends, whatever it declares."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ from tasks.base import AbstractTask, ControlVar, StateVar
 
 
 class Counter:
-    """Counts simulated steps and differentiated ones, whatever jit, vmap and scan make of them."""
+    """A count of simulated and of differentiated steps, correct under jit, vmap and scan."""
 
     def __init__(self):
         self.steps = self.grad_steps = 0
@@ -31,15 +31,15 @@ class Counter:
         self.grad_steps += grad_steps
 
     def spent(self) -> tuple[int, int]:
-        """(steps, differentiated steps) since the last call."""
+        """Return (steps, differentiated steps) since the last call."""
         jax.effects_barrier()
         found = self.steps, self.grad_steps
         self.steps = self.grad_steps = 0
         return found
 
 
-def counting(counter: Counter) -> AbstractTask:
-    """A task whose vector field is evaluated once per control interval (Euler, one substep), and counted."""
+def counting_task(counter: Counter) -> AbstractTask:
+    """Return a task whose vector field is evaluated, and counted, once per control interval (Euler, one substep)."""
 
     class Counted(AbstractTask):
         states = (StateVar("position", 1.0, -2.0, 2.0), StateVar("velocity", 0.0, -2.0, 2.0))
@@ -59,4 +59,4 @@ def counting(counter: Counter) -> AbstractTask:
         def terminal_cost(self, x):
             return x[0] ** 2
 
-    return Counted()  # pyright: ignore[reportCallIssue]  # it takes class variables for fields
+    return Counted()  # pyright: ignore[reportCallIssue]  # the type checker takes class variables for fields

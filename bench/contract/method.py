@@ -1,4 +1,4 @@
-"""What every method must satisfy, as checks of a trial, which compiles once for all of them."""
+"""Checks that every method must pass, on one small task; a method is compiled once for all of them."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ import numpy as np
 
 from bench import registry
 from bench.budget import Usage
-from bench.contract.counting import Counter, counting
+from bench.contract.counting import Counter, counting_task
 from bench.errors import ContractError, UsageError, require
 from bench.machine import compilation
 from bench.method import AbstractInformedMethod, AbstractMethod, inform
@@ -24,16 +24,16 @@ from bench.simulate import AbstractPolicy, rollout
 from bench.training.checkpoint import Checkpoint, Progress, state_digests
 from bench.tuning import search
 
-SEEDS = (0, 1, 0)  # two of them alike
+SEEDS = (0, 1, 0)  # two are alike
 
 
-class MethodTrial:
-    """A method on a small counted task, with three seeds of which two are alike: started, and two steps on."""
+class MethodUnderTest:
+    """A method on a small counting task, with three seeds, two of them alike, for two steps."""
 
     def __init__(self, method: AbstractMethod):
         self.counter = Counter()
-        self.task = counting(self.counter)
-        # The counted task is this process's own, so its reference is found on no disk.
+        self.task = counting_task(self.counter)
+        # The counting task exists in this process only, so no file has its reference.
         known = (
             complete(References({}), "counted", self.task)
             if isinstance(method, AbstractInformedMethod)
@@ -45,37 +45,40 @@ class MethodTrial:
 
     @cached_property
     def usage(self) -> Usage:
+        """What the method declares to spend."""
         return self.method.usage(self.task)
 
     @cached_property
     def shapes(self) -> Any:
-        """Of the states of all seeds, which are the first axis, as the training loop has them."""
+        """The shapes of the states of all seeds, which are the first axis, like in the training loop."""
         return jax.eval_shape(jax.vmap(lambda key: self.method.init(self.task, key)), self._keys[0])
 
     @cached_property
     def started(self) -> tuple[Any, tuple[int, int]]:
-        """The state of each seed after `init`, and what it spent."""
+        """The state of each seed after `init`, and what `init` spent."""
         program = jax.jit(self._init).lower(self._keys[0]).compile(compilation.quick_options())
         return self._counted(program, self._keys[0])
 
     @cached_property
     def advance(self) -> Callable[[Any, Any], Any]:
+        """One compiled step: (states, keys) -> states."""
         return jax.jit(self._step).lower(self.shapes, self._keys[1]).compile()
 
     @cached_property
     def stepped(self) -> tuple[Any, tuple[int, int]]:
-        """The state after one step, and what it spent."""
+        """The state after one step, and what the step spent."""
         return self._counted(self.advance, self.started[0], self._keys[1])
 
     def twice(self, after_one: Any) -> Any:
-        """The state after the second step."""
+        """Return the state after the second step."""
         return self.advance(after_one, self._keys[2])
 
     def step_shapes(self) -> Any:
+        """Return the shapes of the states after one step."""
         step = jax.vmap(lambda state, key: self.method.step(self.task, state, key))
         return jax.eval_shape(step, self.shapes, self._keys[1])
 
-    # One seed after the other: under vmap, what is the same for all seeds would be done, and counted, once.
+    # One seed after the other: under vmap, a computation that is the same for all seeds would be counted once.
     def _init(self, keys):
         return jax.lax.map(lambda key: self.method.init(self.task, key), keys)
 
@@ -83,72 +86,78 @@ class MethodTrial:
         return jax.lax.map(lambda inputs: self.method.step(self.task, inputs[0], inputs[1]), (states, keys))
 
     def _counted(self, program, *arguments):
-        self.counter.spent()  # what tracing evaluates (fingerprints) is not simulated
+        self.counter.spent()  # tracing evaluates the task too (fingerprints); that is no simulation
         result = jax.block_until_ready(program(*arguments))
         steps, grad_steps = self.counter.spent()
         return result, (steps // len(SEEDS), grad_steps // len(SEEDS))
 
 
-def declares_whole_numbers(trial: MethodTrial) -> None:
-    counts = {name: value for name, value in vars(trial.usage).items() if name != "charged"}
+def declares_whole_numbers(subject: MethodUnderTest) -> None:
+    """The usage is in whole numbers of at least 0."""
+    counts = {name: value for name, value in vars(subject.usage).items() if name != "charged"}
     wrong = {k: v for k, v in counts.items() if not isinstance(v, int) or isinstance(v, bool) or v < 0}
     require(not wrong, f"usage() must declare whole numbers of at least 0, got {wrong}")
 
 
-def state_is_arrays(trial: MethodTrial) -> None:
-    odd = [type(leaf).__name__ for leaf in jax.tree.leaves(trial.shapes) if not isinstance(leaf, jax.ShapeDtypeStruct)]
+def state_is_arrays(subject: MethodUnderTest) -> None:
+    """The state holds arrays only."""
+    odd = [
+        type(leaf).__name__ for leaf in jax.tree.leaves(subject.shapes) if not isinstance(leaf, jax.ShapeDtypeStruct)
+    ]
     require(not odd, f"a state must hold arrays only, init() returns {', '.join(odd)}")
 
 
-def never_compiles_again(trial: MethodTrial) -> None:
-    """One step must return what it is given: the same tree, shapes, dtypes, and weakness of types."""
-    before, after = trial.shapes, trial.step_shapes()
+def never_compiles_again(subject: MethodUnderTest) -> None:
+    """One step returns the structure that it is given: the same tree, shapes, dtypes, and weakness of types."""
+    before, after = subject.shapes, subject.step_shapes()
     require(jax.tree.structure(before) == jax.tree.structure(after), "step() returns a state of another structure")
     for (path, old), new in zip(jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True):
         old, new = ((leaf.shape[1:], str(leaf.dtype)) for leaf in (old, new))
         require(old == new, f"state{jax.tree_util.keystr(path)}: init() makes it {old}, step() {new} (shape, dtype)")
 
 
-def spends_what_it_declares(trial: MethodTrial) -> None:
-    """An oracle, which declares that it is not charged, simulates more than it declares; nobody else does."""
-    usage = trial.usage
+def spends_what_it_declares(subject: MethodUnderTest) -> None:
+    """A method spends what it declares; an oracle, which declares that it is not charged, simulates more than that."""
+    usage = subject.usage
     require(
-        trial.started[1][0] == usage.init_env_steps,
-        f"init() declares {usage.init_env_steps} environment steps and spends {trial.started[1][0]}",
+        subject.started[1][0] == usage.init_env_steps,
+        f"init() declares {usage.init_env_steps} environment steps and spends {subject.started[1][0]}",
     )
     for spent, declared, what in zip(
-        trial.stepped[1], (usage.env_steps, usage.env_grad_steps), ("environment", "differentiated"), strict=True
+        subject.stepped[1], (usage.env_steps, usage.env_grad_steps), ("environment", "differentiated"), strict=True
     ):
         honest = spent == declared if usage.charged else spent > declared
         require(honest, f"step() declares {declared} {what} steps and spends {spent}")
 
 
-def only_the_seed_matters(trial: MethodTrial) -> None:
-    first, other, again = state_digests(trial.stepped[0], len(SEEDS))
+def only_the_seed_matters(subject: MethodUnderTest) -> None:
+    """Equal seeds end in equal states, and different seeds in different ones."""
+    first, other, again = state_digests(subject.stepped[0], len(SEEDS))
     require(first == again, "two runs with one seed end in different states: something else is random")
-    require(first != other or not trial.usage.env_steps, "two seeds end in the same state: the key is not used")
+    require(first != other or not subject.usage.env_steps, "two seeds end in the same state: the key is not used")
 
 
-def resumes_from_a_checkpoint(trial: MethodTrial) -> None:
-    """A state that was written and read again goes on like one that was not, to the bit."""
-    after_one = trial.stepped[0]
+def resumes_from_a_checkpoint(subject: MethodUnderTest) -> None:
+    """A state that was written and read goes on to the same bits as one that was not."""
+    after_one = subject.stepped[0]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         checkpoint = Checkpoint(Path(folder) / "c.checkpoint", {"seeds": list(SEEDS)})
         checkpoint.save("", Progress(after_one, 1, []))
-        found = checkpoint.load("", trial.shapes)
+        found = checkpoint.load("", subject.shapes)
     require(found is not None, f"its state does not survive a checkpoint: {' '.join(checkpoint.notes)}")
     assert found is not None
-    same = state_digests(trial.twice(found.state), len(SEEDS)) == state_digests(trial.twice(after_one), len(SEEDS))
-    require(same, "a run that is resumed goes on in another way: there is state outside the state")
+    equal = state_digests(subject.twice(found.state), len(SEEDS)) == state_digests(subject.twice(after_one), len(SEEDS))
+    require(equal, "a run that is resumed goes on in another way: there is state outside the state")
 
 
-def policy_acts(trial: MethodTrial) -> None:
-    task, states = trial.task, trial.stepped[0]
+def policy_acts(subject: MethodUnderTest) -> None:
+    """The policy's controls have the right shape, are finite, and keep to the bounds."""
+    task, states = subject.task, subject.stepped[0]
     state = jax.tree.map(lambda leaf: leaf[0], states)
-    policy = trial.method.policy(task, state)
+    policy = subject.method.policy(task, state)
     require(isinstance(policy, AbstractPolicy), f"policy() returns a {type(policy).__name__}, no AbstractPolicy")
     low, high = task.bounds
-    play = jax.jit(lambda state: rollout(task, trial.method.policy(task, state), task.x0))
+    play = jax.jit(lambda state: rollout(task, subject.method.policy(task, state), task.x0))
     trajectory = jax.device_get(play(state))
     require(trajectory.us.shape == (task.num_steps, len(low)), f"its controls have shape {trajectory.us.shape}")
     require(np.all(np.isfinite(trajectory.us)), "its controls are not finite after one step of training")
@@ -156,17 +165,18 @@ def policy_acts(trial: MethodTrial) -> None:
     require(within, "its controls leave the bounds")
 
 
-def searches_around_its_defaults(trial: MethodTrial) -> None:
+def searches_around_its_defaults(subject: MethodUnderTest) -> None:
+    """The search space contains the defaults, and `paced` names counts."""
     try:
-        search.defaults(trial.method)
+        search.defaults(subject.method)
     except UsageError as error:
         raise ContractError(str(error)) from error
-    settings = registry.settings_of(trial.method)
-    wrong = [name for name in trial.method.paced if type(settings.get(name)) is not int]
+    settings = registry.settings_of(subject.method)
+    wrong = [name for name in subject.method.paced if type(settings.get(name)) is not int]
     require(not wrong, f"`paced` must name settings that are whole numbers: {', '.join(wrong)}")
 
 
-METHOD_CHECKS: Mapping[str, Callable[[MethodTrial], None]] = {
+METHOD_CHECKS: Mapping[str, Callable[[MethodUnderTest], None]] = {
     "declares whole numbers": declares_whole_numbers,
     "searches around its defaults": searches_around_its_defaults,
     "its state is arrays only": state_is_arrays,

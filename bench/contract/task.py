@@ -1,4 +1,4 @@
-"""What every task must satisfy, as checks of a trial, which compiles once for all of them."""
+"""Checks that every task must pass; its gradients are compiled once for all of them."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -14,8 +14,8 @@ from bench.simulate import open_loop
 from tasks.base import AbstractTask
 
 
-class TaskTrial:
-    """A task in float64, with random controls to try it with."""
+class TaskUnderTest:
+    """A task with random control sequences."""
 
     def __init__(self, task: AbstractTask, count: int = 64):
         self.task = task
@@ -25,14 +25,15 @@ class TaskTrial:
 
     @cached_property
     def costs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Costs and their gradients in float32, as in training."""
+        """Costs and their gradients in float32, the precision of training."""
         task = self.task
         program = jax.jit(jax.vmap(jax.value_and_grad(lambda u: open_loop(task, u, task.x0).cost)))
         return jax.device_get(program(jnp.asarray(self.us, jnp.float32)))
 
 
-def shapes_are_as_declared(trial: TaskTrial) -> None:
-    task = trial.task
+def shapes_are_as_declared(subject: TaskUnderTest) -> None:
+    """f, g and Φ return the declared shapes, and keep float32."""
+    task = subject.task
     x, u = (jax.ShapeDtypeStruct((len(v),), jnp.float32) for v in (task.states, task.controls))
     for name, found, wanted in (
         ("vector_field", jax.eval_shape(task.vector_field, 0.0, x, u), x.shape),
@@ -43,29 +44,31 @@ def shapes_are_as_declared(trial: TaskTrial) -> None:
         require(found.dtype == jnp.float32, f"{name} makes {found.dtype} of float32")
 
 
-def stays_finite(trial: TaskTrial) -> None:
-    bad = np.sum(~np.isfinite(trial.costs[0]))
-    require(bad == 0, f"the cost of {bad} of {len(trial.us)} random control sequences is not finite")
+def stays_finite(subject: TaskUnderTest) -> None:
+    """Random control sequences have finite costs."""
+    bad = np.sum(~np.isfinite(subject.costs[0]))
+    require(bad == 0, f"the cost of {bad} of {len(subject.us)} random control sequences is not finite")
 
 
-def has_finite_gradients(trial: TaskTrial) -> None:
-    bad = np.sum(~np.all(np.isfinite(trial.costs[1]), axis=(1, 2)))
-    require(bad == 0, f"the gradient of {bad} of {len(trial.us)} random control sequences is not finite")
+def has_finite_gradients(subject: TaskUnderTest) -> None:
+    """Random control sequences have finite gradients."""
+    bad = np.sum(~np.all(np.isfinite(subject.costs[1]), axis=(1, 2)))
+    require(bad == 0, f"the gradient of {bad} of {len(subject.us)} random control sequences is not finite")
 
 
-def gradients_are_derivatives(trial: TaskTrial) -> None:
-    """Against central differences of fourth order along a random direction, in float64."""
-    task, step = trial.task, 1e-6
+def gradients_are_derivatives(subject: TaskUnderTest) -> None:
+    """The gradient along a random direction agrees with central differences of fourth order, in float64."""
+    task, step = subject.task, 1e-6
     low, high = task.bounds
     middle = (low + high) / 2
-    us, direction = middle + 0.9 * (trial.us[0] - middle), (trial.us[1] - middle) / np.sqrt(task.num_steps)
+    us, direction = middle + 0.9 * (subject.us[0] - middle), (subject.us[1] - middle) / np.sqrt(task.num_steps)
     with jax.enable_x64(True):
         program = jax.jit(jax.value_and_grad(lambda u: open_loop(task, u, task.x0).cost))
         costs = [float(program(jnp.asarray(us + k * step * direction))[0]) for k in (-2, -1, 1, 2)]
         cost, gradient = jax.device_get(program(jnp.asarray(us)))
     differences = (costs[0] - 8 * costs[1] + 8 * costs[2] - costs[3]) / (12 * step)
     along = float(np.sum(gradient * direction))
-    # Of fourth order in the step, so rounding is left: of the cost, over the step.
+    # The differences are of fourth order in the step, so the error left is the cost's rounding over the step.
     tolerance = 1e-5 * abs(differences) + 1e-13 * abs(cost) / step
     require(np.any(gradient != 0), "no control changes the cost")
     require(
@@ -74,18 +77,20 @@ def gradients_are_derivatives(trial: TaskTrial) -> None:
     )
 
 
-def starts_in_range(trial: TaskTrial) -> None:
-    starts = jax.vmap(trial.task.sample_start)(jr.split(jr.key(0), 100))
-    for state, column in zip(trial.task.states, np.asarray(starts).T, strict=True):
+def starts_in_range(subject: TaskUnderTest) -> None:
+    """Random starts lie in the ranges of the states."""
+    starts = jax.vmap(subject.task.sample_start)(jr.split(jr.key(0), 100))
+    for state, column in zip(subject.task.states, np.asarray(starts).T, strict=True):
         inside = np.all((column >= state.low) & (column <= state.high))
         require(inside, f"sample_start draws '{state.name}' outside of [{state.low}, {state.high}]")
 
 
-def is_one_problem(trial: TaskTrial) -> None:
-    require(fingerprint(trial.task) == fingerprint(trial.task), "its mathematics changes from one call to the next")
+def is_one_problem(subject: TaskUnderTest) -> None:
+    """Two evaluations of the mathematics agree."""
+    require(fingerprint(subject.task) == fingerprint(subject.task), "its mathematics changes from one call to the next")
 
 
-TASK_CHECKS: Mapping[str, Callable[[TaskTrial], None]] = {
+TASK_CHECKS: Mapping[str, Callable[[TaskUnderTest], None]] = {
     "shapes and dtypes are as declared": shapes_are_as_declared,
     "random controls have finite costs": stays_finite,
     "random controls have finite gradients": has_finite_gradients,

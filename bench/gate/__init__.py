@@ -1,1 +1,1 @@
-"""Has anything become worse? The regression gate and how far it can be trusted. No JAX."""
+"""The regression gate: has anything become worse, and how far can the verdict be trusted? No JAX here."""

@@ -1,31 +1,34 @@
-"""Verdicts of the regression gate for machines: JUnit XML, and annotations of GitHub's workflows."""
+"""Verdicts of the regression gate for machines: JUnit XML, and annotations of GitHub's workflows. No JAX here."""
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 
 from bench.analysis.scores import CellKey
 from bench.gate.regression import Check
-from bench.gate.summary import detail, label, summary
+from bench.gate.summary import by_task, one_line, title
 
 
 def junit(check: Check) -> str:
-    """One test case per verdict: worse is a failure, what cannot be told is skipped with the reason."""
+    """Write a check as JUnit XML, one test case for each verdict.
+
+    A regression is a failure. A verdict "unclear" is skipped, with its reason. A cell that could not be compared is an
+    error.
+    """
     suite = ElementTree.Element("testsuite", name="bench check")
     counts = {"tests": 0, "failures": 0, "skipped": 0, "errors": 0}
-    for comparison in check.comparisons:
-        case = _case(suite, comparison.cells[0], label(comparison))
+    for verdict in check.verdicts:
+        case = _case(suite, verdict.cells[0], title(verdict))
         counts["tests"] += 1
-        if comparison.verdict in ("worse", "differs"):
-            ElementTree.SubElement(case, "failure", message=_legal(summary(comparison))).text = _legal(
-                detail(comparison)
-            )
+        if verdict.verdict in ("worse", "differs"):
+            failure = ElementTree.SubElement(case, "failure", message=_legal(one_line(verdict)))
+            failure.text = _legal(by_task(verdict))
             counts["failures"] += 1
-        elif comparison.verdict == "unclear":
-            ElementTree.SubElement(case, "skipped", message=_legal(summary(comparison)))
+        elif verdict.verdict == "unclear":
+            ElementTree.SubElement(case, "skipped", message=_legal(one_line(verdict)))
             counts["skipped"] += 1
         else:
-            ElementTree.SubElement(case, "system-out").text = _legal(summary(comparison))
-    for key, why in check.gaps:
+            ElementTree.SubElement(case, "system-out").text = _legal(one_line(verdict))
+    for key, why in check.not_compared:
         ElementTree.SubElement(_case(suite, key, f"{key.method} on {key.grid}"), "error", message=_legal(why))
         counts["tests"] += 1
         counts["errors"] += 1
@@ -34,13 +37,16 @@ def junit(check: Check) -> str:
 
 
 def annotations(check: Check) -> Iterator[str]:
-    """Workflow commands: an error for a regression, a warning for what could not be told, a notice for the better."""
+    """Workflow commands of a check.
+
+    A regression is an error, what could not be told is a warning, and an improvement is a notice.
+    """
     kinds = {"worse": "error", "differs": "error", "unclear": "warning", "better": "notice"}
-    for comparison in check.comparisons:
-        if comparison.verdict in kinds:
-            text = f"{summary(comparison)}\n{detail(comparison)}".strip()
-            yield _command(kinds[comparison.verdict], label(comparison), text)
-    for key, why in check.gaps:
+    for verdict in check.verdicts:
+        if verdict.verdict in kinds:
+            text = f"{one_line(verdict)}\n{by_task(verdict)}".strip()
+            yield _command(kinds[verdict.verdict], title(verdict), text)
+    for key, why in check.not_compared:
         yield _command("warning", f"{key.method} on {key.grid}", f"not compared: {why}")
 
 
@@ -49,7 +55,7 @@ def _case(suite: ElementTree.Element, key: CellKey, name: str) -> ElementTree.El
 
 
 def _legal(text: str) -> str:
-    """Without the control characters that XML 1.0 cannot hold."""
+    """Replace the control characters that XML 1.0 cannot hold."""
     return "".join(c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" else "?" for c in text)
 
 

@@ -1,7 +1,7 @@
-"""What the gate tests: a cell by its pairs of seeds, or the pooled cells of a method; and which drops that can find.
+"""Tests of the gate, and the drops that they can find. No JAX here.
 
-With at least PAIRED_FROM seeds in common, and as many as can prove something on one cell among so many, a cell is a
-paired test of its own; the cells of a method with fewer are pooled, as strata, in one unpaired test. No JAX here.
+A cell has a paired test of its own if enough seeds are in both sets of records: at least MIN_PAIRS, and as many as can
+prove a difference in one cell among so many. The other cells of a method are strata of one unpaired test.
 """
 
 import itertools
@@ -18,75 +18,88 @@ from bench.analysis import permutation
 from bench.analysis.scores import CellKey
 from bench.analysis.stats import Floats
 
-PAIRED_FROM = 8
-POWER = 0.8
-FINEST = 1 / (permutation.LIMIT + 1)  # no p-value is smaller
+MIN_PAIRS = 8
+POWER = 0.8  # chance with which a detectable drop is found
 
-Scores = Mapping[CellKey, Mapping[int, float]]  # of each seed
+Scores = Mapping[CellKey, Mapping[int, float]]  # cell -> seed -> clipped score
 
 
-class Test(ABC):
-    """A test of one cell or of several; `parts` are the differences of their means."""
+class AbstractTest(ABC):
+    """A test of one cell or of several.
+
+    kind: how the seeds are compared
+    cells: the cells that are tested together
+    seeds: the smallest number of seeds of a cell, in the baseline and in the candidate
+    differences: for each cell, the mean score of the candidate less that of the baseline
+    """
 
     kind: Literal["paired", "unpaired"]
     cells: tuple[CellKey, ...]
     seeds: tuple[int, int]
-    parts: tuple[float, ...]
+    differences: tuple[float, ...]
 
     @abstractmethod
-    def p_value(self) -> float: ...
+    def p_value(self) -> float:
+        """Two-sided p-value of the difference, not corrected for other tests."""
 
     @abstractmethod
-    def smallest(self, seeds: int) -> float:
-        """The least p-value that so many seeds of the candidate can give."""
-        ...
+    def smallest_p_value(self, seeds: int) -> float:
+        """Smallest p-value that a candidate with this number of seeds can give."""
 
     @abstractmethod
     def standard_error(self, seeds: int) -> float:
-        """Of the difference, with so many seeds of the candidate; nan if the spread is not known."""
-        ...
+        """Standard error of the difference for a candidate with this number of seeds; nan if the spread is unknown."""
 
 
-class Paired(Test):
-    """One cell, by the seeds that both have."""
+class PairedTest(AbstractTest):
+    """A test of one cell by the seeds that both sets of records have.
+
+    Args:
+        per_seed: "pairs", the candidate's score less the baseline's for each seed.
+    """
 
     kind: Literal["paired", "unpaired"] = "paired"
 
-    def __init__(self, cell: CellKey, differences: Floats):
-        self.cells, self.seeds = (cell,), (len(differences), len(differences))
-        self.differences, self.parts = differences, (float(np.mean(differences)),)
+    def __init__(self, cell: CellKey, per_seed: Floats):
+        self.cells, self.seeds = (cell,), (len(per_seed), len(per_seed))
+        self.per_seed, self.differences = per_seed, (float(np.mean(per_seed)),)
 
     def p_value(self) -> float:
-        return permutation.paired([self.differences])
+        return permutation.paired([self.per_seed])
 
-    def smallest(self, seeds: int) -> float:
-        return permutation.smallest_paired(seeds)
+    def smallest_p_value(self, seeds: int) -> float:
+        return permutation.smallest_paired_p_value(seeds)
 
     def standard_error(self, seeds: int) -> float:
-        return float(np.std(self.differences, ddof=1)) / math.sqrt(seeds)
+        return float(np.std(self.per_seed, ddof=1)) / math.sqrt(seeds)
 
 
-class Unpaired(Test):
-    """All cells of a method that have few seeds in common; with `pairs` of them each would be a paired test."""
+class UnpairedTest(AbstractTest):
+    """A test of all cells of a method that have too few seeds in common.
+
+    Args:
+        strata: for each cell, the scores of the baseline "runs" and of the candidate "runs".
+        min_pairs: number of seeds in common with which each cell would have a paired test.
+    """
 
     kind: Literal["paired", "unpaired"] = "unpaired"
 
-    def __init__(self, cells: Sequence[CellKey], strata: Sequence[tuple[Floats, Floats]], pairs: int):
-        self.cells, self.strata, self.pairs = tuple(cells), strata, pairs
+    def __init__(self, cells: Sequence[CellKey], strata: Sequence[tuple[Floats, Floats]], min_pairs: int):
+        self.cells, self.strata, self.min_pairs = tuple(cells), strata, min_pairs
         self.seeds = min(len(a) for a, _ in strata), min(len(b) for _, b in strata)
-        self.parts = tuple(float(np.mean(b) - np.mean(a)) for a, b in strata)
+        self.differences = tuple(float(np.mean(b) - np.mean(a)) for a, b in strata)
 
     def p_value(self) -> float:
         return permutation.unpaired(self.strata)
 
-    def smallest(self, seeds: int) -> float:
-        if seeds >= self.pairs:
-            return permutation.smallest_paired(seeds)
-        return permutation.smallest_unpaired([(max(len(a), seeds), seeds) for a, _ in self.strata])
+    def smallest_p_value(self, seeds: int) -> float:
+        if seeds >= self.min_pairs:
+            return permutation.smallest_paired_p_value(seeds)
+        return permutation.smallest_unpaired_p_value([(max(len(a), seeds), seeds) for a, _ in self.strata])
 
     def standard_error(self, seeds: int) -> float:
         spreads = [_spread(a, b) for a, b in self.strata]
-        if seeds >= self.pairs:
+        if seeds >= self.min_pairs:
             return max(spreads) * math.sqrt(2 / seeds)
         variances = [
             s**2 * (1 / max(len(a), seeds) + 1 / seeds) for s, (a, _) in zip(spreads, self.strata, strict=True)
@@ -95,28 +108,35 @@ class Unpaired(Test):
 
 
 def _spread(a: Floats, b: Floats) -> float:
-    """Standard deviation within two groups."""
+    """Standard deviation within two groups; nan if neither has two runs."""
     freedom = len(a) + len(b) - 2
     return math.sqrt((np.var(a) * len(a) + np.var(b) * len(b)) / freedom) if freedom else math.nan
 
 
-def planned(baseline: Scores, candidate: Scores, alpha: float) -> Iterator[Test]:
-    level = alpha / max(len(baseline), 1)
-    pairs = next(n for n in itertools.count(PAIRED_FROM) if permutation.smallest_paired(n) <= max(level, FINEST))
+def plan_tests(baseline: Scores, candidate: Scores, alpha: float) -> Iterator[AbstractTest]:
+    """Choose the tests of all cells. `candidate` has every cell of `baseline`.
+
+    A paired test must be able to reach the level `alpha` corrected for the number of cells.
+    """
+    level = max(alpha / max(len(baseline), 1), permutation.MIN_P_VALUE)
+    min_pairs = next(n for n in itertools.count(MIN_PAIRS) if permutation.smallest_paired_p_value(n) <= level)
     few = defaultdict(list)
     for key in baseline:
         common = sorted(baseline[key].keys() & candidate[key].keys())
-        if len(common) >= pairs:
-            yield Paired(key, np.array([candidate[key][seed] - baseline[key][seed] for seed in common]))
+        if len(common) >= min_pairs:
+            yield PairedTest(key, np.array([candidate[key][seed] - baseline[key][seed] for seed in common]))
         else:
             few[key.suite, key.method].append(key)
     for keys in few.values():
         groups = [[np.array(list(side[key].values())) for side in (baseline, candidate)] for key in keys]
-        yield Unpaired(keys, [(a, b) for a, b in groups], pairs)
+        yield UnpairedTest(keys, [(a, b) for a, b in groups], min_pairs)
 
 
-def least_drop(test: Test, seeds: int, level: float) -> float:
-    """The least drop that so many seeds of the candidate find with a chance of POWER at `level`; inf if none."""
-    if test.smallest(seeds) > level or math.isnan(test.standard_error(seeds)):
+def detectable_drop(test: AbstractTest, seeds: int, level: float) -> float:
+    """Smallest drop that a candidate with this number of seeds finds with a chance of POWER; inf if there is none.
+
+    `level` is the p-value that counts as significant.
+    """
+    if test.smallest_p_value(seeds) > level or math.isnan(test.standard_error(seeds)):
         return math.inf
     return (NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(POWER)) * test.standard_error(seeds)

@@ -1,10 +1,10 @@
-"""Two sets of records -> a verdict on every cell: the gate of CI. No JAX here.
+"""The regression gate: two sets of records -> a verdict on every cell. No JAX here.
 
-Cells that are equal bit for bit are the same. The others are tested on their scores, clipped to [-1, 1] and -1 for a
-run that did not finish: cell by cell, or pooled over those of a method (see `bench.gate.power`). p-values are
-corrected for their number (Benjamini-Hochberg).
-A difference counts if it is significant and at least `effect`; where none is found,
-the cell is "same" only if a drop of `detect` would have been found with a chance of `bench.power.POWER`.
+A cell whose runs are equal bit for bit is "same". Tests judge the other cells by their scores, which are clipped to
+[-1, 1], and -1 for a run that did not finish: cell by cell, or all cells of a method together (`bench.gate.power`).
+p-values are corrected for their number (Benjamini-Hochberg). A difference counts if it is significant and at least
+`effect`. Where there is none, the verdict is "same" only if a drop of `detect` would have been found with a chance of
+`bench.gate.power.POWER`.
 """
 
 import math
@@ -15,21 +15,25 @@ from typing import Literal
 import numpy as np
 
 from bench.analysis import permutation
-from bench.analysis.scores import CellKey, Cells, changed_settings, clipped, scores
+from bench.analysis.scores import CellKey, Cells, changed_settings, clipped_by_seed
 from bench.errors import UsageError
-from bench.gate.power import Scores, Test, least_drop, planned
+from bench.gate.power import AbstractTest, Scores, detectable_drop, plan_tests
 from bench.records.reference import Reference
 from bench.records.run import RunRecord
 
-MAX_SEEDS = 1000  # more than this is no advice
+MAX_SEEDS = 1000  # largest number of seeds that the gate advises
 
 Verdict = Literal["same", "better", "worse", "unclear", "differs"]
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """`effect`: the least difference of score that matters. `detect`: the drop that must not be missed. `alpha`: the
-    share of false alarms among alarms that is accepted. Raises UsageError."""
+    """What counts as a difference. Raises UsageError where the numbers contradict each other.
+
+    effect: the smallest difference of score that matters
+    detect: the drop of score that must not be missed
+    alpha: the accepted share of false alarms among alarms
+    """
 
     effect: float = 0.02
     detect: float = 0.2
@@ -45,13 +49,19 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class CellVerdict:
-    """The verdict on a cell, or on the pooled cells of a method.
+    """The verdict on a cell, or on several cells of a method that were tested together.
 
-    `difference` is the mean score of the candidate less that of the baseline, each cell weighing the same, and `parts`
-    that of each cell. `seeds` are the fewest of a cell, of baseline and candidate. `p_value` is corrected, and nan for
-    cells that were not tested. `detectable` is the least drop that would have been found with a chance of POWER.
-    `enough` is how many seeds of the candidate would find a drop of `detect`, if the verdict is "unclear" and that can
-    be said.
+    cells: what was judged
+    test: how it was judged; "exact" where only equal bits were asked for
+    verdict: of the candidate against the baseline; "differs" is that of an exact comparison
+    seeds: the smallest number of seeds of a cell, in the baseline and in the candidate
+    difference: mean score of the candidate less that of the baseline; all cells have the same weight
+    differences: the difference of each cell; empty without a test
+    p_value: of the difference, corrected for the number of tests; nan without a test
+    detectable: smallest drop that would have been found with a chance of POWER; nan without a test
+    enough_seeds: number of seeds of the candidate that would find a drop of `detect`; None unless the verdict is
+        "unclear" and at most MAX_SEEDS are enough
+    first_difference: where runs first differ, of an exact comparison
     """
 
     cells: tuple[CellKey, ...]
@@ -59,36 +69,41 @@ class CellVerdict:
     verdict: Verdict
     seeds: tuple[int, int]
     difference: float = 0.0
-    parts: tuple[float, ...] = ()
+    differences: tuple[float, ...] = ()
     p_value: float = math.nan
     detectable: float = math.nan
-    enough: int | None = None
-    detail: str = ""
+    enough_seeds: int | None = None
+    first_difference: str = ""
 
 
 @dataclass(frozen=True)
 class Check:
-    """`comparisons` are the verdicts, `gaps` what could not be compared and why, `notes` what else to know."""
+    """The result of the gate.
 
-    comparisons: tuple[CellVerdict, ...]
-    gaps: tuple[tuple[CellKey, str], ...]
+    verdicts: on the cells that could be compared
+    not_compared: cells that could not be compared, with the reasons
+    notes: what else a reader must know
+    """
+
+    verdicts: tuple[CellVerdict, ...]
+    not_compared: tuple[tuple[CellKey, str], ...]
     notes: tuple[str, ...] = ()
 
     @property
     def status(self) -> int:
-        """The exit status: 1 a regression, 3 something that could not be told, 0 neither."""
-        verdicts = {c.verdict for c in self.comparisons}
+        """The exit status: 1 for a regression, 3 if something could not be told, else 0."""
+        verdicts = {v.verdict for v in self.verdicts}
         if verdicts & {"worse", "differs"}:
             return 1
-        return 3 if "unclear" in verdicts or self.gaps else 0
+        return 3 if "unclear" in verdicts or self.not_compared else 0
 
 
 def check(baseline: Cells, candidate: Cells, references: Mapping[str, Reference], limits: Thresholds) -> Check:
-    """Compare two sets of records, grouped by cell; `references` by fingerprint."""
-    gaps, notes, equal = list(_gaps(baseline, candidate)), [], []
+    """Judge the candidate's cells against the baseline's. `references` are by fingerprint."""
+    not_compared, notes, equal = list(_not_comparable(baseline, candidate)), [], []
     old: dict[CellKey, dict[int, float]] = {}
     new: dict[CellKey, dict[int, float]] = {}
-    left_out = {key for key, _ in gaps}
+    left_out = {key for key, _ in not_compared}
     for key in (key for key in baseline if key in candidate and key not in left_out):
         settings = changed_settings(candidate[key][0].settings, baseline[key][0].settings)
         if settings:
@@ -98,28 +113,30 @@ def check(baseline: Cells, candidate: Cells, references: Mapping[str, Reference]
             continue
         reference = references.get(baseline[key][0].fingerprint)
         if reference is None or reference.headroom is None:
-            gaps.append((key, "not bit-equal, and no reference to score it" if reference is None else "no headroom"))
+            why = "not bit-equal, and no reference to score it" if reference is None else "no headroom"
+            not_compared.append((key, why))
             continue
-        for cells, chosen in ((baseline, old), (candidate, new)):
-            values = clipped(scores(cells[key], reference))
-            chosen[key] = {run.seed: float(s) for run, s in zip(cells[key], values, strict=True)}
+        old[key] = clipped_by_seed(baseline[key], reference)
+        new[key] = clipped_by_seed(candidate[key], reference)
     notes += [f"New, not in the baseline: {k.method} on {k.grid}." for k in candidate if k not in baseline]
-    return Check((*equal, *compare(old, new, limits)), tuple(gaps), tuple(notes))
+    return Check((*equal, *compare(old, new, limits)), tuple(not_compared), tuple(notes))
 
 
-def exactly(baseline: Cells, candidate: Cells) -> Check:
-    """Whether every run of the candidate repeats the baseline's bit by bit."""
-    gaps = list(_gaps(baseline, candidate))
-    comparisons = []
+def check_exactly(baseline: Cells, candidate: Cells) -> Check:
+    """Judge whether every run of the candidate repeats the baseline's bit by bit."""
+    verdicts = []
     for key in (key for key in baseline if key in candidate):
-        found = first_difference(baseline[key], candidate[key])
-        sizes = len(baseline[key]), len(candidate[key])
-        comparisons.append(CellVerdict((key,), "exact", "differs" if found else "same", sizes, detail=found))
-    return Check(tuple(comparisons), tuple(gaps))
+        where = first_difference(baseline[key], candidate[key])
+        seeds = len(baseline[key]), len(candidate[key])
+        verdicts.append(CellVerdict((key,), "exact", "differs" if where else "same", seeds, first_difference=where))
+    return Check(tuple(verdicts), tuple(_not_comparable(baseline, candidate)))
 
 
 def first_difference(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> str:
-    """Where two blocks of runs first differ in what they computed (not in time or place), "" if nowhere."""
+    """Where the candidate's runs first differ from the baseline's in what they computed, not in time or place.
+
+    The result is "" if they differ nowhere.
+    """
     known = {run.seed: run for run in baseline}
     for run in candidate:
         if run.seed not in known:
@@ -137,16 +154,18 @@ def first_difference(baseline: Sequence[RunRecord], candidate: Sequence[RunRecor
 
 
 def compare(baseline: Scores, candidate: Scores, limits: Thresholds) -> list[CellVerdict]:
-    """Verdicts on cells that both have; one for each test, see the top of this file."""
-    tests = list(planned(baseline, candidate, limits.alpha))
-    adjusted = permutation.adjust([test.p_value() for test in tests])
-    level = limits.alpha / max(len(tests), 1)  # at which one regression alone is found
-    return [_judge(test, float(p), level, limits) for test, p in zip(tests, adjusted, strict=True)]
+    """Test the scores of cells that both have, and judge each test. `bench.gate.power` chooses the tests."""
+    tests = list(plan_tests(baseline, candidate, limits.alpha))
+    corrected = permutation.benjamini_hochberg([test.p_value() for test in tests])
+    level = limits.alpha / max(len(tests), 1)  # the uncorrected p-value that a single regression must reach
+    return [_judge(test, float(p), level, limits) for test, p in zip(tests, corrected, strict=True)]
 
 
-def _judge(test: Test, p_value: float, level: float, limits: Thresholds) -> CellVerdict:
-    difference = float(np.mean(test.parts))
-    detectable = least_drop(test, test.seeds[1], level)
+def _judge(test: AbstractTest, p_value: float, level: float, limits: Thresholds) -> CellVerdict:
+    """The verdict of a test with a corrected `p_value`; `level` serves to say which drops it could find."""
+    difference = float(np.mean(test.differences))
+    _, seeds = test.seeds
+    detectable = detectable_drop(test, seeds, level)
     enough = None
     if p_value <= limits.alpha:
         verdict = "same" if abs(difference) < limits.effect else "better" if difference > 0 else "worse"
@@ -154,13 +173,23 @@ def _judge(test: Test, p_value: float, level: float, limits: Thresholds) -> Cell
         verdict = "same"
     else:
         verdict = "unclear"
-        more = range(test.seeds[1] + 1, MAX_SEEDS + 1)
-        enough = next((n for n in more if least_drop(test, n, level) <= limits.detect), None)
-    return CellVerdict(test.cells, test.kind, verdict, test.seeds, difference, test.parts, p_value, detectable, enough)
+        more = range(seeds + 1, MAX_SEEDS + 1)
+        enough = next((n for n in more if detectable_drop(test, n, level) <= limits.detect), None)
+    return CellVerdict(
+        cells=test.cells,
+        test=test.kind,
+        verdict=verdict,
+        seeds=test.seeds,
+        difference=difference,
+        differences=test.differences,
+        p_value=p_value,
+        detectable=detectable,
+        enough_seeds=enough,
+    )
 
 
-def _gaps(baseline: Cells, candidate: Cells) -> Iterator[tuple[CellKey, str]]:
-    """Cells of the baseline that the candidate cannot be compared on, and why."""
+def _not_comparable(baseline: Cells, candidate: Cells) -> Iterator[tuple[CellKey, str]]:
+    """Cells of the baseline that the candidate lacks or has on other terms, with the reasons."""
     for key, runs in baseline.items():
         if key not in candidate:
             yield key, "missing from the candidate"
@@ -174,7 +203,7 @@ def _gaps(baseline: Cells, candidate: Cells) -> Iterator[tuple[CellKey, str]]:
 
 
 def only(cells: Cells, tasks: Iterable[str], methods: Iterable[str]) -> Cells:
-    """The cells of these tasks and methods; no names stand for all."""
+    """Select the cells of some tasks and methods; an empty list stands for all."""
     tasks, methods = set(tasks), set(methods)
     return {
         key: runs

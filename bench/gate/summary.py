@@ -13,38 +13,37 @@ WORDS = {
 }
 
 
-def label(comparison: CellVerdict) -> str:
-    """The method, and the task or the number of tasks."""
-    return f"{comparison.cells[0].method} on {place(comparison)}"
+def title(verdict: CellVerdict) -> str:
+    """The method, and where it was judged."""
+    return f"{verdict.cells[0].method} on {where(verdict)}"
 
 
-def place(comparison: CellVerdict) -> str:
-    """The task, or the number of tasks."""
-    cells = comparison.cells
+def where(verdict: CellVerdict) -> str:
+    """The task and its grid, or the number of tasks."""
+    cells = verdict.cells
     return cells[0].grid if len(cells) == 1 else f"{len(cells)} tasks"
 
 
-def summary(comparison: CellVerdict) -> str:
-    """The verdict in one line: what was found, and how many seeds would do where they are too few."""
-    words = WORDS[comparison.verdict]
-    if comparison.detail:
-        return f"{words}: {comparison.detail}"
-    if math.isnan(comparison.p_value):
+def one_line(verdict: CellVerdict) -> str:
+    """The verdict with its numbers, and with the number of seeds that would be enough where they are too few."""
+    words = WORDS[verdict.verdict]
+    if verdict.first_difference:
+        return f"{words}: {verdict.first_difference}"
+    if math.isnan(verdict.p_value):
         return f"{words}, bit by bit"
-    numbers = f"difference {comparison.difference:+.3f}, p = {comparison.p_value:.2g}"
-    return f"{words} ({advice(comparison)}): {numbers}" if comparison.verdict == "unclear" else f"{words}: {numbers}"
+    numbers = f"difference {verdict.difference:+.3f}, p = {verdict.p_value:.2g}"
+    return f"{words} ({seeds_needed(verdict)}): {numbers}" if verdict.verdict == "unclear" else f"{words}: {numbers}"
 
 
-def advice(comparison: CellVerdict) -> str:
-    """How many seeds would do, "" where that is no question."""
-    if comparison.verdict != "unclear":
-        return ""
-    if comparison.enough is None:
+def seeds_needed(verdict: CellVerdict) -> str:
+    """The number of seeds with which an unclear verdict would be clear."""
+    if verdict.enough_seeds is None:
         return "no number of seeds known to do"
-    return f"{comparison.enough} would do" + (" in both" if comparison.enough > comparison.seeds[0] else "")
+    in_baseline, _ = verdict.seeds
+    return f"{verdict.enough_seeds} would do" + (" in both" if verdict.enough_seeds > in_baseline else "")
 
 
-def detail(comparison: CellVerdict) -> str:
-    """The difference on every task."""
-    parts = zip(comparison.cells, comparison.parts, strict=False)
-    return "\n".join(f"{key.grid}: {part:+.4f}" for key, part in parts)
+def by_task(verdict: CellVerdict) -> str:
+    """A line with the difference for each task; empty without a test."""
+    differences = zip(verdict.cells, verdict.differences, strict=False)
+    return "\n".join(f"{key.grid}: {difference:+.4f}" for key, difference in differences)

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK = "black"  # the simulator
+SIMULATOR_COLOUR = "black"
 
 
 def gradients(measured: Sequence[Measurement]) -> "Figure":
-    """A row for each task: norm and cosine against the horizon, the last cost by distance, and signal-to-noise.
+    """Draw a row for each task and policy: norm, cosine, gradient of the last cost by distance, and signal to noise.
 
-    Lines are geometric means over seeds of norms, and means of the rest; a second axis has the Lyapunov exponent times
-    the horizon.
+    Norms are geometric means over seeds, the rest are means. A second axis above the norm shows the Lyapunov exponent
+    times the horizon.
     """
     models = list(dict.fromkeys(m.model for m in measured))
     groups = list(dict.fromkeys((m.task, m.policy) for m in measured))
@@ -30,28 +30,28 @@ def gradients(measured: Sequence[Measurement]) -> "Figure":
         figure = figure_style.new_figure((11.0, 2.5 * len(groups) + 0.5), dpi=150, layout="constrained")
         axes = figure.subplots(len(groups), 4, squeeze=False)
         for row, (task, policy) in zip(axes, groups, strict=True):
-            own = [m for m in measured if (m.task, m.policy) == (task, policy)]
-            longest = max(m.updates for m in own)
+            group = [m for m in measured if (m.task, m.policy) == (task, policy)]
+            most_updates = max(m.updates for m in group)
             for model in models:
-                runs = [m for m in own if m.model == model and m.updates in (0, longest)]
+                runs = [m for m in group if m.model == model and m.updates in (0, most_updates)]
                 if runs:
-                    _lines(row, runs, _colour(models, model))
-            _label(row, f"{task}, {policy} policy", own[0])
-        _legend(figure, models)
+                    _draw_model(row, runs, _colour(models, model))
+            _label_row(row, f"{task}, {policy} policy", group[0])
+        _add_legend(figure, models)
         return figure
 
 
-def _lines(row: Any, runs: Sequence[Measurement], colour: str) -> None:
+def _draw_model(row: Any, runs: Sequence[Measurement], colour: str) -> None:
     horizons = runs[0].horizons
     row[0].plot(horizons, np.exp(_mean([_logs(m.numbers["norm"]) for m in runs])), "o-", ms=3, color=colour)
     row[1].plot(horizons, _mean([_floats(m.numbers["cosine"]) for m in runs]), "o-", ms=3, color=colour)
-    away = np.exp(_mean([_logs(m.numbers["by_distance"]) for m in runs]))
-    row[2].plot(np.arange(len(away)) + 1, away, color=colour, lw=1.0)
+    by_distance = np.exp(_mean([_logs(m.numbers["by_distance"]) for m in runs]))
+    row[2].plot(np.arange(len(by_distance)) + 1, by_distance, color=colour, lw=1.0)
     noise = np.exp(_mean([_logs(m.numbers["snr_starts"]) for m in runs]))
     row[3].plot(horizons, noise, "o-", ms=3, color=colour)
 
 
-def _label(row: Any, title: str, one: Measurement) -> None:
+def _label_row(row: Any, title: str, example: Measurement) -> None:
     names = (
         "norm of the policy gradient",
         "cosine to the true gradient",
@@ -67,50 +67,35 @@ def _label(row: Any, title: str, one: Measurement) -> None:
     row[1].axhline(0.5, color="0.7", lw=0.8, ls=":")
     row[2].set_xlabel("steps before the end")
     row[0].set_title(title, loc="left", parse_math=False)
-    share = one.lyapunov / one.num_steps
-    if share:
-        above = row[0].secondary_xaxis("top", functions=(lambda h: h * share, lambda e: e / share))
+    per_step = example.lyapunov / example.num_steps
+    if per_step:
+        above = row[0].secondary_xaxis("top", functions=(lambda h: h * per_step, lambda e: e / per_step))
         above.tick_params(labelsize=7)
         row[0].set_title(f"{title}\nabove: Lyapunov exponent × horizon", loc="left", parse_math=False)
 
 
 def landscape(found: Landscape) -> "Figure":
-    """The return under the simulator and each model, with gradients and ends of ascent: lines, or maps of a plane."""
-    if len(found.alphas[0]) == 2:
-        return _maps(found)
+    """Draw the return under the simulator and each model, with gradients and ends of ascent: lines, or maps of a plane."""
+    return _maps(found) if len(found.alphas[0]) == 2 else _lines(found)
+
+
+def _lines(found: Landscape) -> "Figure":
     surfaces = [Surface(**each) for each in found.surfaces]
     alphas = np.array(found.alphas)[:, 0]
     truth = _floats(surfaces[0].returns)
     with figure_style.figure_style():
         figure = figure_style.new_figure((max(2.6 * len(surfaces), 6.5), 3.9), dpi=150, layout="constrained")
         axes = figure.subplots(2, len(surfaces), squeeze=False, sharex=True, height_ratios=[3, 2])
-        low, high = _range(truth, 0.08)
         slopes = np.concatenate([_floats([g[0] for g in s.gradients]) for s in surfaces])
         for i, (surface, (top, bottom)) in enumerate(zip(surfaces, axes.T, strict=True)):
-            colour = INK if i == 0 else COLOURS[i - 1]
+            colour = SIMULATOR_COLOUR if i == 0 else COLOURS[i - 1]
             if i:
                 top.plot(alphas, truth, color="0.75", lw=1.0, label="true return")
-            returns = _floats(surface.returns)
-            top.plot(alphas, returns, color=colour, label="return under the model")
-            if np.all(returns > high) or np.all(returns < low):
-                where = "above" if returns[0] > high else "below"
-                top.text(0.5, 0.95, f"the model's return is {where}", ha="center", va="top", transform=top.transAxes)
-            ends = np.array(surface.ends)[:, 0]
-            top.plot(
-                ends,
-                np.clip(_floats(surface.end_returns), low, high),
-                "^",
-                ms=4,
-                mfc="none",
-                color=colour,
-                clip_on=False,
-            )
-            top.set_ylim(low, high)
-            top.set_title(f"{surface.model}\n{surface.reached:.0%} reach the best basin", loc="left", parse_math=False)
+            _draw_returns(top, surface, alphas, _range(truth, 0.08), colour)
             bottom.axhline(0, color="0.75", lw=0.8)
             bottom.plot(alphas, _floats([g[0] for g in surface.gradients]), color=colour, lw=0.9)
             _scale_gradient(bottom, slopes)
-            bottom.set_xlabel(_alpha(found))
+            bottom.set_xlabel("first control (of its range)" if found.direction == "first" else "α")
         for row in axes:
             for axis in row[1:]:
                 axis.tick_params(labelleft=False)
@@ -118,6 +103,20 @@ def landscape(found: Landscape) -> "Figure":
         axes[1, 0].set_ylabel("gradient")
         figure.suptitle(_title(found), x=0.01, ha="left", fontsize=9, parse_math=False)
         return figure
+
+
+def _draw_returns(axis: "Axes", surface: Surface, alphas: Floats, limits: tuple[float, float], colour: str) -> None:
+    """The return along a line within `limits`, and the ends of ascent at their true return."""
+    low, high = limits
+    returns = _floats(surface.returns)
+    axis.plot(alphas, returns, color=colour, label="return under the model")
+    if np.all(returns > high) or np.all(returns < low):
+        where = "above" if returns[0] > high else "below"
+        axis.text(0.5, 0.95, f"the model's return is {where}", ha="center", va="top", transform=axis.transAxes)
+    ends, end_returns = np.array(surface.ends)[:, 0], np.clip(_floats(surface.end_returns), low, high)
+    axis.plot(ends, end_returns, "^", ms=4, mfc="none", color=colour, clip_on=False)
+    axis.set_ylim(low, high)
+    axis.set_title(_surface_title(surface), loc="left", parse_math=False)
 
 
 def _maps(found: Landscape) -> "Figure":
@@ -130,11 +129,11 @@ def _maps(found: Landscape) -> "Figure":
         for axis, surface in zip(axes, surfaces, strict=True):
             values = np.clip(_floats(surface.returns).reshape(side, side), low, high)
             axis.imshow(values.T, origin="lower", extent=(-1, 1, -1, 1), vmin=low, vmax=high, cmap="viridis")
-            slopes = np.array([[np.nan if v is None else v for v in g] for g in surface.gradients])
-            _arrows(axis, slopes.reshape(side, side, 2))
+            slopes = np.array([_floats(g) for g in surface.gradients])
+            _draw_arrows(axis, slopes.reshape(side, side, 2))
             ends = np.array(surface.ends)
             axis.plot(ends[:, 0], ends[:, 1], "^", ms=4, mfc="none", color="white", mew=0.8)
-            axis.set_title(f"{surface.model}\n{surface.reached:.0%} reach the best basin", loc="left", parse_math=False)
+            axis.set_title(_surface_title(surface), loc="left", parse_math=False)
             axis.set_xlabel("α₁")
         axes[0].set_ylabel("α₂")
         figure.colorbar(axes[0].images[0], ax=list(axes), label="return", shrink=0.8)
@@ -142,7 +141,7 @@ def _maps(found: Landscape) -> "Figure":
         return figure
 
 
-def _arrows(axis: "Axes", slopes: Floats) -> None:
+def _draw_arrows(axis: "Axes", slopes: Floats) -> None:
     """Directions of ascent at every few points."""
     side = len(slopes)
     some = np.arange(side)[side // 16 :: max(side // 8, 1)]
@@ -154,29 +153,32 @@ def _arrows(axis: "Axes", slopes: Floats) -> None:
 
 
 def _title(found: Landscape) -> str:
-    away = f", Lyapunov exponent × horizon {found.lyapunov:.1f}" if found.lyapunov else ""
+    exponent = f", Lyapunov exponent × horizon {found.lyapunov:.1f}" if found.lyapunov else ""
     best = f"best: within {BEST_BASIN_SHARE:.0%} of the gap to the median"
-    close = f"triangles: where ascents end, at the true return; {best}"
-    return f"{found.task} along {_names(found)}{away}\n{close}"
+    triangles = f"triangles: where ascents end, at the true return; {best}"
+    return f"{found.task} along {_direction_name(found)}{exponent}\n{triangles}"
 
 
-def _names(found: Landscape) -> str:
-    what = {"first": "the first control", "gradient": "the gradient", "random": "a random direction"}[found.direction]
-    return what if found.direction == "first" else f"{what} of {found.space}"
+def _direction_name(found: Landscape) -> str:
+    if found.direction == "first":
+        return "the first control"
+    name = {"gradient": "the gradient", "random": "a random direction"}[found.direction]
+    return f"{name} of {found.space}"
 
 
-def _alpha(found: Landscape) -> str:
-    return "first control (of its range)" if found.direction == "first" else "α"
+def _surface_title(surface: Surface) -> str:
+    return f"{surface.model}\n{surface.reached:.0%} reach the best basin"
 
 
 def _range(values: Floats, margin: float) -> tuple[float, float]:
+    """The least and the largest value, each moved outwards by `margin` of their gap."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     gap = (high - low) or 1.0
     return low - margin * gap, high + margin * gap
 
 
 def _scale_gradient(axis: "Axes", slopes: Floats) -> None:
-    """Logarithmic for both signs, linear around 0, over at most four decades, with five ticks."""
+    """Scale an axis logarithmically for both signs, linearly around 0, over at most four decades, with five ticks."""
     sizes = np.abs(slopes[np.isfinite(slopes) & (slopes != 0)])
     top = math.ceil(math.log10(sizes.max())) if len(sizes) else 0
     bottom = max(top - 4, math.floor(math.log10(np.quantile(sizes, 0.1)))) if len(sizes) else -1
@@ -189,7 +191,7 @@ def _scale_gradient(axis: "Axes", slopes: Floats) -> None:
     axis.minorticks_off()
 
 
-def _legend(figure: "Figure", models: Sequence[str]) -> None:
+def _add_legend(figure: "Figure", models: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=_colour(models, model)) for model in models]
@@ -198,7 +200,7 @@ def _legend(figure: "Figure", models: Sequence[str]) -> None:
 
 def _colour(models: Sequence[str], model: str) -> str:
     others = [m for m in models if m != SIMULATOR]
-    return INK if model == SIMULATOR else COLOURS[others.index(model) % len(COLOURS)]
+    return SIMULATOR_COLOUR if model == SIMULATOR else COLOURS[others.index(model) % len(COLOURS)]
 
 
 def _floats(values: Sequence[float | None]) -> Floats:
@@ -211,7 +213,7 @@ def _logs(values: Sequence[float | None]) -> Floats:
 
 
 def _mean(values: Sequence[Floats]) -> Floats:
-    """Over seeds, of those that are finite; nan where none is."""
+    """The mean over seeds of the values that are finite; nan where none is."""
     stacked = np.stack(values)
     finite = np.isfinite(stacked)
     total, count = np.where(finite, stacked, 0.0).sum(axis=0), finite.sum(axis=0)

@@ -2,7 +2,7 @@
 
     ln |g(H)| = a + r H         exponential, r per step          ln |g(H)| = a + p ln H      power law
 
-Both have two parameters, so the one that leaves the smaller squared residuals is the better by Akaike's criterion.
+Both laws have two parameters, so Akaike's criterion (AIC) prefers the one that leaves smaller squared residuals.
 """
 
 import math
@@ -16,10 +16,10 @@ from bench.analysis.stats import Floats
 
 @dataclass(frozen=True)
 class Growth:
-    """The rate r per step and the exponent p, each with its 95 % interval over episodes, and how they fit.
+    """The rate r per step and the exponent p (`power`), each with its 95 % interval over episodes, and which fits better.
 
-    `aic_difference` is that of the power law minus that of the exponential: above 0 the exponential is the better.
-    All are None where fewer than three horizons or no episode have positive finite norms.
+    `aic_difference` is the AIC of the power law minus that of the exponential: above 0 the exponential fits better. All
+    are None if there are fewer than three horizons, or if no episode has positive finite norms at all of them.
     """
 
     rate: float | None = None
@@ -32,32 +32,33 @@ class Growth:
 
     @property
     def better(self) -> str:
+        """The law that fits better, "exponential" or "power"; empty where none was fitted."""
         if self.aic_difference is None:
             return ""
         return "exponential" if self.aic_difference > 0 else "power"
 
-    def plain(self) -> dict[str, Any]:
-        """As values of JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """The fields and the better law as values of JSON."""
         return asdict(self) | {"better": self.better}
 
 
 def growth(horizons: Floats, norms: Floats) -> Growth:
-    """The growth of `norms` of shape "episodes horizons"; episodes with a norm that is not positive are left out."""
+    """Fit both laws to `norms` of shape "episodes horizons"; episodes with a norm that is not positive are left out."""
     used = norms[np.all(np.isfinite(norms) & (norms > 0), axis=1)]
     if len(horizons) < 3 or not len(used):
         return Growth()
     logs = np.log(used)
-    rates, exponential = _lines(np.asarray(horizons, float), logs)
-    powers, power = _lines(np.log(horizons), logs)
+    rates, exponential = _fit_lines(np.asarray(horizons, float), logs)
+    powers, power = _fit_lines(np.log(horizons), logs)
     n = len(horizons)
-    # Squared residuals of exact laws are rounding; they must not decide by a division by 0.
+    # The squared residuals of an exact law are rounding errors; the floor keeps them from deciding, and from being 0.
     floor = 1e-24 * n
     difference = n * math.log(max(power, floor) / max(exponential, floor))
     return Growth(*interval(rates), *interval(powers), difference)
 
 
 def interval(values: Floats, level: float = 0.95) -> tuple[float, float | None, float | None]:
-    """(mean, low, high) by Student's t; None for the ends of a single value."""
+    """(mean, low, high) by Student's t; the ends are None for a single value."""
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, None, None
@@ -67,8 +68,8 @@ def interval(values: Floats, level: float = 0.95) -> tuple[float, float | None, 
     return mean, mean - float(half), mean + float(half)
 
 
-def _lines(x: Floats, logs: Floats) -> tuple[Floats, float]:
-    """The slope of each episode, and the squared residuals of the line through the mean curve."""
+def _fit_lines(x: Floats, logs: Floats) -> tuple[Floats, float]:
+    """Fit a line to each row of logarithms: the slopes, and the squared residuals of the line through the mean row."""
     centred = x - x.mean()
     slopes = (logs - logs.mean(axis=1, keepdims=True)) @ centred / (centred @ centred)
     mean = logs.mean(axis=0)

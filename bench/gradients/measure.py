@@ -1,11 +1,11 @@
-"""Gradients through models that were fitted to the same episodes, against the true gradient, at one policy.
+"""Policy gradients through models that were fitted to the same episodes, measured against the true gradient.
 
-The true gradient is that of the simulator in float64, at the very controls and states at which the models, in float32
-as in training, are differentiated; it is checked against finite differences. Episodes are of the policy itself, from
-drawn starts; minibatches are of the newest collected episodes, whose states the policy reads.
+The true gradient is the simulator's, in float64, checked against finite differences. The models are differentiated in
+float32, as in training, at the same controls and states. Gradients are taken at episodes of the policy itself, from
+drawn starts, and in minibatches of the newest collected episodes, whose states the policy reads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 from bench import registry
 from bench.analysis.stats import Floats
 from bench.gradients import differentiate, metrics, snapshots
+from bench.gradients.differentiate import Objectives
 from bench.gradients.metrics import POLICY_EPISODES
 from bench.gradients.records import SIMULATOR, Measurement
 from bench.gradients.snapshots import Snapshot
@@ -31,12 +32,16 @@ from bench.reference import difficulty
 from bench.reference.lookup import lookup
 from tasks.base import AbstractTask
 
-STEP = 1e-6  # of finite differences, in units of the controls
+DIFFERENCE_STEP = 1e-6  # of finite differences, in units of the controls
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is measured at one snapshot: `updates` are the lengths of training, in steps of the models' optimiser."""
+    """What to measure at one snapshot.
+
+    `updates` are the numbers of optimiser steps after which a model is measured. The fields' names and values name the
+    file of the results.
+    """
 
     suite: str
     snapshot: Path
@@ -47,152 +52,162 @@ class Request:
 
 
 def measure(request: Request, references: References) -> list[Measurement]:
-    """One measurement per model and length of training, and one of the simulator."""
+    """Measure the simulator, and each model after each number of updates. Raises UsageError."""
     compilation.enable_cache()
-    found = snapshots.read_snapshot(request.snapshot)
-    truth = _Truth.of(found, request.horizons)
-    exponent = lyapunov(found.task, references)
-    measured = [_record(request, found, exponent, SIMULATOR, 0, truth.own())]
+    snapshot = snapshots.read_snapshot(request.snapshot)
+    truth = _true_gradients(snapshot, request.horizons)
+    exponent = lyapunov(snapshot.task, references)
+    measured = [_measurement(request, snapshot, exponent, SIMULATOR, 0, _simulator_numbers(truth))]
     for name in request.models:
-        for updates, numbers in _of_model(found, truth, name, request.updates):
-            measured.append(_record(request, found, exponent, name, updates, numbers))
+        for updates, numbers in _model_numbers(snapshot, truth, name, request.updates):
+            measured.append(_measurement(request, snapshot, exponent, name, updates, numbers))
     return measured
 
 
 @dataclass(frozen=True)
-class _Truth:
-    """The episodes (first those of the policy, then collected ones) and the true gradients at them.
+class _TrueGradients:
+    """Episodes and the true gradients at them.
 
-    `by_parameters` is "episodes heads parameters"; the last head is the last cost.
+    The first POLICY_EPISODES episodes are of the policy itself, the others were collected in training. The last
+    objective is the last cost (see differentiate.py).
     """
 
-    snapshot: Snapshot
-    heads: differentiate.Heads
-    xs: Any
-    us: Any
-    read: Any  # the states that the policy reads
-    by_controls: Floats
-    by_parameters: Floats
-    finite_differences: Floats  # relative error per horizon: the median over the policy's episodes
     horizons: tuple[int, ...]
-
-    @classmethod
-    def of(cls, found: Snapshot, horizons: tuple[int, ...]) -> "_Truth":
-        task, method, state = found.task, found.method, found.state
-        heads = differentiate.heads(task.num_steps, horizons)
-        x0s = jax.vmap(task.sample_start)(jr.split(jr.key(found.seed), POLICY_EPISODES))
-        read, us = eqx.filter_jit(jax.vmap(partial(differentiate.on_policy, task, method, state)))(x0s)
-        collected, _ = method.newest(state, POLICY_EPISODES)
-        us = jnp.concatenate(
-            [us, eqx.filter_jit(jax.vmap(partial(differentiate.controls, task, method, state)))(collected)]
-        )
-        read = jnp.concatenate([read, collected])
-        with jax.enable_x64(True):
-            x0s, exact = (jnp.asarray(np.asarray(leaf), jnp.float64) for leaf in (read[:, 0], us))
-            keys = jr.split(jr.key(1), len(us))
-            found_exactly = eqx.filter_jit(jax.vmap(partial(_exact, task, heads)))(x0s, exact, keys)
-            xs, gradients, errors = (np.asarray(each) for each in found_exactly)
-        pulled = _pull(found)(read, jnp.asarray(gradients, jnp.float32))
-        return cls(
-            found,
-            heads,
-            jnp.asarray(xs, jnp.float32),
-            us,
-            read,
-            gradients,
-            np.asarray(pulled, float),
-            np.median(errors[:POLICY_EPISODES, :-1], axis=0),
-            horizons,
-        )
-
-    def own(self) -> dict[str, Any]:
-        return metrics.gradient_metrics(self.by_controls, self.by_parameters, self.by_parameters, self.horizons) | {
-            "finite_difference_error": metrics.finite_or_none(self.finite_differences),
-            "fit_error": 0.0,
-        }
+    objectives: Objectives
+    xs: Any  # true states, "episodes knots n"
+    us: Any  # "episodes steps m"
+    read: Any  # the states that the policy reads, "episodes knots n"
+    by_controls: Floats  # "episodes objectives steps m"
+    by_parameters: Floats  # "episodes objectives parameters"
+    finite_difference_error: Floats  # relative, per horizon: the median over the policy's episodes
 
 
-def _exact(task, heads, x0, us, key):
-    """True states, gradients, and the error of the gradients along a direction against finite differences."""
-    path = differentiate.simulator(task, x0)
-    gradients = differentiate.by_controls(task, path, us, heads)
-    direction = jr.normal(key, us.shape) * differentiate.is_inside(task, us, 10 * STEP)
-    differences = differentiate.finite_differences(task, path, us, heads, direction, STEP)
+def _true_gradients(snapshot: Snapshot, horizons: tuple[int, ...]) -> _TrueGradients:
+    task = snapshot.task
+    objectives = differentiate.horizon_objectives(task.num_steps, horizons)
+    read, us = _episodes(snapshot)
+    with jax.enable_x64(True):
+        x0s, exact_us = (jnp.asarray(np.asarray(leaf), jnp.float64) for leaf in (read[:, 0], us))
+        keys = jr.split(jr.key(1), len(us))
+        found = eqx.filter_jit(jax.vmap(partial(_exact_gradients, task, objectives)))(x0s, exact_us, keys)
+        xs, gradients, errors = (np.asarray(each) for each in found)
+    pulled = _pull_back(snapshot)(read, jnp.asarray(gradients, jnp.float32))
+    return _TrueGradients(
+        horizons=horizons,
+        objectives=objectives,
+        xs=jnp.asarray(xs, jnp.float32),
+        us=us,
+        read=read,
+        by_controls=gradients,
+        by_parameters=np.asarray(pulled, float),
+        finite_difference_error=np.median(errors[:POLICY_EPISODES, :-1], axis=0),
+    )
+
+
+def _episodes(snapshot: Snapshot) -> tuple[Any, Any]:
+    """The states that the policy reads and its controls there: in episodes of its own, then in collected ones."""
+    task, method, state = snapshot.task, snapshot.method, snapshot.state
+    x0s = jax.vmap(task.sample_start)(jr.split(jr.key(snapshot.seed), POLICY_EPISODES))
+    read, us = eqx.filter_jit(jax.vmap(partial(differentiate.policy_episode, task, method, state)))(x0s)
+    collected, _ = method.newest(state, POLICY_EPISODES)
+    controls = eqx.filter_jit(jax.vmap(partial(differentiate.policy_controls, task, method, state)))(collected)
+    return jnp.concatenate([read, collected]), jnp.concatenate([us, controls])
+
+
+def _exact_gradients(task, objectives, x0, us, key):
+    """The true states, the gradients, and their relative errors against finite differences along a drawn direction."""
+    dynamics = differentiate.simulator_dynamics(task, x0)
+    gradients = differentiate.by_controls(task, dynamics, us, objectives)
+    direction = jr.normal(key, us.shape) * differentiate.interior_mask(task, us, 10 * DIFFERENCE_STEP)
+    differences = differentiate.finite_differences(task, dynamics, us, objectives, direction, DIFFERENCE_STEP)
     along = jnp.sum(gradients * direction, axis=(1, 2))
-    return path(us)[0], gradients, jnp.abs(along - differences) / (jnp.abs(differences) + 1e-12)
+    return dynamics(us)[0], gradients, jnp.abs(along - differences) / (jnp.abs(differences) + 1e-12)
 
 
-def _pull(found: Snapshot):
-    return eqx.filter_jit(jax.vmap(partial(differentiate.by_parameters, found.task, found.method, found.state)))
+def _pull_back(snapshot: Snapshot) -> Callable:
+    """A function that pulls the gradients of many episodes back to the policy's parameters."""
+    pull = partial(differentiate.by_parameters, snapshot.task, snapshot.method, snapshot.state)
+    return eqx.filter_jit(jax.vmap(pull))
 
 
-def _of_model(
-    found: Snapshot, truth: _Truth, name: str, lengths: tuple[int, ...]
+def _simulator_numbers(truth: _TrueGradients) -> dict[str, Any]:
+    numbers = metrics.gradient_metrics(truth.by_controls, truth.by_parameters, truth.by_parameters, truth.horizons)
+    error = metrics.finite_or_none(truth.finite_difference_error)
+    return numbers | {"finite_difference_error": error, "fit_error": 0.0}
+
+
+def _model_numbers(
+    snapshot: Snapshot, truth: _TrueGradients, name: str, lengths: tuple[int, ...]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The numbers of a model at each length of training."""
+    """Fit a model, and yield the number of updates and the numbers of a measurement at each of `lengths` updates."""
     method = registry.method(name)
     if not isinstance(method, AbstractModelMethod):
         raise registry.SettingError(f"'{name}' fits no world model. Give methods that do.")
-    task, episodes = found.task, found.method.collected(found.state)
-    begin_key, fit_key = jr.split(jr.key(found.seed))
+    task, episodes = snapshot.task, snapshot.method.collected(snapshot.state)
+    begin_key, fit_key = jr.split(jr.key(snapshot.seed))
     fit, advance = method.begin_fit(task, episodes, begin_key), eqx.filter_jit(method.fit)
-    cut = method.without_circuitous_paths()
-    pull, gradient = _pull(found), eqx.filter_jit(jax.vmap(partial(_of_predictions, task), in_axes=(None, 0, 0, None)))
+    direct_method = method.without_circuitous_paths()
+    pull_back = _pull_back(snapshot)
+    differentiate_model = eqx.filter_jit(jax.vmap(partial(_model_gradients, task), in_axes=(None, 0, 0, None)))
 
-    def by_both(model: Model) -> tuple[Floats, Floats]:
-        by_controls = gradient(model, truth.xs, truth.us, truth.heads)
-        return np.asarray(by_controls, float), np.asarray(pull(truth.read, by_controls), float)
+    def gradients(model: Model) -> tuple[Floats, Floats]:
+        by_controls = differentiate_model(model, truth.xs, truth.us, truth.objectives)
+        return np.asarray(by_controls, float), np.asarray(pull_back(truth.read, by_controls), float)
 
     rounds = 0
     for length in sorted(lengths):
         while rounds * method.updates_per_fit < length:
             fit = advance(fit, episodes, jr.fold_in(fit_key, rounds))
             rounds += 1
-        by_controls, by_parameters = by_both(fit.model)
+        by_controls, by_parameters = gradients(fit.model)
         numbers = metrics.gradient_metrics(by_controls, by_parameters, truth.by_parameters, truth.horizons)
         numbers["fit_error"] = fit_error(fit.model, truth.xs[:POLICY_EPISODES], truth.us[:POLICY_EPISODES])
-        if cut is not None:
-            blind = cut.begin_fit(task, episodes, begin_key).model
-            _, direct = by_both(differentiate.same_weights(fit.model, blind))
+        if direct_method is not None:
+            cut_model = direct_method.begin_fit(task, episodes, begin_key).model
+            _, direct = gradients(differentiate.with_weights_of(fit.model, cut_model))
             numbers |= metrics.path_shares(by_parameters, direct, truth.by_parameters)
         yield rounds * method.updates_per_fit, numbers
 
 
-def _of_predictions(task, model, xs, us, heads):
-    return differentiate.by_controls(task, differentiate.predicted(task, model, xs, us), us, heads)
+def _model_gradients(task, model, xs, us, objectives):
+    dynamics = differentiate.corrected_model_dynamics(task, model, xs, us)
+    return differentiate.by_controls(task, dynamics, us, objectives)
 
 
 def fit_error(model: Model, xs: Any, us: Any) -> float:
-    """Mean squared error of the states predicted over the whole horizon, each in units of its variance over the
-    episodes "batch knots n", which are not among those that the model was fitted to."""
+    """Mean squared error of the states that a model predicts over the whole horizon.
+
+    Each state counts in units of its variance over the episodes xs "batch knots n", us "batch steps m". These are not
+    among the episodes that the model was fitted to.
+    """
     unrolled = np.asarray(eqx.filter_jit(jax.vmap(lambda m, x, u: m(x, u), in_axes=(None, 0, 0)))(model, xs[:, 0], us))
     spread = np.maximum(np.std(np.asarray(xs), axis=(0, 1)), 1e-6)
     return float(np.mean(((unrolled - np.asarray(xs)[:, 1:]) / spread) ** 2))
 
 
-def _record(
-    request: Request, found: Snapshot, exponent: float, model: str, updates: int, numbers: dict[str, Any]
+def _measurement(
+    request: Request, snapshot: Snapshot, exponent: float, model: str, updates: int, numbers: dict[str, Any]
 ) -> Measurement:
     return Measurement(
         suite=request.suite,
-        task=found.task_name,
-        horizon=float(found.task.horizon),
-        num_steps=found.task.num_steps,
-        method=found.method_name,
+        task=snapshot.task_name,
+        horizon=float(snapshot.task.horizon),
+        num_steps=snapshot.task.num_steps,
+        method=snapshot.method_name,
         policy=request.policy,
         model=model,
         updates=updates,
-        seed=found.seed,
+        seed=snapshot.seed,
         lyapunov=exponent,
         horizons=list(request.horizons),
         numbers=numbers,
-        fingerprint=found.fingerprint,
+        fingerprint=snapshot.fingerprint,
         provenance=provenance(),
     )
 
 
 def lyapunov(task: AbstractTask, references: References) -> float:
-    """The finite-time exponent times the horizon: stored, or measured now."""
+    """The task's finite-time Lyapunov exponent times its horizon: stored with its reference, or measured now."""
     try:
         stored = lookup(task, references).lyapunov
     except LookupError:

@@ -1,4 +1,4 @@
-"""Measurements of gradients: a JSON file for all models at a policy, kept and resumed like run records. No JAX here."""
+"""Measurements of gradients, and landscapes, in JSON files that are kept and resumed like run records. No JAX here."""
 
 import csv
 import hashlib
@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,24 +15,51 @@ from bench.analysis.stats import Floats
 from bench.records.files import RecordError, write_atomically
 
 SCHEMA = 1
-SIMULATOR = "simulator"  # stands among the models in measurements and landscapes
-PER_HORIZON = ("norm", "norm_of_mean", "cosine", "norm_ratio", "snr_starts", "snr_minibatches", "non_finite")
-PATHS = ("circuitous_share", "direct_norm", "direct_cosine", "finite_difference_error")
+SIMULATOR = "simulator"  # the name of the true dynamics among the models
+BEST_BASIN_SHARE = 0.1  # share of the gap between the best and the median return that still counts as the best basin
+PER_HORIZON = (
+    "norm",
+    "norm_of_mean",
+    "cosine",
+    "norm_ratio",
+    "snr_starts",
+    "snr_minibatches",
+    "non_finite",
+    "circuitous_share",
+    "direct_norm",
+    "direct_cosine",
+    "finite_difference_error",
+)
 GROWTH = ("rate", "rate_low", "rate_high", "power", "power_low", "power_high", "better")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Gradients through one model (`simulator`: the true ones) of the cost over each of `horizons` steps.
+    """Gradients through one model (or the `simulator`) of the cost over each of `horizons` steps.
 
-    `method` trained the policy, of which `policy` says the moment (or "file"), and collected the episodes, `updates`
-    steps of the model's optimiser were spent on them. `lyapunov` is the finite-time exponent times the whole horizon.
-    `numbers` are, per horizon: `norm` (geometric mean over episodes from drawn starts), `norm_of_mean`, `cosine` and
-    `norm_ratio` of the mean gradient to the true one, signal-to-noise over starts and over minibatches, the share of
-    non-finite values; where the model reads its predictions, the share of the gradient through them, and norm and
-    cosine of the rest; of the simulator, the error against finite differences. Beside these: `fit_error` (squared
-    error of states over the whole horizon, in variances), `effective_horizon`, `by_distance` (norm of the gradient of
-    the last cost by each action, the last first), and `growth` (see growth.py). None is not a finite number.
+    `method` trained the policy and collected the episodes; `policy` is the moment of that training ("initial", "middle",
+    "final") or the name of a snapshot's file. The model was fitted to these episodes by `updates` optimiser steps.
+    `lyapunov` is the finite-time exponent times the whole horizon.
+
+    `numbers` has, per horizon:
+
+    - `norm`: geometric mean of the norms over episodes from drawn starts;
+    - `norm_of_mean`: norm of the mean gradient over these episodes;
+    - `cosine`, `norm_ratio`: the mean gradient against the true one;
+    - `snr_starts`, `snr_minibatches`: signal to noise over starts, and over minibatches;
+    - `non_finite`: share of values that are not finite;
+    - `circuitous_share`: share of the gradient that flows through predicted states, if the model reads them;
+    - `direct_norm`, `direct_cosine`: norm of the rest, and its cosine to the true gradient;
+    - `finite_difference_error`: error against finite differences, for the simulator.
+
+    And once:
+
+    - `fit_error`: squared error of the states over the whole horizon, in units of their variances;
+    - `effective_horizon`: the longest horizon with a useful cosine;
+    - `by_distance`: norm of the gradient of the last cost by each action, the last action first;
+    - `growth`: how the norm grows with the horizon, see growth.py.
+
+    None stands for what is not a finite number.
     """
 
     suite: str
@@ -52,74 +79,18 @@ class Measurement:
     schema: int = SCHEMA
 
     def at(self, name: str, horizon: int) -> float | None:
-        """A number per horizon; None where it is missing or not finite."""
+        """A number at a horizon; None where it is missing or not finite."""
         values = self.numbers.get(name)
         return values[self.horizons.index(horizon)] if values and horizon in self.horizons else None
 
 
-def file_name(subject: str, key: dict[str, Any]) -> str:
-    """What a file is called: a hash of all that defines its contents keeps other settings apart."""
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
-    return f"{subject.replace(':', '.')}-{digest}"
-
-
-def write_results(path: Path, measured: Sequence[Any]) -> None:
-    """The measurements of one request, atomically. Raises OSError."""
-    text = json.dumps([asdict(each) for each in measured], allow_nan=False, indent=1)
-    write_atomically(path, text + "\n")
-
-
-def read_measurements(path: Path) -> list[Measurement]:
-    """The measurements in a file. Raises RecordError."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if any(each["schema"] != SCHEMA for each in data):
-            raise RecordError(f"{path}: another schema than {SCHEMA}, which this version reads. Move it away.")
-        return [Measurement(**each) for each in data]
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, RecordError):
-            raise
-        raise RecordError(f"{path}: no measurement ({error}). Move it away; the command makes it anew.") from error
-
-
-def read_all_measurements(folder: Path) -> Iterator[Measurement]:
-    """Every measurement in a folder of results. Raises RecordError."""
-    for path in sorted((folder / "gradients").glob("*.json")):
-        yield from read_measurements(path)
-
-
-def measurement_rows(measured: Iterable[Measurement]) -> list[dict[str, Any]]:
-    """One line per measurement and horizon."""
-    lines = []
-    for m in measured:
-        own = {k: getattr(m, k) for k in ("suite", "task", "num_steps", "method", "policy", "model", "updates", "seed")}
-        own["fit_error"] = m.numbers.get("fit_error")
-        for h in m.horizons:
-            line = own | {"horizon": h, "lyapunov": m.lyapunov * h / m.num_steps}
-            line |= {key: m.at(key, h) for key in PER_HORIZON + PATHS}
-            line["effective_horizon"] = m.numbers.get("effective_horizon")
-            lines.append(line | {key: m.numbers["growth"].get(key) for key in GROWTH})
-    return lines
-
-
-def measurements_csv(measured: Iterable[Measurement]) -> str:
-    """The lines as CSV in full precision."""
-    lines = measurement_rows(measured)
-    file = io.StringIO()
-    if lines:
-        writer = csv.DictWriter(file, lines[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-    return file.getvalue()
-
-
-BEST_BASIN_SHARE = 0.1  # of the gap between the best and the median return: what counts as the best basin
-
-
 @dataclass(frozen=True)
 class Surface:
-    """The return under one model over the grid, its gradient, where ascent from each start ended, the true returns
-    there, and the share of these ends that lie in the best basin of the true return. None is not a finite number."""
+    """The return under one model at the points of a landscape, and where gradient ascent on it ends.
+
+    `ends` are the points where ascent from each start ended, `end_returns` the true returns there, and `reached` the
+    share of these ends that lie in the best basin of the true return. None stands for what is not a finite number.
+    """
 
     model: str
     returns: list[float | None]
@@ -147,8 +118,11 @@ class Landscape:
     schema: int = SCHEMA
 
     def surface(self, model: str) -> Surface | None:
-        """That of a model, if there is one."""
+        """The surface of a model; None if there is none."""
         return next((Surface(**each) for each in self.surfaces if each["model"] == model), None)
+
+
+Result = TypeVar("Result", Measurement, Landscape)
 
 
 def share_in_best_basin(returns: Floats, ends: Floats) -> float:
@@ -157,20 +131,66 @@ def share_in_best_basin(returns: Floats, ends: Floats) -> float:
     return float(np.mean(ends >= best - BEST_BASIN_SHARE * (best - median)))
 
 
+def file_name(subject: str, key: dict[str, Any]) -> str:
+    """The name of a result's file; a hash of `key`, all that defines the contents, keeps other settings apart."""
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    return f"{subject.replace(':', '.')}-{digest}"
+
+
+def write_results(path: Path, results: Sequence[Measurement] | Sequence[Landscape]) -> None:
+    """Write the results of one request atomically. Raises OSError."""
+    text = json.dumps([asdict(each) for each in results], allow_nan=False, indent=1)
+    write_atomically(path, text + "\n")
+
+
+def read_measurements(path: Path) -> list[Measurement]:
+    """The measurements in a file. Raises RecordError."""
+    return _read(path, Measurement, "measurement")
+
+
 def read_landscapes(path: Path) -> list[Landscape]:
-    """The landscape in a file, as the only element. Raises RecordError."""
+    """The landscape in a file, the only element of the list. Raises RecordError."""
+    return _read(path, Landscape, "landscape")
+
+
+def read_all_measurements(folder: Path) -> Iterator[Measurement]:
+    """Every measurement in a folder of results. Raises RecordError."""
+    for path in sorted((folder / "gradients").glob("*.json")):
+        yield from read_measurements(path)
+
+
+def _read(path: Path, kind: type[Result], noun: str) -> list[Result]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if any(each["schema"] != SCHEMA for each in data):
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        if any(each["schema"] != SCHEMA for each in entries):
             raise RecordError(f"{path}: another schema than {SCHEMA}, which this version reads. Move it away.")
-        return [Landscape(**each) for each in data]
+        return [kind(**each) for each in entries]
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, RecordError):
             raise
-        raise RecordError(f"{path}: no landscape ({error}). Move it away; the command makes it anew.") from error
+        raise RecordError(f"{path}: no {noun} ({error}). Move it away; the command makes it anew.") from error
 
 
-def read_all_landscapes(folder: Path) -> Iterator[Landscape]:
-    """Every landscape in a folder of results. Raises RecordError."""
-    for path in sorted((folder / "landscapes").glob("*.json")):
-        yield from read_landscapes(path)
+def measurements_csv(measured: Iterable[Measurement]) -> str:
+    """Measurements as CSV in full precision, a row for each measurement and horizon."""
+    rows = [row for m in measured for row in _csv_rows(m)]
+    file = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return file.getvalue()
+
+
+def _csv_rows(m: Measurement) -> Iterator[dict[str, Any]]:
+    shared = {k: getattr(m, k) for k in ("suite", "task", "num_steps", "method", "policy", "model", "updates", "seed")}
+    shared["fit_error"] = m.numbers.get("fit_error")
+    for h in m.horizons:
+        yield {
+            **shared,
+            "horizon": h,
+            "lyapunov": m.lyapunov * h / m.num_steps,
+            **{key: m.at(key, h) for key in PER_HORIZON},
+            "effective_horizon": m.numbers.get("effective_horizon"),
+            **{key: m.numbers["growth"].get(key) for key in GROWTH},
+        }

@@ -1,4 +1,4 @@
-"""Training runs, and what is computed from them: on any executor, each result kept in a file, none made twice."""
+"""Training runs, and diagnostics computed from them: on any executor, each result kept in a file, none made twice."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, as_completed
@@ -20,96 +20,100 @@ from bench.sweep.executors import InProcess
 from bench.sweep.job import Job, prepare
 from bench.sweep.observer import AbstractObserver
 from bench.sweep.schedule import Backend, Sweep
+from bench.training.train import Evaluation
 
 Request = measure.Request | landscape.Request
+Results = Sequence[Measurement] | Sequence[Landscape]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How requests of one type are computed and where the results are kept."""
+class Diagnostic:
+    """One kind of request: how its results are computed and read, and the folder that keeps them."""
 
     folder: str
-    compute: Callable[[Any, References], Sequence[Any]]
-    read: Callable[[Path], Sequence[Any]]
+    compute: Callable[[Any, References], Results]
+    read: Callable[[Path], Results]
 
 
-KINDS: dict[type, Kind] = {
-    measure.Request: Kind("gradients", measure.measure, records.read_measurements),
-    landscape.Request: Kind("landscapes", landscape.survey, records.read_landscapes),
+DIAGNOSTICS: dict[type, Diagnostic] = {
+    measure.Request: Diagnostic("gradients", measure.measure, records.read_measurements),
+    landscape.Request: Diagnostic("landscapes", landscape.survey, records.read_landscapes),
 }
 
 
 @dataclass
 class Runner:
-    """Work on a folder of results. What failed is told at once and counted; the rest goes on."""
+    """Runs and diagnostics in one folder. A failure is reported at once and counted; the rest goes on."""
 
     folder: Path
     backend: Backend
     observer: AbstractObserver
     failed: int = 0
     interrupted: bool = False
-    results: dict[Path, Sequence[Any]] = field(default_factory=dict)
+    results: dict[Path, Results] = field(default_factory=dict)
 
     def train(self, cells: Iterable[Cell]) -> None:
-        """Ordinary runs. Raises UsageError."""
+        """Train cells as ordinary runs. Raises UsageError."""
         self._sweep(prepare(cells, self.folder), self.backend)
 
-    def train_and_keep(self, cells: Iterable[Cell]) -> list[Job]:
-        """Runs whose snapshots are kept; the jobs, one per seed. Raises UsageError."""
-        jobs = snapshots.prepare_hosts(cells, self.folder)
-        call = snapshots.execute_and_keep
+    def train_with_snapshots(self, cells: Iterable[Cell]) -> list[Job]:
+        """Train cells and keep snapshots of their states; the jobs, one for each seed. Raises UsageError."""
+        jobs = snapshots.prepare_with_snapshots(cells, self.folder)
+        call = snapshots.execute_with_snapshots
         if isinstance(self.backend.executor, InProcess):
-            call = partial(execute, observe=self._keep, stop=self.backend.stop)
+            call = partial(execute, observe=self._keep_snapshot, stop=self.backend.stop)
         self._sweep(jobs, replace(self.backend, call=call))
         return jobs
 
     def compute(self, requests: Iterable[Request]) -> None:
-        """Compute and keep what has no file yet; `results` holds everything that was asked for."""
+        """Compute and keep what has no file yet. Afterwards `results` holds everything that was asked for."""
         references = References.beside(self.folder)
         futures: dict[Future[None], Request] = {}
         for request in requests:
             if self.interrupted or self.backend.stop():
                 break
-            kind, path = KINDS[type(request)], self._path(request)
+            diagnostic, path = DIAGNOSTICS[type(request)], self._path(request)
             try:
-                self.results[path] = kind.read(path)
+                self.results[path] = diagnostic.read(path)
             except FileNotFoundError:
-                call = self.backend.executor.submit(_perform, kind, request, references, path, self._lock(path))
-                futures[call] = request
-                if call.done():  # an executor that works in this very thread
-                    self._take(call, futures.pop(call))
+                future = self.backend.executor.submit(
+                    _compute_and_keep, diagnostic, request, references, path, self._lock(path)
+                )
+                futures[future] = request
+                if future.done():  # an executor that works in this very thread
+                    self._collect(future, futures.pop(future))
             except RecordError as error:
                 self.failed += 1
                 self.observer.say(str(error))
-        for call in as_completed(futures):
+        for future in as_completed(futures):
             if self.backend.stop():
                 for other in futures:
                     other.cancel()
-            self._take(call, futures[call])
+            self._collect(future, futures[future])
         self.interrupted = self.interrupted or self.backend.stop()
 
-    def _take(self, call: "Future[None]", request: Request) -> None:
-        """What became of a request."""
+    def _collect(self, future: "Future[None]", request: Request) -> None:
+        """Read the results of a request that has ended, or report its failure."""
         path = self._path(request)
         try:
-            call.result()
-            self.results[path] = KINDS[type(request)].read(path)
-            self.observer.say(_words(request))
+            future.result()
+            self.results[path] = DIAGNOSTICS[type(request)].read(path)
+            self.observer.say(_description(request))
         except CancelledError:
             pass
         except Exception as error:  # whatever a model does, the others are measured
             self.failed += 1
-            self.observer.say(f"failed: {_words(request)}: {type(error).__name__}: {error}")
+            self.observer.say(f"failed: {_description(request)}: {type(error).__name__}: {error}")
 
     def measurements(self) -> list[Measurement]:
-        """All that were asked for."""
-        return [m for group in self.results.values() for m in group if isinstance(m, Measurement)]
+        """All measurements that were asked for."""
+        return [each for group in self.results.values() for each in group if isinstance(each, Measurement)]
 
     def landscapes(self) -> list[Landscape]:
-        """All that were asked for."""
-        return [m for group in self.results.values() for m in group if isinstance(m, Landscape)]
+        """All landscapes that were asked for."""
+        return [each for group in self.results.values() for each in group if isinstance(each, Landscape)]
 
-    def _keep(self, job, evaluation):
+    def _keep_snapshot(self, job: Job, evaluation: Evaluation) -> None:
         snapshots.keep_snapshot(job, evaluation)
         self.observer.update(job, evaluation)
 
@@ -125,22 +129,24 @@ class Runner:
             self.observer.say(f"failed: {job.cell.task_label}  {job.cell.method_label}  seed {record.seed}: {last}")
 
     def _path(self, request: Request) -> Path:
-        # A snapshot is named by all that defines its run; where its folder lies is none of it.
+        # A snapshot's name has all that defines its run. The folder that it lies in is no part of the key.
         key = {name: value.name if isinstance(value, Path) else value for name, value in asdict(request).items()}
-        about = request.snapshot.stem if isinstance(request, measure.Request) else f"{request.task}-seed{request.seed}"
-        return self.folder / KINDS[type(request)].folder / f"{records.file_name(about, key)}.json"
+        subject = (
+            request.snapshot.stem if isinstance(request, measure.Request) else f"{request.task}-seed{request.seed}"
+        )
+        return self.folder / DIAGNOSTICS[type(request)].folder / f"{records.file_name(subject, key)}.json"
 
     def _lock(self, path: Path) -> Path:
         return self.folder / "locks" / f"{path.stem}.lock"
 
 
-def _perform(kind: Kind, request: Request, references: References, path: Path, claim: Path) -> None:
-    with locks.hold(claim):  # another run on this folder may be at it
+def _compute_and_keep(diagnostic: Diagnostic, request: Request, references: References, path: Path, lock: Path) -> None:
+    with locks.hold(lock):  # another run on this folder may be computing the same
         if not path.exists():
-            records.write_results(path, kind.compute(request, references))
+            records.write_results(path, diagnostic.compute(request, references))
 
 
-def _words(request: Request) -> str:
+def _description(request: Request) -> str:
     if isinstance(request, measure.Request):
         return f"gradients at {request.snapshot.stem}"
     return f"landscape of {request.task}, seed {request.seed}"

@@ -1,6 +1,6 @@
-"""Training runs that leave their state behind at the start, the middle and the end, and the reading of such states.
+"""Snapshots: the states of a training run at its start, middle and end, written and read.
 
-The run is an ordinary cell: same loop, records, locks and executors. A snapshot is a copy of its checkpoint.
+The run is an ordinary cell, with the same loop, records, locks and executors. A snapshot is a copy of its checkpoint.
 """
 
 import json
@@ -29,7 +29,7 @@ from bench.training.checkpoint import MAGIC, CheckpointError, decode
 from bench.training.train import Evaluation
 from tasks.base import AbstractTask
 
-POLICIES = ("initial", "middle", "final")
+POLICIES = ("initial", "middle", "final")  # the moments of a training run
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Snapshot:
     fingerprint: str
 
 
-def prepare_hosts(cells: Iterable[Cell], folder: Path) -> list[Job]:
-    """Jobs of one seed each, for `execute_and_keep`; finished ones are done again where a snapshot is missing.
+def prepare_with_snapshots(cells: Iterable[Cell], folder: Path) -> list[Job]:
+    """Jobs of one seed each, for `execute_with_snapshots`. A finished one is run again if a snapshot is missing.
 
     Raises UsageError.
     """
@@ -63,12 +63,12 @@ def prepare_hosts(cells: Iterable[Cell], folder: Path) -> list[Job]:
 
 
 def snapshot_path(job: Job, policy: str) -> Path:
-    """Where a snapshot of a job with one seed is kept."""
+    """The file of a snapshot of a job with one seed."""
     return job.folder / "snapshots" / f"{run_name(job.key)}-seed{job.cell.seeds[0]}-{policy}.checkpoint"
 
 
 def keep_snapshot(job: Job, evaluation: Evaluation) -> None:
-    """Copy the checkpoint of an evaluation at the start, first at or after the middle, or at the end."""
+    """Copy the checkpoint, if this evaluation is at the start, the first at or after the middle, or at the end."""
     if evaluation.share == 0:
         policy = "initial"
     elif evaluation.share == 1:
@@ -79,22 +79,22 @@ def keep_snapshot(job: Job, evaluation: Evaluation) -> None:
         return
     source, target = job.checkpoint().path, snapshot_path(job, policy)
     saved = last_point(source)
-    if saved is None or saved["share"] != evaluation.share:  # a resumed run tells of evaluations whose state is gone
+    if saved is None or saved["share"] != evaluation.share:  # a resumed run repeats evaluations whose state is gone
         return
-    with suppress(OSError):  # a full disk: the run goes on, and the missing snapshot is told where it is needed
+    with suppress(OSError):  # a full disk: the run goes on, and whoever needs the snapshot reports that it is missing
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target.with_suffix(".part"))
         target.with_suffix(".part").replace(target)
 
 
-def execute_and_keep(job: Job) -> Outcome:
-    """`execute` in this process or a worker's, leaving snapshots."""
+def execute_with_snapshots(job: Job) -> Outcome:
+    """`execute` a job in a worker process, and keep snapshots."""
     compilation.enable_cache()
     return execute(job, observe=keep_snapshot, stop=should_stop)
 
 
 def read_snapshot(file: Path) -> Snapshot:
-    """The state in a snapshot. Raises UsageError."""
+    """Read a snapshot, or a checkpoint of `bench run`. Raises UsageError."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -107,12 +107,11 @@ def read_snapshot(file: Path) -> Snapshot:
     identity = json.loads(data.split(b"\n", 2)[1])["identity"]
     task_name, method_name = (identity[key].partition("[")[0] for key in ("task", "method"))
     settings = identity["settings"]
-    task = registry.task(task_name, _changed(settings["task"], registry.settings_of(registry.task(task_name))))
-    method = registry.method(
-        method_name, _changed(settings["method"], registry.settings_of(registry.method(method_name)))
-    )
+    default_task, default_method = registry.task(task_name), registry.method(method_name)
+    task = registry.task(task_name, _changed(settings["task"], registry.settings_of(default_task)))
+    method = registry.method(method_name, _changed(settings["method"], registry.settings_of(default_method)))
     if not isinstance(method, AbstractModelMethod):
-        raise UsageError(f"{file} is of '{method_name}', which fits no world model: nothing to compare.")
+        raise UsageError(f"{file} is a snapshot of '{method_name}', which fits no world model: nothing to compare.")
     keys = jax.vmap(jr.key)(jnp.array(identity["seeds"]))
     shapes = jax.eval_shape(jax.vmap(lambda key: method.init(task, key)), keys)
     try:
@@ -124,4 +123,5 @@ def read_snapshot(file: Path) -> Snapshot:
 
 
 def _changed(settings: dict[str, Any], default: dict[str, Any]) -> dict[str, Any]:
+    """The settings that have another value than the default."""
     return {key: value for key, value in settings.items() if key in default and value != default[key]}

@@ -1,44 +1,73 @@
 """Measurements of gradients as tables for people. No JAX here."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from bench.gradients.records import Measurement
-from bench.report.text import Table
+from bench.report.text import Table, number_column, text_column
 
-HEAD = ("model", "updates", "fit error", "norm", "growth", "cosine", "ratio", "horizon", "bad", "circuitous")
+COLUMNS = (
+    text_column("model", "the method whose world model the gradient goes through, or the simulator"),
+    number_column("updates", "optimiser steps that the model was fitted for"),
+    number_column("fit error", "squared error of the states over the whole horizon, in units of their variances"),
+    number_column("norm", "norm of the gradient at the longest horizon"),
+    number_column("growth", "law by which the norm grows with the horizon H; empty where there is none"),
+    number_column("cosine", "cosine of the angle to the true gradient"),
+    number_column("ratio", "norm relative to that of the true gradient"),
+    number_column("horizon", "effective horizon, in steps"),
+    number_column("bad", "share of values that are not finite"),
+    number_column("circuitous", "share of the gradient that flows through predicted states"),
+)
 
 
 def summaries(measured: Sequence[Measurement]) -> list[Table]:
-    """A table for each task and policy: a line per model and length of training, means over seeds at the longest
-    horizon. `ratio` is to the norm of the true gradient, `horizon` the effective one, `bad` the share of non-finite
-    values, `circuitous` that of the gradient through predicted states."""
+    """Make a table for each task and policy, with a line for each model and number of updates.
+
+    Numbers are means over seeds, at the longest horizon.
+    """
+    groups: dict[tuple[str, str], dict[tuple[str, int], list[Measurement]]] = defaultdict(lambda: defaultdict(list))
+    for m in measured:
+        groups[m.task, m.policy][m.model, m.updates].append(m)
     tables = []
-    for task, policy in dict.fromkeys((m.task, m.policy) for m in measured):
-        groups: dict[tuple[str, int], list[Measurement]] = {}
-        for m in measured:
-            if (m.task, m.policy) == (task, policy):
-                groups.setdefault((m.model, m.updates), []).append(m)
-        one = next(iter(groups.values()))
-        title = f"{task}, {policy} policy: gradients over {one[0].horizons[-1]} steps, {len(one)} seeds"
-        tables.append(Table(title, HEAD, [(*map(str, key), *_line(runs)) for key, runs in groups.items()]))
+    for (task, policy), lines in groups.items():
+        first = next(iter(lines.values()))
+        title = f"{task}, {policy} policy: gradients over {first[0].horizons[-1]} steps, {len(first)} seeds"
+        tables.append(Table(title, COLUMNS, [_line(*key, runs) for key, runs in lines.items()]))
     return tables
 
 
-def _line(runs: Sequence[Measurement]) -> list[str]:
+def _line(model: str, updates: int, runs: Sequence[Measurement]) -> tuple[str, ...]:
     longest = runs[0].horizons[-1]
+
+    def at_longest(name: str) -> str:
+        return _mean([m.at(name, longest) for m in runs])
+
+    return (
+        model,
+        str(updates),
+        _mean([m.numbers.get("fit_error") for m in runs]),
+        at_longest("norm"),
+        _growth(runs),
+        at_longest("cosine"),
+        at_longest("norm_ratio"),
+        _mean([m.numbers.get("effective_horizon") for m in runs]),
+        at_longest("non_finite"),
+        at_longest("circuitous_share"),
+    )
+
+
+def _growth(runs: Sequence[Measurement]) -> str:
+    """The law of growth that fits better in all runs, "either" where runs differ, empty where none fits."""
     laws = [m.numbers["growth"] for m in runs]
     better = {law["better"] for law in laws} - {""}
-    rate, power = _mean([law["rate"] for law in laws]), _mean([law["power"] for law in laws])
-    growth = f"e^{rate}H" if better == {"exponential"} else f"H^{power}" if better == {"power"} else "either"
-    return [
-        _mean([m.numbers.get("fit_error") for m in runs]),
-        *(_mean([m.at("norm", longest) for m in runs]), growth if better else ""),
-        *(_mean([m.at(name, longest) for m in runs]) for name in ("cosine", "norm_ratio")),
-        _mean([m.numbers.get("effective_horizon") for m in runs]),
-        *(_mean([m.at(name, longest) for m in runs]) for name in ("non_finite", "circuitous_share")),
-    ]
+    if better == {"exponential"}:
+        return f"e^{_mean([law['rate'] for law in laws])}H"
+    if better == {"power"}:
+        return f"H^{_mean([law['power'] for law in laws])}"
+    return "either" if better else ""
 
 
 def _mean(values: Sequence[int | float | None]) -> str:
-    found = [v for v in values if v is not None]
-    return f"{sum(found) / len(found):.3g}" if found else ""
+    """The mean of the values that are finite; empty where there are none."""
+    finite = [v for v in values if v is not None]
+    return f"{sum(finite) / len(finite):.3g}" if finite else ""

@@ -1,1 +1,1 @@
-"""Floors and optima of a task: their search by two routes, their lookup, and how hard the task is."""
+"""Floors and optima of a task: two independent searches, their comparison, the lookup, and how hard the task is."""

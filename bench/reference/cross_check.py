@@ -1,81 +1,89 @@
-"""A reference confirmed: multiple shooting beside single shooting, then the better of both, improved, and its grade."""
+"""Cross-check of a reference: multiple shooting beside single shooting, each started from the other, and a grade."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from bench.records.reference import AGREEMENT_RTOL, Reference, cost_size, cost_unit
-from bench.reference import single_shooting
-from bench.reference.multiple_shooting import Program, Solution
+from bench.reference.multiple_shooting import NonlinearProgram, Solution
+from bench.reference.single_shooting import local_search, rounded
 from bench.reference.starts import evaluation_starts
 from bench.simulate import from_knots, open_loop
 from tasks.base import AbstractSolvedTask, AbstractTask
 
-STARTS_AT_LOWEST = 4  # starts that end at the lowest cost before no more are tried,
-FEWEST = 7  # and the fewest that are tried in any case
-FIRST_ORDER = 1e-4  # a residual below this: the cost is known to its square or better
-SAME = 1e-6  # relative: two costs of one minimum, by two integrators
-FLAT = 1e-7  # a Hessian in float64 has eigenvalues of this size, relative to the largest, where it should have zeros
+MIN_STARTS = 7
+MIN_STARTS_AT_LOWEST = 4  # then no more starts are tried
+RESIDUAL_TOL = 1e-4  # for a first-order point: its cost is known to the square of this or better
+COST_RTOL = 1e-6  # between two costs of one minimum, by two integrators
+KNOT_RTOL = 1e-6  # between a knot and the end of the interval before it, by two integrators
+EIGENVALUE_TOL = 1e-7  # relative to the largest; zero eigenvalues of a Hessian in float64 come out of this size
 
 
 def cross_check(task: AbstractTask, first: Reference, earlier: Reference | None = None) -> Reference:
-    """`first`, from single shooting, with the second route taken and a grade. Deterministic.
+    """Improve `first`, which single shooting found, by multiple shooting, and grade it. Deterministic.
 
-    `earlier` is a reference of the same task that a search may not have found again: its controls are one more start.
+    The controls of `earlier`, an older reference, are one more start, for a new search may miss its optimum.
     """
     x0 = evaluation_starts(task)[0] if first.start is None else np.array(first.start)
     unit = cost_unit(first.floor, first.best)
     size = cost_size(first.floor, first.best)
-    # The smaller one: a floor far above the best cost, or a headroom far below it, would make IPOPT stop early.
-    program = Program(task, x0, min(unit, size))
-    second = _solutions(program, size)
-    states, improve = _simulation(task, x0), single_shooting.improver(task, x0, unit)
-    # What either route found, and what was known, is a start for the other one.
+    # IPOPT would stop early in units of a headroom far above the best cost, or of a size far above the headroom.
+    program = NonlinearProgram(task, x0, min(unit, size))
+    solutions = _solve_from_guesses(program, size)
+    states, search = _state_simulator(task, x0), local_search(task, x0, unit)
     known = [np.array(r.controls) for r in (first, earlier) if r]
-    near = [program.solve(us, states(us), near=True) for us in known]
+    continued = [program.solve(us, states(us), warm_start=True) for us in known]
     if earlier and earlier.states:
-        near.append(program.solve(known[-1], np.array(earlier.states), near=True))
-    lowest = min((s for s in [*second, *near] if s), key=lambda s: s.cost, default=None)
-    found = min(map(improve, [*known, *([lowest.us] if lowest else [])]), key=lambda r: r.cost)
-    # Open loop may be unable to hold an optimum, or only with an error that the last digit of a control makes.
-    lost = lowest and (lowest.cost < found.cost - AGREEMENT_RTOL * size or found.residual > FIRST_ORDER)
-    held = _in_pieces(task, lowest) if lowest and lost else None
-    if lowest and held is not None and held < found.cost:
-        changes = {"best": held, "states": lowest.xs.tolist(), "found_by": "multiple shooting, IPOPT"}
-        best, us, at = held, lowest.us, lowest
-        residual = program.check(lowest)[0]
+        continued.append(program.solve(known[-1], np.array(earlier.states), warm_start=True))
+    lowest = min((s for s in [*solutions, *continued] if s), key=lambda s: s.cost, default=None)
+    found = min(map(search, [*known, *([lowest.us] if lowest else [])]), key=lambda r: r.cost)
+    # Open loop may lose an optimum, or keep it only with an error that the last digit of a control makes.
+    lost = lowest and (lowest.cost < found.cost - AGREEMENT_RTOL * size or found.residual > RESIDUAL_TOL)
+    held_cost = _cost_from_knots(task, lowest) if lowest and lost else None
+    if lowest and held_cost is not None and held_cost < found.cost:
+        changes = {"best": held_cost, "states": lowest.xs.tolist(), "found_by": "multiple shooting, IPOPT"}
+        us, optimum = lowest.us, lowest
+        residual = program.optimality(lowest)[0]
     else:
         best, us, residual = found
         changes = {"best": best, "found_by": "both routes, each started from the other; L-BFGS-B and Newton at last"}
-        at = program.solve(us, states(us), near=True)
-        at = at if at and abs(at.cost - best) < SAME * size else None
-    made = dataclasses.replace(
+        optimum = program.solve(us, states(us), warm_start=True)
+        optimum = optimum if optimum and abs(optimum.cost - best) < COST_RTOL * size else None
+    improved = dataclasses.replace(
         first,
         **changes,
-        controls=single_shooting.rounded(us),
+        controls=rounded(us),
         residual=residual,
-        second_order=bool(program.check(at)[1] > -FLAT) if at else None,
-        multiple_shooting=[s.cost for s in second],
+        second_order=bool(program.optimality(optimum)[1] > -EIGENVALUE_TOL) if optimum else None,
+        multiple_shooting=[s.cost for s in solutions],
     )
-    return dataclasses.replace(made, grade=_grade(task, made))
+    return dataclasses.replace(improved, grade=_grade(task, improved))
 
 
-def _solutions(program: Program, size: float) -> list[Solution]:
-    """From one start after another, until the lowest cost has been reached several times."""
+def _solve_from_guesses(program: NonlinearProgram, size: float) -> list[Solution]:
+    """Solve from one guess after another, until enough of them have reached the lowest cost."""
     found: list[Solution] = []
     for i, (us, xs) in enumerate(program.guesses()):
         costs = np.array([s.cost for s in found])
-        if i >= FEWEST and np.sum(costs < np.min(costs, initial=np.inf) + SAME * size) >= STARTS_AT_LOWEST:
+        at_lowest = np.sum(costs < np.min(costs, initial=np.inf) + COST_RTOL * size)
+        if i >= MIN_STARTS and at_lowest >= MIN_STARTS_AT_LOWEST:
             break
         solution = program.solve(us, xs)
         found += [solution] if solution else []
     return found
 
 
-def _simulation(task, x0):
-    """A function from controls to the states at the knots, by our simulator; compiled once."""
+def _state_simulator(
+    task: AbstractTask, x0: Float[np.ndarray, " n"]
+) -> Callable[[Float[np.ndarray, "steps m"]], Float[np.ndarray, "knots n"]]:
+    """Return a function from controls to the states at the knots, by the project's simulator; compiled once.
+
+    States that are not finite are replaced by x0, so that they can be a guess.
+    """
     with jax.enable_x64(True):
         run = jax.jit(lambda us: open_loop(task, us, jnp.asarray(x0)).xs)
 
@@ -87,19 +95,19 @@ def _simulation(task, x0):
     return states
 
 
-def _in_pieces(task, solution) -> float | None:
-    """The cost by our simulator with each interval started from its knot; None if one misses the next knot."""
+def _cost_from_knots(task: AbstractTask, solution: Solution) -> float | None:
+    """The cost by the project's simulator, each interval started from its knot; None if one misses the next knot."""
     with jax.enable_x64(True):
         xs = jnp.asarray(solution.xs)
-        pieces = from_knots(task, jnp.asarray(solution.us), xs)
-        gaps = jnp.max(jnp.abs(pieces.xs - xs) / (1 + jnp.abs(xs)))
-        return float(pieces.cost) if gaps < SAME else None
+        trajectory = from_knots(task, jnp.asarray(solution.us), xs)
+        gaps = jnp.max(jnp.abs(trajectory.xs - xs) / (1 + jnp.abs(xs)))
+        return float(trajectory.cost) if gaps < KNOT_RTOL else None
 
 
-def _grade(task, reference) -> str:
+def _grade(task: AbstractTask, reference: Reference) -> str:
     optimum = task.optimum() if isinstance(task, AbstractSolvedTask) and task.starts == "fixed" else None
     size = cost_size(reference.floor, reference.best)
-    if optimum is not None and abs(reference.best - optimum) < SAME * size:
+    if optimum is not None and abs(reference.best - optimum) < COST_RTOL * size:
         return "A"
     difference = reference.difference
     return "B" if difference is not None and difference < AGREEMENT_RTOL else "C"

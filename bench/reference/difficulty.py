@@ -1,4 +1,4 @@
-"""How hard a task is to simulate and to differentiate, measured on random control sequences, in float64."""
+"""Difficulty of a task: how hard it is to simulate and to differentiate, on random control sequences, in float64."""
 
 import jax
 import jax.numpy as jnp
@@ -8,27 +8,29 @@ import numpy as np
 from bench.simulate import adaptive_transition, open_loop, transition
 from tasks.base import AbstractTask
 
-SEQUENCES = 16
-TRUTH = 1e-10  # relative tolerance of the adaptive solver
+NUM_SEQUENCES = 16
+ADAPTIVE_RTOL = 1e-10  # of the solver that gives the true costs
 
 
 def integration_error(task: AbstractTask) -> float:
-    """Largest relative difference of a cost to an adaptive solution's."""
+    """Return the largest relative difference between a cost and its value by an adaptive solver."""
     with jax.enable_x64(True):
-        us = _sequences(task)
+        us = _random_sequences(task)
         cost = jax.jit(lambda us: jax.vmap(lambda u: open_loop(task, u, task.x0).cost)(us))(us)
 
         def adaptive(*at):
-            return adaptive_transition(*at, rtol=TRUTH)
+            return adaptive_transition(*at, rtol=ADAPTIVE_RTOL)
 
-        # One after another: under vmap the slowest interval of all would set the pace.
+        # One after another: under vmap every interval would take as many steps as the slowest of all.
         truth = jax.jit(lambda us: jax.lax.map(lambda u: open_loop(task, u, task.x0, adaptive).cost, us))(us)
     return float(np.max(np.abs(cost - truth) / np.abs(truth)))
 
 
 def lyapunov(task: AbstractTask) -> float:
-    """Finite-time Lyapunov exponent times the horizon: the mean of ln σ_max(∂x(T) / ∂x(Δt)), states in units of their
-    sizes (Haller, Annu. Rev. Fluid Mech. 47, 2015). From the end of the first interval: some resets forget the start.
+    """Return the finite-time Lyapunov exponent times the horizon: the mean of ln σ_max(∂x(T) / ∂x(Δt)), with states in
+    units of their sizes (Haller, Annu. Rev. Fluid Mech. 47, 2015).
+
+    It begins at the end of the first interval, because some resets forget the start.
     """
     with jax.enable_x64(True):
         sizes = jnp.array([s.size for s in task.states])
@@ -41,9 +43,9 @@ def lyapunov(task: AbstractTask) -> float:
             product = jax.lax.scan(lambda p, j: (j @ p, None), jnp.eye(len(sizes)), scaled)[0]
             return jnp.log(jnp.linalg.norm(product, 2))
 
-        return float(np.mean(jax.jit(lambda us: jax.lax.map(exponent, us))(_sequences(task))))
+        return float(np.mean(jax.jit(lambda us: jax.lax.map(exponent, us))(_random_sequences(task))))
 
 
-def _sequences(task):
+def _random_sequences(task):
     low, high = task.bounds
-    return low + (high - low) * jr.uniform(jr.key(1), (SEQUENCES, task.num_steps, len(low)))
+    return low + (high - low) * jr.uniform(jr.key(1), (NUM_SEQUENCES, task.num_steps, len(low)))

@@ -1,4 +1,4 @@
-"""A control sequence of a task, simulated again in float64, as references are."""
+"""Episodes of stored control sequences, simulated in float64 like the references."""
 
 from typing import Any
 
@@ -20,9 +20,9 @@ def simulate_controls(
     knots: list[list[float]] | None = None,
     x0: Float[np.ndarray, " n"] | None = None,
 ) -> Trajectory:
-    """The episode of controls from x0, the task's start if not given, as NumPy arrays; compiled once for a task.
+    """Simulate controls from x0, by default the task's start; arrays are NumPy's, and a task is compiled once.
 
-    `knots` are the states of an optimum that is too unstable to be replayed from its controls alone.
+    `knots` are the states of an optimum that is too unstable to be reached again from its controls alone.
     """
     with jax.enable_x64(True):
         if knots is not None:
@@ -34,14 +34,14 @@ _open_loop = eqx.filter_jit(open_loop)
 
 
 def best_known_episode(task: AbstractTask, reference: Reference) -> dict[str, Any]:
-    """The episode of a reference, from its start, as `bench.records.trajectory` stores it."""
+    """Return the episode of a reference, from its start, in the form of `bench.records.trajectory`."""
     start = None if reference.start is None else np.array(reference.start)
     found = simulate_controls(task, np.array(reference.controls), reference.states, start)
     return trajectory.episode_to_json(found.xs, found.us, found.costs, found.cost)
 
 
 def describe_task(task: AbstractTask) -> dict[str, Any]:
-    """What a stored trajectory says of its task; None where a state has no target."""
+    """Return what a stored trajectory says about its task; the target of a state that has none is None."""
     return {
         "horizon": float(task.horizon),
         "time_unit": task.time_unit,

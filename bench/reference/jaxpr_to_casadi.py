@@ -1,7 +1,7 @@
-"""A task's functions for CasADi, translated from JAX's own trace of them: the mathematics is stated once, in the task.
+"""A task's functions for CasADi, made from JAX's trace of them, so that the mathematics is stated once, in the task.
 
-An array becomes a NumPy array of scalar CasADi expressions. Primitives that compute are in a table; those that only
-move entries are run by JAX on the numbers of the entries; all others are an error.
+An array becomes a NumPy array of scalar CasADi expressions. A table translates the primitives that compute. JAX runs
+those that only move entries, on the indices of the entries. Any other primitive is an error.
 """
 
 from collections.abc import Callable
@@ -37,16 +37,16 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "and": casadi.logic_and,
     "select_n": lambda which, no, yes: casadi.if_else(which, yes, no),
 }
-MOVES = {"squeeze", "slice", "stack", "concatenate", "broadcast_in_dim", "scatter"}
-CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr"}  # primitive -> the parameter that holds its body
+MOVING_PRIMITIVES = {"squeeze", "slice", "stack", "concatenate", "broadcast_in_dim", "scatter"}
+CALL_BODIES = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr"}  # primitive -> the parameter that holds its body
 
 
 class UntranslatableError(NotImplementedError):
     """A task uses a JAX primitive that has no translation."""
 
 
-class Functions(NamedTuple):
-    """CasADi functions of a task, in float64: f and g of (t, x, u), Φ of x, and the reset of (t, x, u), if any."""
+class TaskFunctions(NamedTuple):
+    """CasADi functions of a task, in float64: f(t, x, u), g(t, x, u), Φ(x), and the reset (t, x, u) -> x, if any."""
 
     vector_field: casadi.Function
     running_cost: casadi.Function
@@ -54,20 +54,20 @@ class Functions(NamedTuple):
     jump: casadi.Function | None
 
 
-def translate(task: AbstractTask) -> Functions:
-    """The task's mathematics as CasADi functions. Raises UntranslatableError."""
+def casadi_functions(task: AbstractTask) -> TaskFunctions:
+    """Return the task's mathematics as CasADi functions. Raises UntranslatableError."""
     n, m = len(task.states), len(task.controls)
     full, state = ((), (n,), (m,)), ((n,),)
-    return Functions(
-        function(task.vector_field, full),
-        function(task.running_cost, full),
-        function(task.terminal_cost, state),
-        function(task.jump, full) if isinstance(task, AbstractHybridTask) else None,
+    return TaskFunctions(
+        casadi_function(task.vector_field, full),
+        casadi_function(task.running_cost, full),
+        casadi_function(task.terminal_cost, state),
+        casadi_function(task.jump, full) if isinstance(task, AbstractHybridTask) else None,
     )
 
 
-def function(compute: Callable[..., jax.Array], shapes: tuple[tuple[int, ...], ...]) -> casadi.Function:
-    """A CasADi function of column vectors that computes what `compute` does with float64 arrays of these shapes."""
+def casadi_function(compute: Callable[..., jax.Array], shapes: tuple[tuple[int, ...], ...]) -> casadi.Function:
+    """Translate `compute`, a function of float64 arrays with these shapes, to a CasADi function of column vectors."""
     with jax.enable_x64(True):
         traced = jax.make_jaxpr(compute)(*[jnp.zeros(shape) for shape in shapes])
         symbols = [casadi.SX.sym(f"a{i}", int(np.prod(shape))) for i, shape in enumerate(shapes)]
@@ -83,7 +83,7 @@ def _array(entries, shape) -> np.ndarray:
 
 
 def _evaluate(jaxpr, consts, inputs) -> list[np.ndarray]:
-    """The outputs of a jaxpr; values that no input touches stay numbers."""
+    """Evaluate a jaxpr; values that depend on no input stay numbers."""
     values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*map(np.asarray, consts), *inputs], strict=True))
 
     def read(v):
@@ -96,14 +96,14 @@ def _evaluate(jaxpr, consts, inputs) -> list[np.ndarray]:
 
 def _outputs(equation, operands) -> list[np.ndarray]:
     name, parameters = equation.primitive.name, equation.params
-    if name in CALLS:
-        body = parameters[CALLS[name]]
+    if name in CALL_BODIES:
+        body = parameters[CALL_BODIES[name]]
         return _evaluate(body.jaxpr, body.consts, operands)
     if all(value.dtype != object for value in operands):
         found = equation.primitive.bind(*map(jnp.asarray, operands), **parameters)
         return [np.asarray(part) for part in (found if equation.primitive.multiple_results else [found])]
-    if name in MOVES:
-        return [_moved(equation, operands)]
+    if name in MOVING_PRIMITIVES:
+        return [_move_entries(equation, operands)]
     if name == "convert_element_type" and jnp.issubdtype(parameters["new_dtype"], jnp.floating):
         return operands
     if name == "reduce_sum":
@@ -113,22 +113,22 @@ def _outputs(equation, operands) -> list[np.ndarray]:
         shape = np.broadcast_shapes(*(value.shape for value in operands))
         entries = zip(*(np.broadcast_to(value, shape).ravel() for value in operands), strict=True)
         return [_array([compute(*map(casadi.SX, entry)) for entry in entries], shape)]
-    known = ", ".join(sorted({*ELEMENTWISE, *MOVES, *CALLS, "integer_pow", "reduce_sum"}))
+    known = ", ".join(sorted({*ELEMENTWISE, *MOVING_PRIMITIVES, *CALL_BODIES, "integer_pow", "reduce_sum"}))
     raise UntranslatableError(
         f"the JAX primitive '{name}' has no translation to CasADi; known are {known}. Write the task without it, or "
         "add it to bench/reference/jaxpr_to_casadi.py."
     )
 
 
-def _moved(equation, operands) -> np.ndarray:
-    """The result of a primitive that only moves entries: it is run on their numbers. A scatter's indices are values."""
+def _move_entries(equation, operands) -> np.ndarray:
+    """Run a primitive that only moves entries on their indices. A scatter's own indices are values."""
     entries: list[Any] = []
-    numbers = []
+    indices = []
     for i, value in enumerate(operands):
         if equation.primitive.name == "scatter" and i == 1:
-            numbers.append(jnp.asarray(value))
+            indices.append(jnp.asarray(value))
             continue
-        numbers.append(jnp.arange(len(entries), len(entries) + value.size).reshape(value.shape))
+        indices.append(jnp.arange(len(entries), len(entries) + value.size).reshape(value.shape))
         entries.extend(map(casadi.SX, value.ravel()))
-    places = np.asarray(equation.primitive.bind(*numbers, **equation.params))
+    places = np.asarray(equation.primitive.bind(*indices, **equation.params))
     return _array([entries[i] for i in places.ravel()], places.shape)

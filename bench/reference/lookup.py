@@ -1,4 +1,4 @@
-"""The references of a task: those that are known, or new ones, computed on first use."""
+"""Lookup of a task's references, and their computation on first use."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tasks.base import AbstractTask
 
 
 def lookup_each(task: AbstractTask, references: References | None = None) -> tuple[Reference, ...]:
-    """The references of a task, one for each start of its evaluation; the package's references unless others are given.
+    """Return one reference for each start of the task's evaluation, by default from the package's references.
 
     Raises LookupError if any is missing.
     """
@@ -33,14 +33,14 @@ def lookup_each(task: AbstractTask, references: References | None = None) -> tup
 
 
 def lookup(task: AbstractTask, references: References | None = None) -> Reference:
-    """The reference of a task; over several starts their mean. Raises LookupError if it is not known."""
+    """Return the reference of a task; over several starts their mean. Raises LookupError if it is not known."""
     return over_starts(lookup_each(task, references))
 
 
 def complete(references: References, name: str, task: AbstractTask, path: Path | None = None) -> References:
-    """The same references with those of `task` among them.
+    """Return references that include those of `task`, whose name is `name`.
 
-    What is missing is computed now, which takes seconds to minutes for each start, and added to the file `path`.
+    Missing ones are computed now, which takes seconds to minutes for each start, and are added to the file `path`.
     """
     try:
         lookup_each(task, references)

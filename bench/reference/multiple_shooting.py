@@ -1,10 +1,10 @@
-"""Reference optima by direct multiple shooting (Bock & Plitt, 1984): a route that shares no integrator, derivative or
-optimiser with single shooting.
+"""Reference optima by direct multiple shooting (Bock & Plitt, 1984).
 
     min over u, x   Σ q(t_k, x_k, u_k) + Φ(x_H)     s.t.   x_{k+1} = F(t_k, x_k, u_k),   x_0 fixed,   low <= u <= high
 
-F and q integrate over one held control by RK4. The states at the knots are unknowns, so that an unstable optimum is as
-easy to hold as a stable one. Derivatives are CasADi's, Hessians included; IPOPT (Wächter & Biegler, 2006) solves.
+It shares no integrator, derivative or optimiser with single shooting. F and q integrate over one held control by RK4.
+The states at the knots are unknowns, so an unstable optimum is as easy to hold as a stable one. Derivatives, Hessians
+included, are CasADi's; IPOPT (Wächter & Biegler, 2006) solves.
 """
 
 import math
@@ -15,23 +15,24 @@ import casadi
 import numpy as np
 from jaxtyping import Float
 
-from bench.reference.jaxpr_to_casadi import Functions, translate
+from bench.reference.jaxpr_to_casadi import TaskFunctions, casadi_functions
 from tasks.base import AbstractTask
 
-MOST_SUBSTEPS = 64
-RANDOM, CHOSEN = 400, 20  # random sequences tried, and how many at most of each kind are starts
-INTEGRATION = 1e-9  # error of an interval, relative to the states' sizes: over 100 intervals far below 1e-6 of a cost
-OPTIONS = {
+MAX_SUBSTEPS = 64
+INTERVAL_TOL = 1e-9  # error of an interval in units of the states' sizes: over 100 intervals far below 1e-6 of a cost
+RANDOM_SEQUENCES = 400
+MAX_GUESSES = 20  # of each kind, from the random sequences
+IPOPT_OPTIONS = {
     "print_time": False,
-    "show_eval_warnings": False,  # a step to where a cost is not defined is cut back
+    "show_eval_warnings": False,  # IPOPT cuts back a step to where a cost is not defined
     "ipopt.print_level": 0,
     "ipopt.sb": "yes",
     "ipopt.max_iter": 500,
     "ipopt.tol": 1e-10,
-    "ipopt.bound_relax_factor": 0.0,  # by default bounds are loosened by 1e-8: such a sequence would not be feasible
+    "ipopt.bound_relax_factor": 0.0,  # by default IPOPT loosens bounds by 1e-8: such a sequence would not be feasible
 }
-# For a guess that is all but optimal: IPOPT otherwise moves it away from the bounds first.
-NEAR = {
+# Without these IPOPT first moves an almost optimal guess away from the bounds.
+WARM_START_OPTIONS = {
     "ipopt.mu_init": 1e-8,
     "ipopt.warm_start_init_point": "yes",
     "ipopt.warm_start_bound_push": 1e-9,
@@ -50,17 +51,17 @@ class Solution:
     multipliers: Float[np.ndarray, " gaps"]
 
 
-class Program:
-    """The nonlinear program of a task from x0, with costs in units of `unit`, to be solved from several guesses."""
+class NonlinearProgram:
+    """The nonlinear program of a task from x0, with costs in units of `unit`, for any number of guesses."""
 
     def __init__(self, task: AbstractTask, x0: Float[np.ndarray, " n"], unit: float):
         self.task, self.x0, self.unit = task, x0, unit
         self.low, self.high = task.bounds
         self.sizes = np.array([s.size for s in task.states])
-        self._functions = translate(task)
+        self._functions = casadi_functions(task)
         self.interval = self._accurate_interval()
         H, n, m = task.num_steps, len(task.states), len(task.controls)
-        # Unknowns: controls in units of their range, states at the knots but the first in units of their sizes.
+        # The unknowns are the controls in units of their range, and the states after the start in units of their sizes.
         v, z = casadi.MX.sym("v", m, H), casadi.MX.sym("z", n, H)
         us = casadi.repmat(casadi.DM(self.low), 1, H) + casadi.diag(casadi.DM(self.high - self.low)) @ v
         xs = casadi.horzcat(casadi.DM(self.x0), casadi.diag(casadi.DM(self.sizes)) @ z)
@@ -77,14 +78,18 @@ class Program:
             np.concatenate([np.ones(m * H), np.full(n * H, np.inf)]),
         )
         self._solvers = {
-            near: casadi.nlpsol("s", "ipopt", program, OPTIONS | NEAR if near else OPTIONS) for near in (False, True)
+            warm: casadi.nlpsol("s", "ipopt", program, IPOPT_OPTIONS | WARM_START_OPTIONS if warm else IPOPT_OPTIONS)
+            for warm in (False, True)
         }
 
     def solve(
-        self, us: Float[np.ndarray, "steps m"], xs: Float[np.ndarray, "knots n"], near: bool = False
+        self, us: Float[np.ndarray, "steps m"], xs: Float[np.ndarray, "knots n"], warm_start: bool = False
     ) -> Solution | None:
-        """The local minimum that IPOPT reaches from this guess, or None; `near`: the guess is all but optimal."""
-        solver = self._solvers[near]
+        """Return the local minimum that IPOPT reaches from a guess, or None if it reaches none.
+
+        The states of a guess need not follow from its controls. `warm_start` is for a guess that is almost optimal.
+        """
+        solver = self._solvers[warm_start]
         low, high = self._bounds
         found = solver(x0=self._unknowns(us, xs), lbx=low, ubx=high, lbg=0, ubg=0)
         if not solver.stats()["success"]:
@@ -98,31 +103,34 @@ class Program:
             multipliers=found["lam_g"].full().ravel(),
         )
 
-    def check(self, solution: Solution) -> tuple[float, float]:
-        """(residual, curvature): the norm of the Lagrangian's projected gradient; and the least eigenvalue of its
-        Hessian along the constraints that hold, relative to the largest: at least 0 at a minimum, up to rounding."""
+    def optimality(self, solution: Solution) -> tuple[float, float]:
+        """Return (residual, curvature).
+
+        The residual is the norm of the Lagrangian's projected gradient. The curvature is the least eigenvalue of its
+        Hessian along the active constraints, relative to the largest: at a minimum at least 0, up to rounding.
+        """
         w = self._unknowns(solution.us, solution.xs)
         gradient, hessian, jacobian = (part.full() for part in self._second_order(w, solution.multipliers))
         low, high = self._bounds
         ahead = w - gradient[:, 0]
         residual = np.linalg.norm(np.clip(ahead, low, high) - w)
-        free = (ahead > low) & (ahead < high)  # all others are held by a bound, to which the gradient drives them
+        free = (ahead > low) & (ahead < high)  # the gradient drives all others to a bound, which holds them
         return float(residual), _curvature(hessian[np.ix_(free, free)], jacobian[:, free])
 
     def guesses(self) -> Iterator[tuple[Float[np.ndarray, "steps m"], Float[np.ndarray, "knots n"]]]:
-        """Simple starts: constants, and random sequences that do well or come near to the targets."""
+        """Yield guesses: constants, then random sequences of low cost and those that come near to the targets."""
         H, m = self.task.num_steps, len(self.low)
         for level in (0.5, 0.02, 0.98):
             us = np.tile(self.low + level * (self.high - self.low), (H, 1))
-            yield us, self.rolled_out(us[None])[0][0]
-        # Random sequences that switch now and then: those of least cost, and those that come nearest to the targets.
+            yield us, self.rollouts(us[None])[0][0]
+        # Each random sequence holds a level, and switches to another now and then.
         rng = np.random.default_rng(1)
-        switches = rng.random((RANDOM, H, 1)) < rng.uniform(0.02, 0.3, (RANDOM, 1, 1))
+        switches = rng.random((RANDOM_SEQUENCES, H, 1)) < rng.uniform(0.02, 0.3, (RANDOM_SEQUENCES, 1, 1))
         pieces = np.cumsum(switches, axis=1)[..., 0]
-        shares = rng.beta(0.5, 0.5, (RANDOM, H, m))[np.arange(RANDOM)[:, None], pieces]
+        shares = rng.beta(0.5, 0.5, (RANDOM_SEQUENCES, H, m))[np.arange(RANDOM_SEQUENCES)[:, None], pieces]
         us = self.low + (self.high - self.low) * shares
-        xs, costs = self.rolled_out(us)
-        lowest = np.argsort(costs)[:CHOSEN]
+        xs, costs = self.rollouts(us)
+        lowest = np.argsort(costs)[:MAX_GUESSES]
         targeted = [i for i, s in enumerate(self.task.states) if not math.isnan(s.target)]
         if not targeted:
             yield from ((us[i], xs[i]) for i in lowest)
@@ -132,49 +140,52 @@ class Program:
             if period := self.task.states[i].period:
                 gaps[..., j] -= period * np.round(gaps[..., j] / period)
         misses = np.linalg.norm(gaps / self.sizes[targeted], axis=-1)
-        nearest = np.argsort(np.min(misses, axis=1))[:CHOSEN]
+        nearest = np.argsort(np.min(misses, axis=1))[:MAX_GUESSES]
         for i, j in zip(lowest, nearest, strict=True):
             yield us[i], xs[i]
-            # From its nearest knot on, the second kind is held at the targets, whether a control can do that or not.
+            # The second kind stays at the targets from its nearest knot on, whether a control can do that or not.
             k = int(np.argmin(misses[j]))
             held = xs[j].copy()
             held[k:] = held[k]
             held[k:, targeted] -= gaps[j, k]
             yield us[j], held
 
-    def rolled_out(
+    def rollouts(
         self, us: Float[np.ndarray, "batch steps m"]
     ) -> tuple[Float[np.ndarray, "batch knots n"], Float[np.ndarray, " batch"]]:
-        """States at the knots and costs; from where a state is not finite it stays at its last, at an infinite cost."""
-        return _rolled_out(self.interval, self._functions, self.task, self.x0, us)
+        """Return states at the knots and costs. An episode that is not finite stops at its last finite state, and costs
+        infinity."""
+        return _rollouts(self.interval, self._functions, self.task, self.x0, us)
 
     def _unknowns(self, us, xs) -> Float[np.ndarray, " unknowns"]:
         return np.concatenate([((us - self.low) / (self.high - self.low)).ravel(), (xs[1:] / self.sizes).ravel()])
 
     def _accurate_interval(self) -> casadi.Function:
-        """One held control by RK4 with so many substeps that doubling them changes less than INTEGRATION."""
+        """One held control by RK4, with enough substeps that twice as many change less than INTERVAL_TOL."""
         substeps = 2
         coarse = _interval(self.task, self._functions, substeps)
         while True:
             fine = _interval(self.task, self._functions, 2 * substeps)
-            if substeps == MOST_SUBSTEPS or self._error(coarse, fine) < INTEGRATION:
+            if substeps == MAX_SUBSTEPS or self._difference(coarse, fine) < INTERVAL_TOL:
                 return coarse
             coarse, substeps = fine, 2 * substeps
 
-    def _error(self, coarse: casadi.Function, fine: casadi.Function) -> float:
-        """Difference over an interval, along the rollouts of three constants; a few intervals with a kink are let off,
-        for there no number of substeps is enough."""
-        H, errors = self.task.num_steps, []
+    def _difference(self, coarse: casadi.Function, fine: casadi.Function) -> float:
+        """The 95 % quantile over intervals of their difference, along the rollouts of three constants.
+
+        The largest 5 % do not count, because no number of substeps is enough in an interval with a kink.
+        """
+        H, differences = self.task.num_steps, []
         ts = np.arange(H)[None] * self.task.dt
         for level in (0.02, 0.5, 0.98):
             us = np.tile(self.low + level * (self.high - self.low), (1, H, 1))
-            xs = _rolled_out(fine, self._functions, self.task, self.x0, us)[0][0, :-1]
+            xs = _rollouts(fine, self._functions, self.task, self.x0, us)[0][0, :-1]
             (a, p), (b, q) = (interval.map(H)(ts, xs.T, us[0].T) for interval in (coarse, fine))
-            errors += [np.abs((a - b).full().T / self.sizes).max(axis=1), np.abs((p - q).full()[0]) / self.unit]
-        return float(np.quantile(np.nan_to_num(np.concatenate(errors), nan=0.0, posinf=0.0), 0.95))
+            differences += [np.abs((a - b).full().T / self.sizes).max(axis=1), np.abs((p - q).full()[0]) / self.unit]
+        return float(np.quantile(np.nan_to_num(np.concatenate(differences), nan=0.0, posinf=0.0), 0.95))
 
 
-def _interval(task: AbstractTask, functions: Functions, substeps: int) -> casadi.Function:
+def _interval(task: AbstractTask, functions: TaskFunctions, substeps: int) -> casadi.Function:
     """(t, x, u) -> (x after one held control and its reset, running cost over it), by RK4."""
     t, x, u = casadi.SX.sym("t"), casadi.SX.sym("x", len(task.states)), casadi.SX.sym("u", len(task.controls))
     h = task.dt / substeps
@@ -191,13 +202,13 @@ def _interval(task: AbstractTask, functions: Functions, substeps: int) -> casadi
     return casadi.Function("interval", [t, x, u], [y, cost])
 
 
-def _rolled_out(interval, functions, task, x0, us):
+def _rollouts(interval, functions, task, x0, us):
     batch, H, _ = us.shape
-    many = interval.map(batch)
+    batched_interval = interval.map(batch)
     x = np.tile(x0, (batch, 1))
     xs, total = [x], np.zeros(batch)
     for k in range(H):
-        ends, costs = (part.full().T for part in many(k * task.dt, x.T, us[:, k].T))
+        ends, costs = (part.full().T for part in batched_interval(k * task.dt, x.T, us[:, k].T))
         finite = np.all(np.isfinite(ends), axis=1)
         x = np.where(finite[:, None], ends, x)
         total += np.where(finite, costs[:, 0], np.inf)

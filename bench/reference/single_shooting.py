@@ -1,11 +1,11 @@
-"""Reference optima by single shooting: bounded quasi-Newton on the control sequence, through our own simulator.
+"""Reference optima by single shooting: bounded quasi-Newton on the control sequence, through the project's simulator.
 
     min over u in [low, high]^H   J(u) = cost of open_loop(task, u, x0)
 
-Float64, gradients by reverse mode, L-BFGS-B (Byrd, Lu, Nocedal & Zhu, 1995; SciPy), from several starts, and Newton's
-method for the last digits of what is stored. The starts are the best constant, constants at the middle and near both
-bounds, switches between the bounds at several times, smooth random sequences, and the best of those that a floor draws.
-Every value is the cost of a feasible control sequence, so an upper bound of the true minimum.
+Float64, gradients by reverse mode, L-BFGS-B (Byrd, Lu, Nocedal & Zhu, 1995; SciPy) from several starts; Newton's method
+finds the last digits of a stored optimum. The starts are the best constant, constants in the middle and near both
+bounds, switches between the bounds at several times, smooth random sequences, and the best random sequences of a task
+whose floor they are. Every result is the cost of a feasible control sequence, so an upper bound of the true minimum.
 """
 
 from collections.abc import Callable
@@ -25,14 +25,19 @@ from bench.simulate import open_loop
 from tasks.base import AbstractTask
 
 RANDOM_STARTS = 6
-RANDOM_SEQUENCES = 1000  # for tasks whose floor they are
-FIRST, LAST = 300, 3000  # iterations from every start, and then from the lowest point that they reached
-TOGETHER = 32  # gradients
-OPTIONS = {"maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "maxcor": 40}
+FLOOR_SEQUENCES = 1000  # random sequences, for tasks whose floor is their mean cost
+ITERATIONS_PER_START = 300
+MAX_ITERATIONS = 3000  # from the lowest point that the starts reached
+GRADIENT_BATCH = 32  # gradients in one call
+LBFGSB_OPTIONS = {"maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "maxcor": 40}
 
 
-class Improved(NamedTuple):
-    """A local minimum: the cost of exactly these controls, in physical units, infinite if not finite; its residual."""
+class LocalMinimum(NamedTuple):
+    """A local minimum.
+
+    `us` are the controls in physical units, `cost` is the cost of exactly these, infinite if it is not finite, and
+    `residual` the norm of the projected gradient.
+    """
 
     cost: float
     us: Float[np.ndarray, "steps m"]
@@ -40,30 +45,32 @@ class Improved(NamedTuple):
 
 
 def single_shooting(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) -> Reference:
-    """Floor and best sequence of `task` on its grid from x0, one of its evaluation's starts. Deterministic."""
+    """Find the floor and the best control sequence from x0, one of the evaluation's starts. Deterministic.
+
+    `name` is the task's name in the reference. Raises ArithmeticError if no start has a finite cost.
+    """
     low, high = task.bounds
     shape = (task.num_steps, len(low))
     cost = partial(_cost, task, x0)
     with jax.enable_x64(True):
-        evaluate = _evaluator(task, x0)
-        sequence = _minimiser(evaluate, FIRST)
+        evaluate = _value_and_gradient(task, x0)
+        minimise_sequence = _minimiser(evaluate, ITERATIONS_PER_START)
 
-        def held(v):
+        def evaluate_constant(v):
             value, gradient = evaluate(np.tile(v, task.num_steps))
             return value, gradient.reshape(shape).sum(axis=0)
 
-        constant = _minimiser(held)
-        floor, floor_v, _ = _lowest(map(constant, _constants(len(low))))
-        lowest = []
+        floor, floor_v, _ = _lowest(map(_minimiser(evaluate_constant), _constant_starts(len(low))))
+        best_draws = []
         if task.floor == "random":
-            draws = np.random.default_rng(0).random((RANDOM_SEQUENCES, *shape))
+            draws = np.random.default_rng(0).random((FLOOR_SEQUENCES, *shape))
             costs = np.asarray(jax.jit(jax.vmap(cost))(draws))
             floor = float(np.mean(costs))
-            lowest = draws[np.argsort(costs)[:RANDOM_STARTS]]
-        starts = [np.broadcast_to(floor_v, shape), *_sequences(shape), *lowest]
-        results = [sequence(v.ravel()) for v in starts]
+            best_draws = draws[np.argsort(costs)[:RANDOM_STARTS]]
+        starts = [np.broadcast_to(floor_v, shape), *_sequence_starts(shape), *best_draws]
+        results = [minimise_sequence(v.ravel()) for v in starts]
         best, v, gradient = _lowest([_minimiser(evaluate)(_lowest(results)[1]), *results])
-    costs = [float(found[0]) for found in results if np.isfinite(found[0])]
+    costs = [float(result[0]) for result in results if np.isfinite(result[0])]
     return Reference(
         task=name,
         horizon=float(task.horizon),
@@ -81,41 +88,40 @@ def single_shooting(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) 
     )
 
 
-def improver(
+def local_search(
     task: AbstractTask, x0: Float[np.ndarray, " n"], unit: float
-) -> Callable[[Float[np.ndarray, "steps m"]], Improved]:
-    """A function from controls to the local minimum that they lead to, to Newton's precision, kept to ten digits.
-
-    Costs are in units of `unit` in the residual.
+) -> Callable[[Float[np.ndarray, "steps m"]], LocalMinimum]:
+    """Return a function from controls to the local minimum that they lead to, to Newton's precision, rounded to ten
+    digits. Its residuals have costs in units of `unit`.
     """
     low, high = task.bounds
     with jax.enable_x64(True):
-        evaluate, gradients = _evaluator(task, x0), _gradients(task, x0)
-        minimise = _minimiser(evaluate)
+        evaluate, gradients = _value_and_gradient(task, x0), _gradients(task, x0)
+        minimise_sequence = _minimiser(evaluate)
 
-    def improve(us):
+    def search(us):
         with jax.enable_x64(True):
-            v = polish(evaluate, gradients, minimise(((us - low) / (high - low)).ravel())[1])
+            v = polish(evaluate, gradients, minimise_sequence(((us - low) / (high - low)).ravel())[1])
             kept = np.array(rounded(low + (high - low) * v.reshape(us.shape)))
             v = np.clip((kept - low) / (high - low), 0, 1).ravel()
             cost, gradient = evaluate(v)
-        return Improved(cost if np.isfinite(cost) else np.inf, kept, _residual(v, gradient, unit))
+        return LocalMinimum(cost if np.isfinite(cost) else np.inf, kept, _residual(v, gradient, unit))
 
-    return improve
+    return search
 
 
 def rounded(rows: Float[np.ndarray, "rows columns"]) -> list[list[float]]:
-    """To ten digits, as sequences are kept."""
+    """Round to ten digits, the precision of stored sequences."""
     return [[float(f"{value:.10g}") for value in row] for row in rows]
 
 
 def _cost(task, x0, v):
-    """Unknowns are in [0, 1]: quasi-Newton sees controls in units of their range."""
+    """The cost of controls v in units of their range, [0, 1], which scales the unknowns of quasi-Newton alike."""
     low, high = task.bounds
     return open_loop(task, low + (high - low) * v, jnp.asarray(x0)).cost
 
 
-def _evaluator(task, x0):
+def _value_and_gradient(task, x0):
     """A function from a flat control sequence to its cost and gradient; compiled once."""
     shape = (task.num_steps, len(task.controls))
     compiled = jax.jit(jax.value_and_grad(lambda v: _cost(task, x0, v.reshape(shape))))
@@ -128,13 +134,14 @@ def _evaluator(task, x0):
 
 
 def _gradients(task, x0):
-    """A function from any number of flat sequences to their gradients; compiled once, for TOGETHER at a time."""
+    """A function from any number of flat sequences to their gradients; compiled once, for GRADIENT_BATCH at a time."""
     shape = (task.num_steps, len(task.controls))
     compiled = jax.jit(jax.vmap(jax.grad(lambda v: _cost(task, x0, v.reshape(shape)))))
 
     def evaluate(vs):
-        padded = np.pad(vs, ((0, -len(vs) % TOGETHER), (0, 0)))
-        return np.concatenate([compiled(rows) for rows in padded.reshape(-1, TOGETHER, vs.shape[1])])[: len(vs)]
+        padded = np.pad(vs, ((0, -len(vs) % GRADIENT_BATCH), (0, 0)))
+        batches = padded.reshape(-1, GRADIENT_BATCH, vs.shape[1])
+        return np.concatenate([compiled(batch) for batch in batches])[: len(vs)]
 
     return evaluate
 
@@ -144,34 +151,35 @@ def _residual(v, gradient, unit) -> float:
 
 
 def _lowest(results):
-    finite = [found for found in results if np.isfinite(found[0])]
+    """The result (cost, ...) of least cost. Raises ArithmeticError if no cost is finite."""
+    finite = [result for result in results if np.isfinite(result[0])]
     if not finite:
         raise ArithmeticError("the cost was not finite from any start: this task cannot be judged on this grid.")
-    return min(finite, key=lambda found: found[0])
+    return min(finite, key=lambda result: result[0])
 
 
-def _minimiser(evaluate, iterations=LAST):
-    """A function v -> (cost, v, gradient) at a local minimum over the unit box."""
+def _minimiser(evaluate, max_iterations=MAX_ITERATIONS):
+    """A function v -> (cost, v, gradient) that goes to a local minimum over the unit box."""
 
-    def run(v):
-        # Scaled by the first gradient, so that the stopping rules mean the same for costs of 1 and of 1e4.
+    def minimise_from(v):
+        # Dividing by the first gradient gives the stopping rules one meaning for costs of 1 and of 1e4.
         scale = max(np.max(np.abs(evaluate(v)[1])), 1e-12)
-        found = minimize(
+        result = minimize(
             lambda v: tuple(part / scale for part in evaluate(v)),
             v,
             jac=True,
             method="L-BFGS-B",
             bounds=[(0.0, 1.0)] * len(v),
-            options={**OPTIONS, "maxiter": iterations},
+            options={**LBFGSB_OPTIONS, "maxiter": max_iterations},
         )
-        cost, gradient = evaluate(found.x)
-        return cost, found.x, gradient
+        cost, gradient = evaluate(result.x)
+        return cost, result.x, gradient
 
-    return run
+    return minimise_from
 
 
-def _constants(m):
-    """Starts for a constant control: a grid over each axis, the others in the middle."""
+def _constant_starts(m):
+    """Starts of a constant control: a grid over each axis, the others in the middle."""
     for i in range(m):
         for level in (0.0, 0.02, 0.1, 0.25, 0.5, 0.75, 1.0):
             start = np.full(m, 0.5)
@@ -179,8 +187,8 @@ def _constants(m):
             yield start
 
 
-def _sequences(shape):
-    """Starts for a control sequence."""
+def _sequence_starts(shape):
+    """Starts of a control sequence: constants, switches between the bounds, and smooth random sequences."""
     rng = np.random.default_rng(0)
     k = np.arange(shape[0])[:, None] / shape[0]
     for level in (0.02, 0.5, 0.98):

@@ -1,4 +1,4 @@
-"""Where policies are judged from: the task's fixed start, or 16 draws that are the same in every run."""
+"""Starts of the episodes that judge a policy: the task's fixed start, or 16 draws that are the same in every run."""
 
 import jax
 import jax.random as jr
@@ -8,11 +8,11 @@ from jaxtyping import Float
 from bench.records.reference import NUM_STARTS
 from tasks.base import AbstractTask
 
-STARTS_SEED = 16_003  # far from the seeds of training: keys that are split alike from one seed draw alike
+STARTS_SEED = 16_003  # far from the seeds of training: keys split alike from one seed draw the same numbers
 
 
 def evaluation_starts(task: AbstractTask) -> Float[np.ndarray, "starts n"]:
-    """One start, or STARTS of them where starts are random; in float64 whatever the precision in use."""
+    """Return the task's start, or NUM_STARTS draws where starts are random; float64 in any precision."""
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
         if task.starts == "fixed":
             return np.asarray(task.x0)[None]

@@ -1,4 +1,7 @@
-"""Views of a leaderboard. A format is a set of files, each a Reporter's text. No JAX here."""
+"""Views of a leaderboard: data files, markdown and one HTML page. No JAX here.
+
+A format is a set of files, and a Reporter makes the text of each.
+"""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,7 @@
-"""Files for machines: CSV and JSON in full precision. An empty field, or null, is a number that does not exist."""
+"""A leaderboard as files for machines: CSV and JSON in full precision. No JAX here.
+
+An empty field, or null, is a number that does not exist.
+"""
 
 import json
 
@@ -6,17 +9,17 @@ from bench.analysis.leaderboard import Leaderboard
 
 
 def rows_csv(leaderboard: Leaderboard) -> str:
-    """One line per task, grid and method."""
+    """Write one line for each TaskRow: a task, grid and method."""
     return leaderboard.rows.to_csv(index=False)
 
 
 def aggregate_csv(leaderboard: Leaderboard) -> str:
-    """One line per suite and method."""
+    """Write one line for each AggregateRow: a suite and method."""
     return leaderboard.aggregate.to_csv(index=False)
 
 
 def leaderboard_json(leaderboard: Leaderboard) -> str:
-    """`{"rows": [...], "aggregate": [...], "notes": [...]}`."""
+    """Write `{"rows": [...], "aggregate": [...], "notes": [...]}`, with the columns of the CSV files."""
     tables = {"rows": leaderboard.rows, "aggregate": leaderboard.aggregate}
     # pandas alone turns its own missing numbers into null.
     data = {name: json.loads(str(t.to_json(orient="records", double_precision=15))) for name, t in tables.items()}

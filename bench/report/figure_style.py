@@ -1,4 +1,4 @@
-"""What all figures have in common: their style, and matplotlib imported when one is drawn. No JAX here."""
+"""The style of all figures. matplotlib is imported only when one is drawn. No JAX here."""
 
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -21,14 +21,14 @@ STYLE: dict[Any, Any] = {
 
 
 def new_figure(size: tuple[float, float], **options: Any) -> "Figure":
-    """A figure that belongs to no window, so that none has to be closed."""
+    """Make a figure that belongs to no window and needs no closing."""
     from matplotlib.figure import Figure
 
     return Figure(size, **options)
 
 
 def figure_style(**more: Any) -> AbstractContextManager[None]:
-    """The style, for a `with` block; raises UsageError without matplotlib."""
+    """The style with `more` settings, for a `with` block. Raises UsageError without matplotlib."""
     try:
         from matplotlib import rc_context
     except ImportError as error:

@@ -1,20 +1,22 @@
-"""Markdown for READMEs and pull requests: the aggregates, a table per task, and the notes."""
+"""A leaderboard as markdown, for READMEs and pull requests. No JAX here."""
 
 from collections.abc import Iterable
 
 from bench.analysis.leaderboard import Leaderboard
 from bench.report.text import LEGEND, Table, aggregate_tables, task_tables
 
+RULES = {"left": "---", "right": "---:"}  # what aligns a column
+
 
 def markdown(leaderboard: Leaderboard) -> str:
-    """Aggregates first, then tasks; names from plug-ins are escaped."""
+    """Write the aggregates, a table for each task, the legend and the notes. Names from plug-ins are escaped."""
     tables = "\n".join(map(_table, (*aggregate_tables(leaderboard), *task_tables(leaderboard))))
     notes = "".join(f"- {_escape(note)}\n" for note in leaderboard.notes)
     return f"{tables}\n{LEGEND}\n" + (f"\n{notes}" if notes else "")
 
 
 def _table(table: Table) -> str:
-    lines = [table.head, ["---", *["---:"] * (len(table.head) - 1)], *table.rows]
+    lines = [table.headings, [RULES[column.align] for column in table.columns], *table.rows]
     return f"### {_escape(table.title)}\n\n" + "".join(map(_line, lines))
 
 

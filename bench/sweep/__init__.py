@@ -1,1 +1,1 @@
-"""Many cells: jobs, executors, the schedule, and what became of each."""
+"""Sweeps of many cells: jobs, executors, the schedule, the store of outcomes, and status."""

@@ -1,4 +1,4 @@
-"""Train and judge one job: in this process, in a worker process, or on another machine."""
+"""Train and judge one job in this process, in a worker process, or on another machine."""
 
 import tempfile
 import time
@@ -24,7 +24,7 @@ SLICE_SECONDS = 300  # another machine returns a checkpoint at least this often,
 class Outcome:
     """The result of a job.
 
-    `records` is empty if the job was interrupted. `notes` are for the reader, `log` is the full traceback of a failure.
+    `records` is empty if the job was interrupted. `notes` are for the user, and `log` is the full traceback of a failure.
     A job that was interrupted on another machine goes on from `carried` and `spent` (see `Job`).
     """
 
@@ -44,10 +44,10 @@ def execute(
     stop: Callable[[], bool] = lambda: False,
     limit: float | None = None,
 ) -> Outcome:
-    """Train the seeds of a job that are still to run. Nothing but checkpoints is written.
+    """Train the seeds of a job that are still to run. It writes checkpoints and nothing else.
 
-    An exception makes the records "failed", but a block of seeds that does not fit in memory is split. Between chunks,
-    `stop` may interrupt the job, and a job that has taken more than `limit` seconds fails.
+    An exception makes the records "failed"; but a block of seeds that does not fit in memory is split. Between chunks of
+    training, `stop` may interrupt the job, and a job that has taken more than `limit` seconds fails.
     """
     began, started = time.monotonic(), datetime.now(UTC)
     checkpoint = job.checkpoint()
@@ -66,14 +66,14 @@ def execute(
         if evaluations[-1].share < 1:
             ended_by = "seconds"
     except Exception as problem:  # whatever a method raises, the sweep goes on; the traceback is in the record
-        if "RESOURCE_EXHAUSTED" in str(problem) and len(job.todo) > 1:  # XLA's word for it
-            return _halves(job, lambda half: execute(half, observe, stop, limit))
+        if "RESOURCE_EXHAUSTED" in str(problem) and len(job.todo) > 1:  # XLA's word for a lack of memory
+            return _execute_halves(job, lambda half: execute(half, observe, stop, limit))
         error, ended_by = traceback.format_exc(), "time limit" if isinstance(problem, TimeLimitError) else "error"
     return Outcome(to_records(job, evaluations, started, error, ended_by), checkpoint.notes, error)
 
 
-def _halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:
-    """The outcome of a job whose seeds are trained in two blocks, one after the other."""
+def _execute_halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:
+    """Train the seeds of a job in two blocks, one after the other."""
     middle = len(job.todo) // 2
     first = call(replace(job, todo=job.todo[:middle]))
     if not first.records:
@@ -89,35 +89,35 @@ def _halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:
     )
 
 
-def failure(job: Job, error: str, ended_by: str) -> Outcome:
-    """The outcome of a job that never returned one."""
+def failed_outcome(job: Job, error: str, ended_by: str) -> Outcome:
+    """The outcome of a job that returned none: failed records with the `error`."""
     return Outcome(to_records(job, [], datetime.now(UTC), error, ended_by), [], error)
 
 
 def execute_in_worker(job: Job) -> Outcome:
-    """`execute` in a worker process of `bench.sweep.executors.Workers`, which enforces the time limit."""
+    """`execute` a job in a process of `bench.sweep.executors.Workers`, which enforces the time limit."""
     compilation.enable_cache()
     return execute(job, stop=should_stop)
 
 
 def execute_remotely(job: Job, limit: float | None) -> Outcome:
-    """`execute` for one slice of time on another machine, whose disk may not be ours.
+    """`execute` a job for one slice of time on another machine, which may not see our disk.
 
     A job that is not done by then comes back with its checkpoints, and goes on from them on any machine. The limit is
-    checked between chunks.
+    checked between chunks of training.
     """
     threads.use_one()
     compilation.enable_cache()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        there = replace(job, folder=Path(name))
+        remote = replace(job, folder=Path(name))
         for path, data in job.carried.items():
-            write_atomically(there.folder / path, data)
+            write_atomically(remote.folder / path, data)
 
-        def stop():  # never before there is something new to come back with
-            return time.monotonic() - began > SLICE_SECONDS and there.checkpoint_files() != job.carried
+        def stop():  # only when there is a new checkpoint to return
+            return time.monotonic() - began > SLICE_SECONDS and remote.checkpoint_files() != job.carried
 
-        outcome = execute(there, stop=stop, limit=None if limit is None else limit - job.spent)
+        outcome = execute(remote, stop=stop, limit=None if limit is None else limit - job.spent)
         if outcome.records:
             return outcome
-        return replace(outcome, carried=there.checkpoint_files(), spent=job.spent + time.monotonic() - began)
+        return replace(outcome, carried=remote.checkpoint_files(), spent=job.spent + time.monotonic() - began)

@@ -1,4 +1,7 @@
-"""Where cells run, each a `concurrent.futures.Executor`: this process, worker processes, or a Dask cluster. No JAX."""
+"""Executors of cells: this process, worker processes, or a Dask cluster. No JAX.
+
+Each is a `concurrent.futures.Executor`.
+"""
 
 import multiprocessing
 import os
@@ -24,7 +27,7 @@ SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with XLA's t
 
 
 class TimeLimitError(Exception):
-    """A cell took longer than it may."""
+    """A cell took longer than its limit."""
 
 
 class LostWorkerError(Exception):
@@ -32,7 +35,7 @@ class LostWorkerError(Exception):
 
 
 class InProcess(Executor):
-    """Calls at once, in this very thread."""
+    """An executor that makes each call at once, in the caller's thread."""
 
     def submit(self, fn, /, *args, **kwargs):
         future = Future()
@@ -46,9 +49,9 @@ class InProcess(Executor):
 class Workers(Executor):
     """`number` spawned processes, each pinned to its share of this process's cores.
 
-    A call that takes more than `limit` seconds is ended with its process (TimeLimitError), as no method can refuse; a
-    process that dies (out of memory, a crash) is one failed call (LostWorkerError). The next call gets a new process.
-    `logs` is the folder for what workers print.
+    A call that takes more than `limit` seconds is ended with its process, so no method can resist: TimeLimitError. A
+    process that dies (out of memory, a crash) costs one call: LostWorkerError. The next call gets a new process. Workers
+    print into files in the folder `logs`.
     """
 
     def __init__(self, number: int, stop: Event, limit: float | None, logs: Path):
@@ -78,9 +81,9 @@ class Workers(Executor):
 
 @contextmanager
 def cluster(address: str) -> "Iterator[ClientExecutor]":
-    """An executor on the Dask cluster whose scheduler is at `address`, e.g. tcp://10.0.0.1:8786.
+    """Open an executor on the Dask cluster whose scheduler is at `address`, e.g. tcp://10.0.0.1:8786.
 
-    Workers may come and go: a call whose worker is lost is made again on another. Raises UsageError.
+    Workers may come and go: a call whose worker is lost is repeated on another. Raises UsageError.
     """
     try:
         from distributed import Client
@@ -97,7 +100,7 @@ def cluster(address: str) -> "Iterator[ClientExecutor]":
 
 
 class Worker:
-    """One process at a time, started when it is first needed, and anew after it has died."""
+    """One process at a time: started when it is first needed, and again after it has died."""
 
     def __init__(self, cores: list[int], stop: Event, limit: float | None, log: Path):
         self._start = (cores, stop, log)
@@ -106,13 +109,14 @@ class Worker:
         self._process: Any = None
 
     def call(self, fn: Callable, *args: Any, **kwargs: Any) -> Any:
+        """Call `fn` in the process. Raises its exception, TimeLimitError or LostWorkerError."""
         pool = self._pool or self._open()
-        said = self._log.stat().st_size if self._log.exists() else 0
+        log_start = self._log.stat().st_size if self._log.exists() else 0
         future = pool.submit(fn, *args, **kwargs)
         try:
             return future.result(self._limit)
         except TimeoutError:
-            if future.done():  # the call's own error, not ours
+            if future.done():  # the call itself raised it
                 raise
             self._process.kill()
             self.close()
@@ -121,33 +125,34 @@ class Worker:
             self._process.join()
             code = self._process.exitcode
             self.close()
-            how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
+            cause = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
             hint = " SIGKILL without a time limit is mostly the system's answer to a lack of memory." * (code == -9)
-            last = _read_from(self._log, said)
-            raise LostWorkerError(f"{last}its worker process was ended {how}.{hint}") from None
+            printed = _read_from(self._log, log_start)
+            raise LostWorkerError(f"{printed}its worker process was ended {cause}.{hint}") from None
 
     def close(self) -> None:
+        """End the process, if there is one."""
         if self._pool:
             self._pool.shutdown()
         self._pool = None
 
     def _open(self) -> ProcessPoolExecutor:
-        self._pool = ProcessPoolExecutor(1, SPAWN, _initialise, self._start)
+        self._pool = ProcessPoolExecutor(1, SPAWN, _initialise_worker, self._start)
         pid = self._pool.submit(os.getpid).result()
         self._process = next(p for p in multiprocessing.active_children() if p.pid == pid)
         return self._pool
 
 
-_stop: Event | None = None  # of this worker process; set once when it starts
+_stop: Event | None = None  # the sweep's event to stop; set once, when this worker process starts
 
 
 def should_stop() -> bool:
-    """Whether the sweep that this worker process belongs to has been told to stop."""
+    """Whether the sweep that this worker process belongs to has been asked to stop."""
     return _stop is not None and _stop.is_set()
 
 
-def _initialise(cores: list[int], stop: Event, log: Path) -> None:
-    """Begin a worker process, before it has imported JAX."""
+def _initialise_worker(cores: list[int], stop: Event, log: Path) -> None:
+    """Prepare a worker process, before it imports JAX."""
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
@@ -159,11 +164,11 @@ def _initialise(cores: list[int], stop: Event, log: Path) -> None:
     with log.open("ab") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+def _exit_with_parent() -> None:
+    """Exit when the parent process ends; a worker whose parent was killed would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -171,6 +176,7 @@ def _end_with_parent() -> None:
 
 
 def _read_from(file: Path, start: int) -> str:
+    """The text of a file from byte `start` on, at most its last 20 000 bytes; empty if it cannot be read."""
     try:
         with file.open("rb") as opened:
             opened.seek(start)

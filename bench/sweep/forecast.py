@@ -1,4 +1,4 @@
-"""How long a cell or a sweep will take, learnt from the records of finished runs. No JAX."""
+"""Forecasts of how long a cell or a sweep takes, learnt from the records of finished runs. No JAX."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,38 +14,41 @@ if TYPE_CHECKING:
 
 @dataclass
 class Estimator:
-    """Seconds of finished runs by task and method; what is not known is judged by what is most like it."""
+    """Seconds of finished runs by task and method; an unknown cell is estimated from the most similar known ones."""
 
     seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Iterable[RunRecord]) -> "Estimator":
-        """From stored records; failed ones tell nothing."""
-        made = cls()
+        """An estimator that has learnt from stored records."""
+        estimator = cls()
         for record in records:
-            made.add(record)
-        return made
+            estimator.add(record)
+        return estimator
 
     def add(self, record: RunRecord) -> None:
-        """Learn from a finished run: the seconds of one seed, of training and of compiling."""
+        """Learn from a finished run the seconds that one seed trains and compiles; a failed run teaches nothing."""
         if record.status != "failed":
             seconds = record.usage["train_seconds"] + record.usage["compile_seconds"]
             self.seconds.setdefault((record.task, record.method), []).append(seconds)
 
     def cell(self, task: str, method: str, seeds: int) -> float | None:
-        """Seconds for `seeds` seeds: as this cell before, else as the method elsewhere, else as any; None of none."""
-        for alike in (
+        """Seconds of a cell with `seeds` seeds; None if no run is known.
+
+        It is estimated from runs of this task and method, else of the method on any task, else from all runs.
+        """
+        for similar in (
             [s for key, each in self.seconds.items() if key == (task, method) for s in each],
             [s for key, each in self.seconds.items() if key[1] == method for s in each],
             [s for each in self.seconds.values() for s in each],
         ):
-            if alike:
-                return seeds * fmean(alike)
+            if similar:
+                return seeds * fmean(similar)
         return None
 
 
 def duration_in_words(seconds: int | float | None) -> str:
-    """A duration for people, with as many digits as an estimate deserves."""
+    """A duration in seconds, minutes or hours, with as many digits as an estimate deserves."""
     if seconds is None:
         return "unknown"
     if seconds < 90:
@@ -54,7 +57,10 @@ def duration_in_words(seconds: int | float | None) -> str:
 
 
 class Forecast:
-    """How long a sweep will still take: learnt from stored records, and from every cell that ends."""
+    """Forecast of the time that a sweep still takes, learnt from `known` records and from every cell that ends.
+
+    `width` is the number of cells that run at once, `shares` how much of each cell is done, by its lock.
+    """
 
     def __init__(self, jobs: "Sequence[Job]", known: Sequence[RunRecord], width: int):
         self.jobs, self.width = jobs, width
@@ -62,12 +68,12 @@ class Forecast:
         self.shares: dict[Path, float] = {}
 
     def cell(self, job: "Job") -> float | None:
-        """Seconds for what is left of a cell."""
+        """Seconds for the rest of a cell; None as long as no run is known."""
         whole = self.estimator.cell(job.cell.task_label, job.cell.method_label, len(job.todo))
         return None if whole is None else whole * (1 - self.shares.get(job.lock, 0.0))
 
     def left(self) -> float | None:
-        """Seconds for what is left of the sweep; None as long as nothing is known."""
+        """Seconds for the rest of the sweep; None as long as no run is known."""
         cells = [self.cell(job) for job in self.jobs if job.todo]
         return None if any(c is None for c in cells) else sum(c for c in cells if c is not None) / self.width
 
@@ -78,6 +84,6 @@ class Forecast:
             self.estimator.add(record)
 
     @property
-    def words(self) -> str:
-        """How long it will still take."""
+    def description(self) -> str:
+        """The time that is left, in words."""
         return f"about {duration_in_words(self.left())} left"

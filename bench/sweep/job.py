@@ -1,4 +1,4 @@
-"""Jobs: cells that were checked, with all that running them needs, and the files they leave."""
+"""Jobs: cells that were checked, with all that is needed to run them, and the files that they leave."""
 
 import tempfile
 from collections.abc import Iterable
@@ -22,7 +22,12 @@ from tasks.base import AbstractTask
 
 @dataclass(frozen=True)
 class Job:
-    """A cell that is known to be well formed, with the seeds that are still to be run."""
+    """A cell that is known to be well formed, with the seeds that are still to run (`todo`).
+
+    `known` are the references of its task, one for each start of its evaluation. The other fields at the end are for
+    machines that do not see our files: `carried` has the job's checkpoints by their paths in the folder, and `spent` the
+    seconds of its earlier slices of time.
+    """
 
     cell: Cell
     task: AbstractTask
@@ -33,14 +38,13 @@ class Job:
     todo: tuple[int, ...]
     folder: Path
     again: bool = False
-    # For processes that do not see our files: the task's references, and how far the job is.
     known: tuple[Reference, ...] = ()
-    carried: dict[str, bytes] = field(default_factory=dict)  # its checkpoints, by their paths in the folder
-    spent: float = 0.0  # seconds
+    carried: dict[str, bytes] = field(default_factory=dict)
+    spent: float = 0.0
 
     @property
     def key(self) -> dict[str, Any]:
-        """All that defines the cell, but for its seeds."""
+        """All that defines the cell, except its seeds."""
         return {
             "suite": self.cell.suite,
             "task": self.cell.task_label,
@@ -50,34 +54,37 @@ class Job:
         }
 
     def path(self, seed: int) -> Path:
+        """The file of a seed's record."""
         return record_path(self.folder, self.key, seed)
 
     @property
     def lock(self) -> Path:
+        """The file that is locked while the cell runs."""
         return self.folder / "locks" / f"{run_name(self.key)}.lock"
 
     @property
     def log(self) -> Path:
+        """The file for the traceback of a failure."""
         return self.folder / "logs" / f"{run_name(self.key)}.log"
 
     def checkpoint(self) -> Checkpoint:
-        """Of the seeds that are still to be run: another block is another program."""
+        """The checkpoint of the seeds that are still to run: another block of seeds is another program."""
         seeds = "_".join(map(str, self.todo)) if len(self.todo) < 5 else f"{self.todo[0]}_to_{self.todo[-1]}"
         path = self.folder / "checkpoints" / f"{run_name(self.key)}-seeds{seeds}.checkpoint"
         return Checkpoint(path, self.key | {"seeds": list(self.todo)})
 
     @property
     def checkpoints(self) -> str:
-        """A pattern for the paths of its checkpoints in the folder."""
+        """The pattern of the paths of all checkpoints of the cell, relative to the folder."""
         return f"checkpoints/{run_name(self.key)}-*.checkpoint"
 
     def checkpoint_files(self) -> dict[str, bytes]:
-        """Their contents by their paths in the folder."""
+        """The contents of all checkpoints of the cell, by their paths relative to the folder."""
         found = self.folder.glob(self.checkpoints)
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in found}
 
     def planned(self) -> PlannedCell:
-        """The cell, as `bench status` reads it."""
+        """The cell in the form that `bench status` reads."""
         return PlannedCell(
             self.cell.task_label,
             self.task.num_steps,
@@ -89,12 +96,12 @@ class Job:
         )
 
     def refreshed(self) -> "Job":
-        """The same with the seeds that are now still to be run: others may have finished some."""
+        """The same job without the seeds that another run has finished in the meantime."""
         return self if self.again else replace(self, todo=tuple(s for s in self.todo if not _finished(self.path(s))))
 
 
 def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Job]:
-    """Jobs for `cells`; nothing is compiled. Finished seeds (records not "failed") are left out unless `again`.
+    """Make jobs of `cells`, without compiling anything. Finished seeds are left out unless `again`; failed ones are not.
 
     Raises UsageError.
     """
@@ -119,7 +126,7 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
 
 
 def task_of_cell(cell: Cell) -> AbstractTask:
-    """The task of a cell, with its settings and on its grid."""
+    """The task of a cell, with the cell's settings and on its grid."""
     settings = {**cell.task_settings, **cell.extra_task_settings}
     task = registry.task(cell.task, settings)
     if cell.grid is None:

@@ -1,4 +1,4 @@
-"""Who is told what happens in a sweep."""
+"""Observers, which are told what happens in a sweep."""
 
 import abc
 from collections.abc import Sequence
@@ -9,28 +9,31 @@ from bench.training.train import Evaluation
 
 
 class AbstractObserver(abc.ABC):
-    """Told what happens in a sweep."""
+    """A listener to the events of a sweep."""
 
     @abc.abstractmethod
     def skip(self, job: Job) -> None:
-        """Another run on the same folder has done it."""
+        """Another run on the same folder has done a job that was to run."""
 
     @abc.abstractmethod
-    def begin(self, job: Job) -> None: ...
+    def begin(self, job: Job) -> None:
+        """A job is about to run."""
 
     @abc.abstractmethod
-    def update(self, job: Job, evaluation: Evaluation) -> None: ...
+    def update(self, job: Job, evaluation: Evaluation) -> None:
+        """A running job has a new evaluation, or still the last one."""
 
     @abc.abstractmethod
-    def end(self, job: Job, records: Sequence[RunRecord]) -> None: ...
+    def end(self, job: Job, records: Sequence[RunRecord]) -> None:
+        """A job has ended with these records."""
 
     @abc.abstractmethod
     def say(self, text: str) -> None:
-        """Something that a reader must know."""
+        """Tell the user something."""
 
 
 class Silent(AbstractObserver):
-    """Says nothing."""
+    """An observer that tells nothing."""
 
     def skip(self, job):
         pass

@@ -1,6 +1,6 @@
-"""What the files of a folder say about a sweep, whether or not it still runs. No JAX.
+"""The state of a sweep, read from the files of its folder, whether or not it still runs. No JAX.
 
-`sweep.json` lists the cells that were asked for; records, locks and checkpoints say how far each is.
+`sweep.json` lists the cells that were asked for; records, locks and checkpoints show how far each is.
 """
 
 import json
@@ -26,12 +26,12 @@ class PlannedCell:
     seeds: list[int]
     records: list[str]
     lock: str
-    checkpoints: str  # a pattern
+    checkpoints: str  # a pattern of paths
 
 
 @dataclass(frozen=True)
 class CellState:
-    """How far a planned cell is: the number of its runs by status, who has it in hand, and its last evaluation."""
+    """How far a planned cell is: the number of its runs by status, who holds its lock, and its last evaluation."""
 
     cell: PlannedCell
     counts: dict[str, int]
@@ -39,20 +39,20 @@ class CellState:
     point: dict[str, Any] | None
 
     @property
-    def words(self) -> str:
-        """For people: done, running, interrupted or waiting, and failures."""
+    def description(self) -> str:
+        """The state in words: runs by status, and whether the cell is running, interrupted or waiting."""
         missing = len(self.cell.records) - sum(self.counts.values())
         share = f" at {self.point['share']:.0%}" if self.point else ""
-        words = [f"{count} {status}" for status, count in self.counts.items() if count]
+        parts = [f"{count} {status}" for status, count in self.counts.items() if count]
         if self.holder:
-            words.append(f"running{share} (process {self.holder.get('pid')} on {self.holder.get('host')})")
+            parts.append(f"running{share} (process {self.holder.get('pid')} on {self.holder.get('host')})")
         elif missing:
-            words.append(f"interrupted{share}" if self.point else f"{missing} waiting")
-        return ", ".join(words)
+            parts.append(f"interrupted{share}" if self.point else f"{missing} waiting")
+        return ", ".join(parts)
 
 
 def add_to_plan(folder: Path, cells: Iterable[PlannedCell]) -> None:
-    """Add cells to those that were asked for in this folder. Raises OSError."""
+    """Add cells to the plan of a folder, which never loses any. Raises OSError."""
     with locks.hold(folder / "locks" / "sweep.lock"):
         known = {cell.lock: cell for cell in planned_cells(folder)}
         for cell in cells:
@@ -62,7 +62,7 @@ def add_to_plan(folder: Path, cells: Iterable[PlannedCell]) -> None:
 
 
 def planned_cells(folder: Path) -> list[PlannedCell]:
-    """The cells that were asked for; none where nothing readable says so."""
+    """The cells that were asked for in a folder; none if its plan is missing or cannot be read."""
     try:
         return [PlannedCell(**cell) for cell in json.loads((folder / PLAN).read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError):
@@ -70,7 +70,7 @@ def planned_cells(folder: Path) -> list[PlannedCell]:
 
 
 def cell_states(folder: Path) -> list[CellState]:
-    """How far every planned cell is."""
+    """The state of every planned cell of a folder."""
     return [_state(folder, cell) for cell in planned_cells(folder)]
 
 
@@ -87,7 +87,7 @@ def _state(folder: Path, cell: PlannedCell) -> CellState:
 
 
 def last_point(checkpoint: Path) -> dict[str, Any] | None:
-    """The last evaluation in a checkpoint, as plain values; None if there is none to read."""
+    """The last evaluation in a checkpoint, as values of JSON; None if there is none to read."""
     try:
         with checkpoint.open("rb") as file:
             file.readline()

@@ -1,4 +1,4 @@
-"""Records of a trained cell, a seed each: its curve, what it spent, and where it comes from."""
+"""Make the records of a trained cell, one for each seed: its curve, what it spent, and where it comes from."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -16,20 +16,23 @@ from bench.training.train import Evaluation
 def to_records(
     job: Job, evaluations: list[Evaluation], started: datetime, error: str, ended_by: str
 ) -> list[RunRecord]:
-    """The record of each seed of a job, "failed" if there is an `error`, the traceback."""
-    stamp = provenance() | {
+    """Make the record of each seed of a job; they are "failed" if there is an `error`, the text of a traceback.
+
+    `ended_by` is what ended the training (see `RunRecord`).
+    """
+    origin = provenance() | {
         "started": started.isoformat(timespec="milliseconds"),
         "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "seeds_in_block": len(job.todo),
     }
-    beside = _beside(job) if evaluations and evaluations[-1].final else {}
-    return [_record(job, i, evaluations, error, stamp, ended_by, beside) for i in range(len(job.todo))]
+    context = _trajectory_context(job) if evaluations and evaluations[-1].final else {}
+    return [_record(job, i, evaluations, error, origin, ended_by, context) for i in range(len(job.todo))]
 
 
-def _beside(job: Job) -> dict[str, Any]:
-    """What is shown beside the trajectory of a final policy."""
-    first = evaluation_starts(job.task)[0].tolist()
-    best = next((best_known_episode(job.task, r) for r in job.known if r.start in (None, first)), None)
+def _trajectory_context(job: Job) -> dict[str, Any]:
+    """The task and the best known episode, which are stored beside the trajectory of a final policy."""
+    first_start = evaluation_starts(job.task)[0].tolist()
+    best = next((best_known_episode(job.task, r) for r in job.known if r.start in (None, first_start)), None)
     return {"task": describe_task(job.task), "reference": best}
 
 
@@ -38,18 +41,18 @@ def _record(
     i: int,
     evaluations: list[Evaluation],
     error: str,
-    stamp: dict[str, Any],
+    origin: dict[str, Any],
     ended_by: str,
-    beside: dict[str, Any],
+    context: dict[str, Any],
 ) -> RunRecord:
-    block = len(job.todo)
+    block = len(job.todo)  # evaluations time the block as a whole
     curve = [
         {
             "env_steps": e.env_steps,
             "updates": e.updates,
             "train_seconds": e.train_seconds / block,
-            "cost": _finite(e.cost[i]),
-            "end_error": _finite(e.end_error[i]),
+            "cost": _finite_or_none(e.cost[i]),
+            "end_error": _finite_or_none(e.end_error[i]),
         }
         for e in evaluations
     ]
@@ -75,13 +78,13 @@ def _record(
         },
         fingerprint=job.fingerprint,
         settings=job.settings,
-        provenance=stamp | ({"final_state": last.state[i]} if last and last.state else {}),
+        provenance=origin | ({"final_state": last.state[i]} if last and last.state else {}),
         error="".join(error.splitlines(keepends=True)[-40:]),
         ended_by=ended_by,
         rescored=final.get("scores", {}),
-        trajectory={**beside, "policy": final["episode"]} if final.get("episode") else None,
+        trajectory={**context, "policy": final["episode"]} if final.get("episode") else None,
     )
 
 
-def _finite(value: np.floating) -> float | None:
+def _finite_or_none(value: np.floating) -> float | None:
     return float(value) if np.isfinite(value) else None

@@ -1,1 +1,1 @@
-"""One cell in one process: the training loop, its checkpoints, and the final policy scored again."""
+"""Training of one cell in one process: the loop, blocks of seeds, checkpoints, and the final policy's second score."""

@@ -1,9 +1,9 @@
-"""Checkpoints of a block of seeds: after every chunk of training, all that the rest of the run depends on.
+"""Checkpoints of a block of seeds: all that the rest of a run depends on, written after every chunk of training.
 
-A file is one line with a checksum of the rest, one line of JSON (what the checkpoint is of, how far it is, the curve so
-far), and the state's leaves as Equinox writes them. A checkpoint that is damaged, or of another version, shape or
-setting, is set aside under a name that says so and the run starts from its beginning: going on from it would not end
-where an uninterrupted run ends.
+A file has one line with a checksum of the rest, one line of JSON (the run's identity, progress and curve), and the
+state's leaves as Equinox writes them. A checkpoint that is damaged, or has another version, shape or setting, is set
+aside under a name that says so, and the run starts from its beginning: going on from it would end elsewhere than an
+uninterrupted run.
 """
 
 import functools
@@ -26,16 +26,16 @@ from bench.records.files import set_aside, write_atomically
 
 SCHEMA = 1
 MAGIC = "bench checkpoint, sha256 "
-# What decides the bits of a run, besides its settings and its program.
+# Their versions decide the bits of a run, beside its settings and its program.
 PACKAGES = ("jax", "jaxlib", "equinox")
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint, or not of this run."""
+    """A file that is no checkpoint, or not one of this run."""
 
 
 class Progress(NamedTuple):
-    """How far a run is: its state after `done` steps of the method, and the points of its curve, as plain values."""
+    """Progress of a run: its state after `done` steps of the method, and the points of its curve as values of JSON."""
 
     state: Any
     done: int
@@ -44,10 +44,10 @@ class Progress(NamedTuple):
 
 @dataclass
 class Checkpoint:
-    """Where a block's checkpoint is kept, and what it must be of.
+    """The place of a block's checkpoint, and the run that it must belong to.
 
-    `identity` has what defines the run (settings, fingerprint, seeds) as values of JSON. Trouble with files never stops
-    a run: it is told in `notes`.
+    `identity` holds what defines the run (settings, fingerprint, seeds) as values of JSON. Trouble with files never
+    stops a run; `notes` tell of it.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Checkpoint:
     notes: list[str] = field(default_factory=list)
 
     def save(self, program: str, progress: Progress) -> None:
-        """Write atomically, in place of the last one; a note if that is impossible (a full disk)."""
+        """Replace the last checkpoint atomically, or add a note if that is impossible (a full disk)."""
         header = self._must_match(program, progress.state) | {"done": progress.done, "curve": progress.curve}
         try:
             write_atomically(self.path, encode(header, progress.state))
@@ -65,9 +65,9 @@ class Checkpoint:
                 self.notes.append(note)
 
     def load(self, program: str, shapes: Any) -> Progress | None:
-        """The saved progress of this run; None without one, or after one that is refused was set aside with a note.
+        """Return the saved progress of this run, or None. A checkpoint that is refused is set aside with a note.
 
-        `shapes` is the state as `jax.eval_shape` gives it, `program` identifies the step that was compiled.
+        `shapes` is the state as `jax.eval_shape` gives it, `program` is the digest of the run's programs.
         """
         try:
             data = self.path.read_bytes()
@@ -96,23 +96,23 @@ class Checkpoint:
         }
 
 
-@functools.cache  # they are looked for on the disk
+@functools.cache  # each call would search the disk
 def _versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def program_digest(*lowered: jax.stages.Lowered) -> str:
-    """Identifies programs before compilation, so that a changed method is another one, and a changed comment is not."""
+    """Return a hash of programs before compilation: it changes with the method, and not with a comment."""
     return hashlib.sha256("".join(each.as_text() for each in lowered).encode()).hexdigest()[:16]
 
 
 def encode(header: dict[str, Any], state: Any) -> memoryview:
-    """The contents of a checkpoint file."""
+    """Return the contents of a checkpoint file."""
     file = io.BytesIO()
     file.write(_first_line(b""))
     file.write(json.dumps(header).encode() + b"\n")
     eqx.tree_serialise_leaves(file, _key_data(state))
-    # In place: putting a line before some megabytes would copy them, after every chunk of training.
+    # The checksum is written in place: joining lines would copy some megabytes after every chunk of training.
     contents, start = file.getbuffer(), len(_first_line(b""))
     contents[:start] = _first_line(contents[start:])
     return contents
@@ -123,10 +123,10 @@ def _first_line(rest: bytes | memoryview) -> bytes:
 
 
 def decode(data: bytes, must_match: dict[str, Any], shapes: Any) -> Progress:
-    """The progress in a checkpoint's contents. Raises CheckpointError with the reason why not."""
+    """Return the progress in a checkpoint's contents. Raises CheckpointError with the reason why it is refused."""
     first, end, body = data.partition(b"\n")
     if first + end != _first_line(body):
-        raise CheckpointError("it is truncated or garbled (its checksum is of other contents)")
+        raise CheckpointError("it is truncated or garbled (its checksum does not match)")
     text, _, leaves = body.partition(b"\n")
     header = json.loads(text)
     for name, wanted in json.loads(json.dumps(must_match)).items():
@@ -137,7 +137,7 @@ def decode(data: bytes, must_match: dict[str, Any], shapes: Any) -> Progress:
 
 
 def _difference(name: str, found: Any, wanted: Any) -> str:
-    """What differs, down to the entry that does."""
+    """Name the entry that differs, with both values."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         keys = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
         return _difference(f"{name}.{keys[0]}", found.get(keys[0]), wanted.get(keys[0]))
@@ -149,7 +149,7 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _key_data(state: Any) -> Any:
-    """The state with the bits of its random keys in their place: only plain arrays can be written."""
+    """Replace random keys by their bits, because only arrays of numbers can be written."""
     return jax.tree.map(lambda leaf: jr.key_data(leaf) if _is_key(leaf) else leaf, state)
 
 
@@ -161,7 +161,7 @@ def _wrap_keys(state: Any, shapes: Any) -> Any:
 
 
 def state_digests(state: Any, seeds: int) -> tuple[str, ...]:
-    """A hash of all bits of the state of each seed, which is the first axis: equal runs end with equal ones."""
+    """Return a hash of all bits of each seed's state; seeds are the first axis. Equal runs end with equal hashes."""
     leaves = jax.device_get(jax.tree.leaves(_key_data(state)))
     bits = (b"".join(leaf[i].tobytes() for leaf in leaves) for i in range(seeds))
     return tuple(hashlib.sha256(each).hexdigest()[:16] for each in bits)

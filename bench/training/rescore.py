@@ -1,14 +1,14 @@
-"""Does a policy live off the simulator's errors? Its episodes again by an adaptive solver, and on a finer grid.
+"""Score policies again, by an adaptive solver and on a finer grid: does a policy live off the simulator's errors?
 
-The loop over intervals is Python's: so the solvers are compiled once for a task, whatever the method, and of a method
-only one call of its policy. A scan over all of it would compile for seconds in every cell.
+The loop over intervals is Python's. So the solvers are compiled once for a task, whatever the method, and a method adds
+one call of its policy. A scan over everything would compile for seconds in every cell.
 """
 
 import dataclasses
 import time
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -21,17 +21,17 @@ from bench.records import trajectory
 from bench.simulate import AbstractPolicy, adaptive_transition, clip, end_error, transition
 from tasks.base import AbstractTask, Scalar
 
-FINER = 4
+GRID_REFINEMENT = 4  # intervals of the finer grid in one of the task's
 
 
 @dataclasses.dataclass(frozen=True)
 class Rescore:
-    """Closed-loop episodes of trained policies in float64, every control held as in training.
+    """Closed-loop episodes of trained policies in float64, with every control held as in training.
 
-    `adaptive` are the mean costs over the starts by a solver at rtol 1e-8, `finer` those on a grid FINER times as fine,
-    `end_error` the mean largest miss of an end-state target by the adaptive solver; nan where an episode was lost on
-    the way. `states`, `controls`, `costs` (running, of each interval) and `cost` (with the terminal one) are its
-    episodes from the first start. `compile_seconds` went into tracing and compiling all this.
+    Scores are means over the starts, nan where an episode was lost on the way: `adaptive` the cost by a solver at rtol
+    1e-8, `finer` the cost on a grid GRID_REFINEMENT times as fine, `end_error` the largest miss of an end-state target
+    by the adaptive solver. `states`, `controls`, `costs` (running, of each interval) and `cost` (with the terminal one)
+    are the adaptive solver's episodes from the first start. `compile_seconds` went into tracing and compiling all this.
     """
 
     adaptive: Float[np.ndarray, " seeds"]
@@ -43,11 +43,11 @@ class Rescore:
     cost: Float[np.ndarray, " seeds"]
     compile_seconds: float
 
-    def plain(self) -> tuple[dict[str, Any], ...]:
-        """What a record keeps of each seed, as values of JSON: the scores, and the episode if it was not lost."""
-        return tuple(map(self._of_seed, range(len(self.cost))))
+    def to_json(self) -> tuple[dict[str, Any], ...]:
+        """Return what a record keeps of each seed, as values of JSON: scores, and the episode if it was not lost."""
+        return tuple(map(self._seed_to_json, range(len(self.cost))))
 
-    def _of_seed(self, i: int) -> dict[str, Any]:
+    def _seed_to_json(self, i: int) -> dict[str, Any]:
         scores = {name: float(getattr(self, name)[i]) for name in ("adaptive", "finer", "end_error")}
         episode = {name: getattr(self, name)[i] for name in ("states", "controls", "costs", "cost")}
         return {
@@ -61,60 +61,97 @@ def rescore(
 ) -> Rescore:
     """Score the policies of a block of seeds again, from each of `starts`.
 
-    `policy` makes that of one seed from its final state; every leaf of `state` has the seeds as its first axis.
+    `policy` makes the policy of one seed from its final state; every leaf of `state` has the seeds as its first axis.
     Policies compute in the precision that they were trained in. A hybrid task is reset at the end of an interval, so on
     the finer grid a reset comes sooner after its cause.
     """
-
-    def each(call: Callable, carry: Any) -> Callable:
-        """`call` of (state, t, x, carry) for all seeds and all episodes of each."""
-        call = jax.vmap(jax.vmap(call, (None, None, 0, 0)), (0, None, 0, 0))
-        return jax.jit(call).lower(state, zero, origin.astype(trained), carry).compile(compilation.quick_options())
-
     seeds, half = len(jax.tree.leaves(state)[0]), len(starts)
-    trained, zero = task.x0.dtype, np.zeros((), task.x0.dtype)
     # The first half of a seed's episodes is for the adaptive solver, the other for the finer grid.
     origin = np.tile(np.asarray(starts, np.float64), (seeds, 2, 1))
     began = time.perf_counter()
     arrays, rest = eqx.partition(task, eqx.is_array)
-    interval = _compiled_interval(rest, jax.tree.map(jax.typeof, arrays), origin.shape[:-1])
-    begin = each(lambda state, t, x, carry: policy(state).initial(), ())
-    carry = begin(state, zero, origin.astype(trained), ())
-    act = each(lambda state, t, x, carry: policy(state)(t, x, carry), carry)
+    interval = partial(_compiled_interval(rest, jax.tree.map(jax.typeof, arrays), origin.shape[:-1]), arrays)
+    act, carry = _compiled_policy(task, policy, state, origin)
     compile_seconds = time.perf_counter() - began
-    xs, total, end = origin, np.zeros(origin.shape[:-1]), (0.0, 0.0)
-    episode = []
+    episodes = _play(task, interval, partial(act, state), carry, origin)
+    return Rescore(
+        adaptive=episodes.totals[:, :half].mean(-1),
+        finer=episodes.totals[:, half:].mean(-1),
+        end_error=(episodes.misses + 0 * episodes.totals)[:, :half].mean(-1),
+        states=episodes.states,
+        controls=episodes.controls,
+        costs=episodes.costs,
+        cost=episodes.totals[:, 0],
+        compile_seconds=compile_seconds,
+    )
+
+
+def _compiled_policy(
+    task: AbstractTask,
+    policy: Callable[[Any], AbstractPolicy],
+    state: Any,
+    origin: Float[np.ndarray, "seeds episodes n"],
+) -> tuple[Callable, Any]:
+    """(state, t, xs, carry) -> (controls, carry) for all seeds and all episodes of each, and the first carry."""
+
+    def each(call: Callable, carry: Any) -> Callable:
+        call = jax.vmap(jax.vmap(call, (None, None, 0, 0)), (0, None, 0, 0))
+        return jax.jit(call).lower(state, zero, xs, carry).compile(compilation.quick_options())
+
+    zero, xs = np.zeros((), task.x0.dtype), origin.astype(task.x0.dtype)
+    begin = each(lambda state, t, x, carry: policy(state).initial(), ())
+    carry = begin(state, zero, xs, ())
+    return each(lambda state, t, x, carry: policy(state)(t, x, carry), carry), carry
+
+
+class _Episodes(NamedTuple):
+    """Total costs, nan where an episode was lost, misses of end-state targets, and the first episode of each seed."""
+
+    totals: Float[np.ndarray, "seeds episodes"]
+    misses: Float[np.ndarray, "seeds episodes"]
+    states: Float[np.ndarray, "seeds knots n"]
+    controls: Float[np.ndarray, "seeds steps m"]
+    costs: Float[np.ndarray, "seeds steps"]
+
+
+def _play(
+    task: AbstractTask, interval: Callable, act: Callable, carry: Any, origin: Float[np.ndarray, "seeds episodes n"]
+) -> _Episodes:
+    """Play all episodes from `origin`: `act` is (t, xs, carry) -> (us, carry), `interval` as `_interval` of a task."""
+    trained = task.x0.dtype
+    xs, totals = origin, np.zeros(origin.shape[:-1])
+    first, end = [], (totals, totals)
     with np.errstate(over="ignore"):  # an episode that blows up is lost, which is a result
         for k in range(task.num_steps):
             t = np.asarray(k, trained) * np.asarray(task.dt, trained)
-            us, carry = act(state, t, xs.astype(trained), carry)
+            us, carry = act(t, xs.astype(trained), carry)
             us = np.asarray(us, np.float64)
-            alive = np.isfinite(total) & np.isfinite(us).all(-1)
+            alive = np.isfinite(totals) & np.isfinite(us).all(-1)
             us = np.where(alive[..., None], us, task.bounds[0])
             with jax.enable_x64(True):
-                after, us, cost, end = jax.device_get(interval(arrays, np.float64(k * task.dt), xs, us))
-            episode.append((xs[:, 0], us[:, 0], cost[:, 0]))
-            total = np.where(alive & np.isfinite(after).all(-1), total + cost, np.nan)
-            # An adaptive solver that is given nan halves its steps until it gives up, which takes long.
-            xs = np.where(np.isfinite(total)[..., None], after, origin)
-    terminal, misses = end
-    total = total + terminal
-    states, controls, costs = (np.stack(part, axis=1) for part in zip(*episode, strict=True))
-    return Rescore(
-        adaptive=total[:, :half].mean(-1),
-        finer=total[:, half:].mean(-1),
-        end_error=(misses + 0 * total)[:, :half].mean(-1),
+                after, us, costs, end = jax.device_get(interval(np.float64(k * task.dt), xs, us))
+            first.append((xs[:, 0], us[:, 0], costs[:, 0]))
+            totals = np.where(alive & np.isfinite(after).all(-1), totals + costs, np.nan)
+            # A lost episode goes on from its start: given nan, an adaptive solver halves its steps until it gives up,
+            # which takes long.
+            xs = np.where(np.isfinite(totals)[..., None], after, origin)
+    terminal_costs, misses = end
+    states, controls, costs = (np.stack(part, axis=1) for part in zip(*first, strict=True))
+    return _Episodes(
+        totals=totals + terminal_costs,
+        misses=misses,
         states=np.concatenate([states, xs[:, None, 0]], axis=1),
         controls=controls,
         costs=costs,
-        cost=total[:, 0],
-        compile_seconds=compile_seconds,
     )
 
 
 @cache
 def _compiled_interval(rest: AbstractTask, arrays: AbstractTask, episodes: tuple[int, int]) -> Callable:
-    """`_interval` of a task in two parts: its arrays, of which the types are given, and all else; "seeds episodes"."""
+    """Compile `_interval` for a task in two parts, the types of its arrays and all else, and for "seeds episodes".
+
+    The compiled function takes the arrays in place of the task.
+    """
 
     def call(arrays, *others):
         return _interval(eqx.combine(arrays, rest), *others)
@@ -130,14 +167,17 @@ def _compiled_interval(rest: AbstractTask, arrays: AbstractTask, episodes: tuple
 def _interval(
     task: AbstractTask, t: Scalar, xs: Float[Array, "seeds episodes n"], us: Float[Array, "seeds episodes m"]
 ) -> tuple:
-    """One interval, of the first half of each seed's episodes by the adaptive solver and of the other on the finer
-    grid: (states, controls in bounds, running costs, (terminal costs, misses of end-state targets if it was the last)).
+    """Simulate one interval: the first half of each seed's episodes by the adaptive solver, the others on the finer
+    grid.
+
+    Returns (states, controls in bounds, running costs, (terminal costs, misses of end-state targets)), the last pair as
+    if this interval was the last.
     """
-    # No fewer solver steps an interval than before, also where a long interval had more than `substeps`.
-    fine = dataclasses.replace(task, num_steps=FINER * task.num_steps, substeps=task.solver_steps)
+    # A fine interval takes as many solver steps as a whole one, also where that was long and had more than `substeps`.
+    fine = dataclasses.replace(task, num_steps=GRID_REFINEMENT * task.num_steps, substeps=task.solver_steps)
 
     def finer(t, x, u):
-        x, costs = jax.lax.scan(lambda x, i: transition(fine, t + i * fine.dt, x, u), x, jnp.arange(FINER))
+        x, costs = jax.lax.scan(lambda x, i: transition(fine, t + i * fine.dt, x, u), x, jnp.arange(GRID_REFINEMENT))
         return x, jnp.sum(costs)
 
     def move(solver, x, u):

@@ -1,18 +1,17 @@
-"""The one training loop, and the only place that compiles.
+"""The one training loop, and the only place that compiles a method.
 
-Chunks of training are timed; the evaluations between them, and compilation, are not part of that time. The seeds of a
-block share a program: on a GPU that of all seeds at once, on a CPU that of one seed, called for each in turn. There the
-seeds of a costly method would together leave the cache, their products would be no faster, and a seed's bits would
-depend on its block. A step's key is its seed's key folded with the step's index, so a run does not depend on where the
-chunks end.
+Chunks of training are timed. Compilation, and the evaluations between chunks, are not part of that time. The seeds of a
+block share one program. On a GPU it computes all seeds at once. On a CPU it computes one seed and is called for each in
+turn: the seeds of a costly method would together not fit in the cache, their products would be no faster, and a seed's
+bits would depend on its block. The key of a step is its seed's key folded with the step's index, so a run does not
+depend on where the chunks end.
 """
 
-import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -31,30 +30,41 @@ from bench.training.checkpoint import Checkpoint, Progress, program_digest, stat
 from bench.training.rescore import rescore
 from tasks.base import AbstractTask
 
+# JAX's errors for a method that branches on a number that is data.
+BRANCHING_ERRORS = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One point of the learning curves of a block of seeds, scored on the true simulator: means over the starts."""
+    """One point of the learning curves of a block of seeds.
 
-    share: float  # of the budget's steps that are done, 0 to 1
-    env_steps: int  # spent so far, by each seed
+    Cost and end error are those of the true simulator, the mean over the starts.
+    """
+
+    share: float  # share of the budget's steps that are done, 0 to 1
+    env_steps: int  # spent so far by each seed, like the next two
     env_grad_steps: int
     updates: int
     train_seconds: float  # wall time of the block so far, without compilation and evaluation
     compile_seconds: float
     cost: Float[np.ndarray, " seeds"]
     end_error: Float[np.ndarray, " seeds"]
-    state: tuple[str, ...] = ()  # with a run's last evaluation, a hash of each seed's final state
-    final: tuple[dict[str, Any], ...] = ()  # and what `bench.training.rescore` found about each seed's final policy
+    state: tuple[str, ...] = ()  # in a run's last evaluation, a hash of each seed's final state
+    final: tuple[dict[str, Any], ...] = ()  # in a run's last evaluation, `Rescore.to_json` of the final policies
 
-    def plain(self) -> dict[str, Any]:
-        """As values of JSON, from which `of` makes an equal one."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as values of JSON."""
         return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in vars(self).items()}
 
     @classmethod
-    def of(cls, plain: dict[str, Any]) -> "Evaluation":
-        arrays = {name: np.array(plain[name], np.float64) for name in ("cost", "end_error")}
-        return cls(**{**plain, **arrays, "state": tuple(plain["state"]), "final": tuple(plain.get("final", ()))})
+    def from_json(cls, fields: dict[str, Any]) -> "Evaluation":
+        """Build an evaluation from what `to_json` returned."""
+        arrays = {name: np.array(fields[name], np.float64) for name in ("cost", "end_error")}
+        return cls(**{**fields, **arrays, "state": tuple(fields["state"]), "final": tuple(fields.get("final", ()))})
 
 
 def train(
@@ -64,89 +74,122 @@ def train(
     seeds: tuple[int, ...],
     checkpoint: Checkpoint | None = None,
 ) -> Iterator[Evaluation]:
-    """Train `method` on `task` once per seed; yields an evaluation at each of the budget's evaluation points, until its
+    """Train `method` on `task` once per seed. Yield an evaluation at each of the budget's evaluation points, until its
     cap on seconds is reached.
 
-    With a checkpoint, what an interrupted run has done is not done again: its evaluations are yielded first, and the
-    curve and the final state are, to the bit, those of a run without interruption.
+    A run that finds its checkpoint goes on from there: it yields the saved evaluations first, and ends with the curve
+    and the final state, to the bit, of a run without interruption.
     """
     usage = method.usage(task)
     points = budget.evaluation_points(usage)
+    last_point = points[-1]
     block = SeedsTogether(seeds) if jax.default_backend() != "cpu" else SeedsInTurn(seeds)
     began = time.perf_counter()
     with garbage_collection.paused():
-        numbers, lowered, shapes = _lower(task, method, block)
-    starting, *others = lowered
-    start, advance, score = starting.compile(compilation.quick_options()), *(each.compile() for each in others)
-    program = program_digest(*lowered) if checkpoint else ""
+        lowered = _lower(task, method, block)
+    training = _Training(block, lowered)
+    digest = program_digest(lowered.start, lowered.advance, lowered.score) if checkpoint else ""
     compile_seconds = time.perf_counter() - began
 
     def out_of_time():
-        return budget.seconds is not None and train_seconds > budget.seconds
+        return budget.seconds is not None and training.seconds > budget.seconds
 
     curve: list[Evaluation] = []
-    saved = checkpoint.load(program, block.shapes(shapes)) if checkpoint else None
+    saved = checkpoint.load(digest, block.shapes(lowered.shapes)) if checkpoint else None
     if saved:
-        states, knots = block.split(saved.state), [saved.done, *(p for p in points if p > saved.done)]
-        curve.extend(map(Evaluation.of, saved.curve))
+        points = [point for point in points if point > saved.done]
+        curve.extend(map(Evaluation.from_json, saved.curve))
+        training.resume(saved, curve[-1].train_seconds)
         yield from curve
-        train_seconds = curve[-1].train_seconds
         compile_seconds += curve[-1].compile_seconds
     else:
-        began = time.perf_counter()
-        states, knots = [jax.block_until_ready(start(numbers, key)) for key in block.init_keys], [0, *points]
-        train_seconds = time.perf_counter() - began
-    for done, point in itertools.pairwise(knots):
+        training.start()
+    for point in points:
         if curve and out_of_time():
             return
-        if point > done:
-            began = time.perf_counter()
-            for i, key in enumerate(block.step_keys):
-                states[i] = jax.block_until_ready(advance(numbers, states[i], key, np.int32(done), np.int32(point)))
-            train_seconds += time.perf_counter() - began
-        cost, end_error = np.hstack([np.array(score(numbers, state), np.float64).reshape(2, -1) for state in states])
-        at_end = point == points[-1] or out_of_time()
-        state = block.join(states) if at_end or checkpoint else None
+        training.advance(point)
+        cost, end_error = training.score()
+        at_end = point == last_point or out_of_time()
+        state = block.join(training.states) if at_end or checkpoint else None
         again = rescore(task, partial(method.policy, task), state, evaluation_starts(task)) if at_end else None
         compile_seconds += again.compile_seconds if again else 0
         evaluation = Evaluation(
-            share=point / points[-1] if points[-1] else 1.0,
+            share=point / last_point if last_point else 1.0,
             env_steps=usage.init_env_steps + point * usage.env_steps,
             env_grad_steps=point * usage.env_grad_steps,
             updates=point * usage.updates,
-            train_seconds=train_seconds,
+            train_seconds=training.seconds,
             compile_seconds=compile_seconds,
             cost=cost,
             end_error=end_error,
             state=state_digests(state, len(seeds)) if at_end else (),
-            final=again.plain() if again else (),
+            final=again.to_json() if again else (),
         )
         curve.append(evaluation)
         if checkpoint:
-            checkpoint.save(program, Progress(state, point, [e.plain() for e in curve]))
+            checkpoint.save(digest, Progress(state, point, [e.to_json() for e in curve]))
         yield evaluation
 
 
-BRANCHES = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-)
+class _Lowered(NamedTuple):
+    """The programs of a method, traced, and what they take."""
+
+    numbers: Any  # the method's numbers that are data
+    start: jax.stages.Lowered
+    advance: jax.stages.Lowered
+    score: jax.stages.Lowered
+    shapes: Any  # of the state, as the programs see it
 
 
-def _lower(task, method, block):
-    """The method's numbers; the programs that start, advance and score seeds; and the shapes of what they carry.
+class _Training:
+    """A block of seeds in training: its compiled programs, its states, and the wall time of its steps."""
 
-    Numbers that are not whole are data, so that cells which differ in nothing else share a compilation. A method that
-    branches on one of them is compiled for its numbers.
+    def __init__(self, block: SeedsTogether | SeedsInTurn, lowered: _Lowered):
+        self._block, self._numbers = block, lowered.numbers
+        self._start = lowered.start.compile(compilation.quick_options())
+        self._advance, self._score = lowered.advance.compile(), lowered.score.compile()
+        self.states: list[Any] = []
+        self.done, self.seconds = 0, 0.0
+
+    def start(self) -> None:
+        """Initialise every seed."""
+        began = time.perf_counter()
+        self.states = [jax.block_until_ready(self._start(self._numbers, key)) for key in self._block.init_keys]
+        self.seconds = time.perf_counter() - began
+
+    def resume(self, saved: Progress, seconds: float) -> None:
+        """Go on from a checkpoint, which took `seconds`."""
+        self.states, self.done, self.seconds = self._block.split(saved.state), saved.done, seconds
+
+    def advance(self, point: int) -> None:
+        """Train every seed until `point` steps of the method are done."""
+        if point > self.done:
+            chunk = np.int32(self.done), np.int32(point)
+            began = time.perf_counter()
+            for i, key in enumerate(self._block.step_keys):
+                self.states[i] = jax.block_until_ready(self._advance(self._numbers, self.states[i], key, *chunk))
+            self.seconds += time.perf_counter() - began
+        self.done = point
+
+    def score(self) -> Float[np.ndarray, "2 seeds"]:
+        """Return cost and end error of every seed's policy."""
+        scores = [np.array(self._score(self._numbers, state), np.float64).reshape(2, -1) for state in self.states]
+        return np.hstack(scores)
+
+
+def _lower(task, method, block) -> _Lowered:
+    """Trace the programs that start, advance and score seeds.
+
+    Fractional numbers of the method are data, so that cells which differ in nothing else share a compilation. A method
+    that branches on one of them is compiled for its numbers.
     """
     try:
         return _lower_with(*eqx.partition(method, lambda leaf: isinstance(leaf, float)), task, block)
-    except BRANCHES:
+    except BRANCHING_ERRORS:
         return _lower_with(*eqx.partition(method, lambda leaf: False), task, block)
 
 
-def _lower_with(numbers, rest, task, block):
+def _lower_with(numbers, rest, task, block) -> _Lowered:
     starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
 
     def init(numbers, key):
@@ -163,12 +206,13 @@ def _lower_with(numbers, rest, task, block):
         return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error)
 
     init_key, step_key, zero = block.init_keys[0], block.step_keys[0], np.int32(0)
-    starting = jax.jit(block.program(init, (None, 0))).lower(numbers, init_key)
-    shapes = starting.out_info
+    start = jax.jit(block.program(init, (None, 0))).lower(numbers, init_key)
+    shapes = start.out_info
     advancing = block.program(advance, (None, 0, 0, None, None))
-    programs = (
-        starting,
-        jax.jit(advancing, donate_argnums=1).lower(numbers, shapes, step_key, zero, zero),
-        jax.jit(block.program(score, (None, 0))).lower(numbers, shapes),
+    return _Lowered(
+        numbers=numbers,
+        start=start,
+        advance=jax.jit(advancing, donate_argnums=1).lower(numbers, shapes, step_key, zero, zero),
+        score=jax.jit(block.program(score, (None, 0))).lower(numbers, shapes),
+        shapes=shapes,
     )
-    return numbers, programs, shapes

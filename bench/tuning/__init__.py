@@ -1,1 +1,1 @@
-"""Searches for a method's settings, and for its number of updates at equal compute."""
+"""Searches for a method's best settings, and for its numbers of updates at equal compute."""

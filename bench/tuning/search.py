@@ -1,7 +1,7 @@
-"""Search for a method's best setting on the tuning tasks of a suite, every trial a sweep of ordinary runs.
+"""Search for a method's best settings on the tuning tasks of a suite; every trial is a sweep of ordinary runs.
 
-Trials are kept in a journal, runs in records: killed at any moment and started again, a search goes on where it was.
-The sampler of trial n is seeded with n, so what it proposes depends on the trials before and on nothing else.
+A journal keeps the trials and records keep the runs, so a search that is killed at any moment and started again goes on
+where it was. Trial n has a sampler seeded with n, so its settings depend on the trials before it and on nothing else.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ Setting = dict[str, Any]
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting that was tried, and its score."""
+    """Settings that were tried, and their score."""
 
     number: int
     setting: Setting
@@ -41,8 +41,10 @@ class Trial:
 
 
 def defaults(method: AbstractMethod) -> Setting:
-    """The settings that a method declares to be searched, with its defaults. Raises UsageError where one does not exist
-    or has its default outside of what is searched."""
+    """Return the defaults of the settings that a method declares to be searched.
+
+    Raises UsageError if a setting does not exist, or its default is not among the values to search.
+    """
     settings, kind = registry.settings_of(method), type(method).__name__
     for name, values in method.search.items():
         if name not in settings:
@@ -60,10 +62,10 @@ def search(
     folder: Path,
     run: Callable[[Sequence[Job]], bool],
 ) -> Iterator[Trial]:
-    """The trials of a method, the first with its defaults, those of an earlier search included.
+    """Yield the trials of a method, the first with its defaults; those of an earlier search come first.
 
-    `run` leaves a record for each run of the jobs that it is given, and returns False if it was interrupted, which ends
-    the search. Raises UsageError.
+    `run` trains the jobs that it is given into records, and returns False if it was interrupted, which ends the search.
+    Raises UsageError.
     """
     made = registry.method(method)
     if not made.search:
@@ -75,7 +77,7 @@ def search(
     for number, t in enumerate(done[:trials]):
         yield Trial(number, dict(t.params), float(t.value or 0.0))
     for number in range(len(done), trials):
-        # A trial that was killed is never told: its setting is proposed again, and its runs are found.
+        # The study never learns of a trial that was killed: it proposes the same settings again, and finds their runs.
         study.sampler = optuna.samplers.TPESampler(seed=number)
         if number == 0 and not study.get_trials(states=(optuna.trial.TrialState.WAITING,)):
             study.enqueue_trial(first)
@@ -90,7 +92,7 @@ def search(
 
 
 def jobs_of(method: str, suite: Suite, seeds: int, folder: Path, setting: Setting) -> list[Job]:
-    """One for each tuning task, with its reference at hand. Raises UsageError."""
+    """Return a job for each tuning task, with its references. Raises UsageError."""
     if not suite.tuning_tasks:
         raise UsageError(
             f"suite '{suite.name}' has no tuning_tasks: name some, other than its tasks, in a copy of its file."
@@ -108,7 +110,7 @@ def jobs_of(method: str, suite: Suite, seeds: int, folder: Path, setting: Settin
 
 
 def score(jobs: Sequence[Job]) -> float:
-    """The mean over tasks and seeds of clipped scores, -1 for a run that did not finish."""
+    """Return the mean over tasks and seeds of clipped scores; a run that did not finish counts -1."""
     return float(
         np.mean(
             [
@@ -120,7 +122,7 @@ def score(jobs: Sequence[Job]) -> float:
 
 
 def result(method: str, suite: Suite, seeds: int, trials: Sequence[Trial]) -> Tuning:
-    """What is stored of a search; of equal scores the earlier counts, so the defaults before all."""
+    """Return the result of a search. The earliest of equal scores is the best, so the defaults come before all."""
     best = max(trials, key=lambda trial: (trial.score, -trial.number))
     today = datetime.now(UTC).date().isoformat()
     return Tuning(
@@ -129,15 +131,15 @@ def result(method: str, suite: Suite, seeds: int, trials: Sequence[Trial]) -> Tu
 
 
 def _study(method: str, suite: Suite, seeds: int, searched: list[Any], folder: Path) -> "optuna.Study":
-    """The study of exactly this search: other tasks, seeds, settings or spaces make another."""
+    """The study of exactly this search: it changes with the tasks, seeds, settings and search spaces."""
     optuna = _optuna()
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     parts = [[job.fingerprint, job.settings] for job in jobs_of(method, suite, seeds, folder, {})]
     digest = hashlib.sha256(json.dumps([parts, seeds, searched]).encode()).hexdigest()[:8]
-    plain = "".join(c if c.isalnum() or c == "_" else "_" for c in method)
-    path = folder / "studies" / f"{plain}-{digest}.journal"
+    file_name = "".join(c if c.isalnum() or c == "_" else "_" for c in method)
+    path = folder / "studies" / f"{file_name}-{digest}.journal"
     path.parent.mkdir(parents=True, exist_ok=True)
     storage = JournalStorage(JournalFileBackend(str(path)))
     return optuna.create_study(storage=storage, study_name=method, direction="maximize", load_if_exists=True)

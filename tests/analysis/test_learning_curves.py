@@ -1,4 +1,4 @@
-"""Sample efficiency and ranks: cases with known answers, and brute force."""
+"""Learning curves, ranks and the tables of a suite: cases with known answers, and brute force."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ def test_a_curve_is_the_clipped_score_of_every_evaluation():
     run.curve[2]["cost"] = None  # not finite
     run.curve[3]["cost"] = 1e6
     failed = dataclasses.replace(run, status="failed")
-    found, nothing = learning_curves.curves([run, failed], reference())
+    found, nothing = learning_curves.score_curves([run, failed], reference())
     assert found == pytest.approx([0, 0.2, -1, -1, 0.5, 0.5])
     assert list(nothing) == [-1] * 6
 
@@ -26,12 +26,14 @@ def test_what_is_added_to_shorter_curves_changes_no_area_and_no_first_time():
     for point in old.curve:
         del point["updates"]
     runs = [record(score=0.999, points=8), brief, old, none]
-    for unit in tables.SPENT:
-        spent, curves = learning_curves.spent_or_reached(runs, unit, 0.0), learning_curves.curves(runs, reference())
+    for unit in tables.UNITS:
+        spent = learning_curves.values_at_evaluations(runs, unit, 0.0)
+        curves = learning_curves.score_curves(runs, reference())
         assert spent.shape == curves.shape == (4, 9)
         areas, reached = learning_curves.area(spent, curves, 700), learning_curves.first_reached(spent, curves)
         for run, area, first in zip(runs, areas, reached, strict=True):
-            alone = learning_curves.spent_or_reached([run], unit, 0.0), learning_curves.curves([run], reference())
+            amounts = learning_curves.values_at_evaluations([run], unit, 0.0)
+            alone = amounts, learning_curves.score_curves([run], reference())
             assert alone[0].shape == alone[1].shape == (1, max(1, len(run.curve)))
             np.testing.assert_allclose([area], learning_curves.area(*alone, 700), rtol=1e-12)
             np.testing.assert_array_equal([first], learning_curves.first_reached(*alone))
@@ -44,12 +46,11 @@ def test_the_area_is_the_mean_score_over_the_budget():
     assert learning_curves.area(steps, np.array([[0.0, 1.0, 1.0]]), 100) == pytest.approx([0.75])
     # Level before the first evaluation and after the last: 20 % at -1, 60 % rising to 1, 20 % at 1.
     assert learning_curves.area(np.array([[20.0, 80.0]]), np.array([[-1.0, 1.0]]), 100) == pytest.approx([0])
-    assert learning_curves.area(np.array([[0.0]]), np.array([[0.3]]), 100) == pytest.approx(
-        [0.3]
-    )  # a method that learns nothing
+    # A method that learns nothing is evaluated once.
+    assert learning_curves.area(np.array([[0.0]]), np.array([[0.3]]), 100) == pytest.approx([0.3])
     failed = [record(score=None)]  # before its first evaluation
-    nothing = learning_curves.spent_or_reached(failed, "updates", 0.0), learning_curves.curves(failed, reference())
-    assert list(learning_curves.area(*nothing, 100)) == [-1]
+    updates = learning_curves.values_at_evaluations(failed, "updates", 0.0)
+    assert list(learning_curves.area(updates, learning_curves.score_curves(failed, reference()), 100)) == [-1]
     assert np.isnan(learning_curves.area(steps, steps, 0)).all()  # nobody spent anything
 
 
@@ -59,7 +60,7 @@ def test_targets_are_first_reached_where_brute_force_says():
         spent, scores = np.arange(12.0) * 10, rng.uniform(0.9, 1.001, size=12) * rng.integers(0, 2, size=12)
         (found,) = learning_curves.first_reached(spent[None], scores[None])
         for target, first in zip(learning_curves.REGRET_TARGETS, found, strict=True):
-            hits = [x for x, s in zip(spent, scores, strict=True) if 1 - s <= target + learning_curves.ROUNDING]
+            hits = [x for x, s in zip(spent, scores, strict=True) if 1 - s <= target + learning_curves.SCORE_ATOL]
             assert first == (hits[0] if hits else np.inf)
 
 
@@ -76,16 +77,16 @@ def runs_of(means, seeds=10, spread=0.05, tasks=3, draw=0):
 
 def test_methods_that_cannot_be_told_apart_share_a_rank():
     methods = runs_of([0.5, 0.9, 0.5, 0.1])
-    assert ranking.ranks(methods, ranking.significance(methods)) == [2, 1, 2, 4]
+    assert ranking.ranks(methods, ranking.pairwise_p_values(methods)) == [2, 1, 2, 4]
     few = runs_of([0.5, 0.9, 0.5, 0.1], seeds=1, tasks=2)  # two pairs can prove nothing
-    assert ranking.ranks(few, ranking.significance(few)) == [1, 1, 1, 1]
+    assert ranking.ranks(few, ranking.pairwise_p_values(few)) == [1, 1, 1, 1]
 
 
 def test_ranks_are_fair_under_the_null_hypothesis():
     alone = 0
     for draw in range(60):
         methods = runs_of([0.5] * 6, seeds=5, draw=draw)
-        alone += ranking.ranks(methods, ranking.significance(methods)) != [1] * 6
+        alone += ranking.ranks(methods, ranking.pairwise_p_values(methods)) != [1] * 6
     # At most 5 % of the tables hold any difference; four standard errors of 60 draws are 11 %.
     assert alone / 60 <= 0.05 + 0.11
 
@@ -95,7 +96,7 @@ def test_only_common_pairs_are_compared():
     other = {"t": {1: 0.4, 2: 0.3}, "v": {0: 0.9}}
     (difference,) = ranking.differences(one, other)
     assert difference == pytest.approx([0.2])
-    assert ranking.significance([one, {"w": {0: 1.0}}])[0, 1] == 1
+    assert ranking.pairwise_p_values([one, {"w": {0: 1.0}}])[0, 1] == 1
 
 
 def test_the_tables_of_a_suite_have_the_known_answers():
@@ -107,10 +108,10 @@ def test_the_tables_of_a_suite_have_the_known_answers():
     assert totals.loc["b", "mean"] == pytest.approx((0.4 - 1) / 2)
     assert list(totals["failed"]) == [0, 2]
     assert set(totals["rank"]) == {1}
-    # From the floor in strides of 2/5 to the score: 0, .4, .8, 1, 1, 1 of it, with ends that count half.
+    # The curve rises from the floor in strides of 2/5 of the score: 0, .4, .8, 1, 1, 1; both ends count half.
     assert totals.loc["a", "auc"] == pytest.approx(0.3 * (0.4 + 0.8 + 1 + 1 + 0.5) / 5)
     assert totals.loc["b", "auc"] == pytest.approx((0.4 * 3.7 / 5 - 1) / 2)
-    # Whoever spends most spends 500 steps, 50 updates and .5 s, evenly.
+    # The run that spends most spends 500 steps, 50 updates and .5 s, evenly.
     assert totals["auc_updates"].tolist() == pytest.approx(totals["auc"].tolist())
     assert totals["auc_seconds"].tolist() == pytest.approx(totals["auc"].tolist())
     chance = board.pairs.set_index(["method", "other"])["probability"]
@@ -121,7 +122,7 @@ def test_the_tables_of_a_suite_have_the_known_answers():
     assert profile.loc[0.25:0.35].unique() == pytest.approx([0.5])
     reached = board.targets[(board.targets["method"] == "a") & (board.targets["unit"] == "env_steps")]
     assert reached["share"].iloc[-1] == pytest.approx(1 / len(learning_curves.REGRET_TARGETS))  # the floor only
-    assert set(board.targets["unit"]) == set(tables.SPENT)
+    assert set(board.targets["unit"]) == set(tables.UNITS)
     last = board.curves[board.curves["env_steps"] == 500].set_index(["method", "task"])["score"]
     assert last["a", "t"] == pytest.approx(0.3)
     assert last["b", "t"] == pytest.approx((0.4 - 1) / 2)

@@ -16,8 +16,8 @@ def mean_difference(a, b, axis=-1):
 def test_the_unpaired_test_is_scipys():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=9), rng.normal(0.7, size=3)
-    # Relabellings of groups of unequal size are not mirrored, so SciPy's "two-sided" (twice the smaller tail) is
-    # another convention: the two tails of ours are asked of it one by one.
+    # SciPy's "two-sided" is twice the smaller tail. Ours is the sum of both tails, which differs where groups have
+    # unequal sizes, so the test counts both tails of SciPy's null distribution.
     null = scipy.stats.permutation_test((a, b), mean_difference, n_resamples=np.inf).null_distribution
     expected = np.mean(np.abs(null) >= abs(mean_difference(a, b)) - 1e-12)
     assert permutation.unpaired([(a, b)]) == pytest.approx(expected, rel=1e-12)
@@ -58,7 +58,7 @@ def test_random_relabellings_estimate_the_exact_p_value(monkeypatch):
     groups = [(rng.normal(size=7), rng.normal(0.6, size=3)) for _ in range(2)]  # 120 * 120 relabellings
     pairs = [rng.normal(0.5, size=14)]  # 2^14
     exact = permutation.unpaired(groups), permutation.paired(pairs)
-    monkeypatch.setattr(permutation, "LIMIT", 14_000)
+    monkeypatch.setattr(permutation, "MAX_RELABELLINGS", 14_000)
     permutation._flips.cache_clear()
     estimated = permutation.unpaired(groups), permutation.paired(pairs)
     permutation._flips.cache_clear()
@@ -70,12 +70,13 @@ def test_random_relabellings_estimate_the_exact_p_value(monkeypatch):
 @pytest.mark.parametrize("sizes", [[(5, 2)], [(4, 2), (3, 1)], [(3, 3)], [(2, 2), (2, 2)]])
 def test_the_smallest_unpaired_p_value_is_that_of_groups_without_overlap(sizes):
     strata = [(np.arange(a) / 10, 9 + np.arange(b) / 10) for a, b in sizes]
-    assert permutation.unpaired(strata) == pytest.approx(permutation.smallest_unpaired(sizes), rel=1e-12)
+    assert permutation.unpaired(strata) == pytest.approx(permutation.smallest_unpaired_p_value(sizes), rel=1e-12)
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 5, 8])
 def test_the_smallest_paired_p_value_is_that_of_one_sign(pairs):
-    assert permutation.paired([np.arange(pairs) + 1.0]) == pytest.approx(permutation.smallest_paired(pairs), rel=1e-12)
+    smallest = permutation.smallest_paired_p_value(pairs)
+    assert permutation.paired([np.arange(pairs) + 1.0]) == pytest.approx(smallest, rel=1e-12)
 
 
 def test_no_difference_is_no_evidence():
@@ -94,8 +95,8 @@ def test_p_values_are_uniform_under_the_null_hypothesis():
         assert np.mean(np.array(p_values) <= 0.5) == pytest.approx(0.5, abs=0.1)
 
 
-def test_adjusted_p_values_are_those_of_benjamini_and_hochberg():
+def test_corrected_p_values_are_those_of_benjamini_and_hochberg():
     p = [0.01, 0.04, 0.03, 0.5]
     # By hand: the largest stays, each smaller one is the least of n / rank times the p-values from its rank on.
-    assert permutation.adjust(p) == pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.5])
-    assert permutation.adjust([]).size == 0
+    assert permutation.benjamini_hochberg(p) == pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.5])
+    assert permutation.benjamini_hochberg([]).size == 0

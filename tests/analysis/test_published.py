@@ -1,16 +1,23 @@
-"""The records that CI's regression gate compares with, and those of the README's leaderboard: of the suites as they are
-now, or the gate would compare nothing and the leaderboard would show what nobody can run."""
+"""The published records belong to the suites of today, and the README shows their leaderboard.
+
+Else the regression gate would compare nothing, and the README would show what nobody can run.
+"""
 
 from pathlib import Path
 
 import pytest
 
+from bench.analysis.leaderboard import build
 from bench.analysis.scores import CellKey, changed_settings, group_by_cell
+from bench.records.reference import References
 from bench.records.run import RunRecord, read_records
+from bench.records.tuning import known_tunings
+from bench.report.markdown import markdown
 from bench.suite import load
 from bench.sweep.job import prepare
 
-PUBLISHED = Path(__file__).parents[2] / "results" / "published"
+ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "results" / "published"
 SEEDS = {"smoke": 20, "paper": 5}  # 20, so that 2 of a candidate can be judged
 
 
@@ -31,3 +38,13 @@ def test_the_published_records_are_of_the_suite_as_it_is(suite, seeds, tmp_path)
         assert not other, f"{where}: {other}"
         assert not any(run.provenance["dirty"] for run in runs), where
     assert not list(folder.glob("trajectories/*"))  # as large as all records together, and no part of the verdict
+
+
+def test_the_readme_shows_the_published_leaderboard():
+    folder = PUBLISHED / "paper"
+    records = [record for record in read_records(folder) if isinstance(record, RunRecord)]
+    board = build(records, References.beside(folder).by_fingerprint(), known_tunings(folder))
+    (first, *_) = markdown(board).split("\n\n### ")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("<!-- leaderboard: ")[2].partition("-->\n")[2].partition("<!-- end of leaderboard -->")[0]
+    assert first.partition("\n\n")[2].splitlines() == shown.splitlines()

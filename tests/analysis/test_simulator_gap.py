@@ -7,9 +7,9 @@ import pytest
 from synthetic import record, reference, references
 
 from bench.analysis.leaderboard import build
-from bench.analysis.simulator_gap import cost_gap, target_miss
+from bench.analysis.simulator_gap import cost_gap, end_miss
 from bench.report import FORMATS
-from bench.report.text import percent
+from bench.report.text import show_percent
 
 
 def scored_again(run, adaptive: float | None = 1.0, finer: float | None = 1.0, end_error: float | None = 0.0):
@@ -54,7 +54,7 @@ def test_runs_are_marked_in_every_view():
     assert "! 30 %" in text["leaderboard.md"]
     assert 'class="n bad" data-v="0.3"' in text["leaderboard.html"]
     assert ",inf,2," in text["leaderboard.csv"]
-    assert target_miss(runs[0]) == 0.005
+    assert end_miss(runs[0]) == 0.005
 
 
 def test_what_was_not_measured_has_no_column():
@@ -66,4 +66,4 @@ def test_what_was_not_measured_has_no_column():
 
 def test_shares_are_shown_with_their_mark():
     shown = {0.0: "0.0 %", 0.01: "1.0 %", 0.0149: "! 1.5 %", 0.5: "! 50 %", math.inf: "! lost", math.nan: ""}
-    assert {share: percent(share) for share in shown} == shown
+    assert {share: show_percent(share) for share in shown} == shown

@@ -29,8 +29,8 @@ def test_bootstrap_is_stratified_and_repeatable():
     assert first == pytest.approx((0.5, 0.5))
     noisy = [np.arange(4.0), np.arange(3.0)]
     drawn = stats.bootstrap_interval(noisy, stats.interquartile_mean)
-    stats.resamples.cache_clear()
-    stats.counts.cache_clear()
+    stats.resample_weights.cache_clear()
+    stats.resample_counts.cache_clear()
     assert stats.bootstrap_interval(noisy, stats.interquartile_mean) == drawn
 
 
@@ -47,7 +47,7 @@ def test_one_run_has_no_interval():
 
 
 def brute(strata):
-    """Each run repeated so often that every task has as many, which makes unequal numbers equal."""
+    """Repeat the runs of each task until all tasks have the same number."""
     lcm = int(np.lcm.reduce([len(s) for s in strata]))
     return [np.repeat(s, lcm // len(s)) for s in strata]
 
@@ -72,11 +72,11 @@ def test_statistics_of_weighted_runs_are_those_of_the_runs_drawn(statistic):
 
 
 def test_resamples_hold_as_many_runs_and_each_as_often():
-    weights = stats.resamples(7, 3)
+    weights = stats.resample_weights(7, 3)
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-12)
     # The number of times that a run is drawn has a variance of 6/7; four standard errors of 2000 are 0.09 of 1.
-    np.testing.assert_allclose(7 * weights.mean(axis=0), 1, atol=4 * np.sqrt(6 / 7 / stats.REPETITIONS))
-    assert not np.array_equal(weights, stats.resamples(7, 4))
+    np.testing.assert_allclose(7 * weights.mean(axis=0), 1, atol=4 * np.sqrt(6 / 7 / stats.RESAMPLES))
+    assert not np.array_equal(weights, stats.resample_weights(7, 4))
 
 
 def test_probability_of_improvement_is_the_statistic_of_mann_and_whitney():
@@ -93,7 +93,7 @@ def interval(values):
 
 
 def test_intervals_by_products_are_those_of_the_bootstrap():
-    """Of means and of the probability of improvement, against resamples drawn one by one."""
+    """The intervals of means and of the probability of improvement agree with resamples drawn one by one."""
     rng = np.random.default_rng(0)
     one = [rng.normal(0.3, 1.0, size=n) for n in (9, 12)]
     other = [rng.normal(size=n) for n in (7, 10)]
@@ -120,7 +120,7 @@ def test_without_a_second_run_no_interval_by_products_either():
 def test_the_interval_covers_the_truth_as_often_as_it_says(statistic):
     rng, tasks = np.random.default_rng(0), np.linspace(-0.5, 0.5, 8)
     quantiles = scipy.stats.norm.ppf((np.arange(4000) + 0.5) / 4000)
-    truth = statistic([mean + 0.2 * quantiles for mean in tasks])  # of very many seeds
+    truth = statistic([mean + 0.2 * quantiles for mean in tasks])  # the statistic of very many seeds
     hits = 0
     for _ in range(1000):
         low, high = stats.bootstrap_interval([rng.normal(mean, 0.2, size=10) for mean in tasks], statistic)

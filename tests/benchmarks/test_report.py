@@ -1,4 +1,4 @@
-"""A report of ten thousand records in every format, as a ratio to only reading their files."""
+"""Time of a report of ten thousand records in every format, as a ratio to only reading their files."""
 
 import json
 import time

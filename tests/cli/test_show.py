@@ -150,8 +150,8 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
         show("show", "harvest")
 
 
-def test_the_readme_has_the_table_of_all_tasks():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_tasks_has_the_table_of_all():
+    text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
     shown = text.partition(gallery.BEGIN)[2].partition(gallery.END)[0]
     assert shown == gallery.table(), "run `python -m bench gallery`"
     rows = shown.splitlines()[2:]
@@ -171,16 +171,17 @@ def test_every_task_has_a_small_thumbnail_and_nothing_else_has():
 
 
 def test_gallery_writes_only_between_its_marks(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.names.TASKS", {"harvest": TASKS["harvest"]})
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{gallery.BEGIN}old\n{gallery.END}\nafter\n")
-    show("gallery", readme)
-    assert readme.read_text() == f"before\n{gallery.BEGIN}{gallery.table()}{gallery.END}\nafter\n"
-    assert "[harvest](tasks/harvest.py) | 1 | 1 | 10 | 100 | Lenhart & Workman" in readme.read_text()
+    monkeypatch.setattr("bench.registry.TASKS", {"harvest": TASKS["harvest"]})
+    page = tmp_path / "docs" / "tasks.md"
+    page.parent.mkdir()
+    page.write_text(f"before\n{gallery.BEGIN}old\n{gallery.END}\nafter\n")
+    show("gallery", page)
+    assert page.read_text() == f"before\n{gallery.BEGIN}{gallery.table()}{gallery.END}\nafter\n"
+    assert "[harvest](../tasks/harvest.py) | 1 | 1 | 10 | 100 | Lenhart & Workman" in page.read_text()
     assert (tmp_path / gallery.THUMBNAILS / "harvest.png").exists()
-    readme.write_text("no marks")
+    page.write_text("no marks")
     with pytest.raises(UsageError, match="no place for the table"):
-        show("gallery", readme)
+        show("gallery", page)
 
 
 def test_figures_need_no_double_precision_default():

@@ -12,12 +12,12 @@ import pytest
 from synthetic import record, references, sample
 from typer.testing import CliRunner
 
-from bench.analysis.scores import MixtureError, clipped, group_by_cell, scores
+from bench.analysis.scores import MixtureError, clipped_by_seed, group_by_cell
 from bench.cli import app
 from bench.errors import UsageError
 from bench.gate import junit, power, regression, summary
 from bench.gate.calibration import calibrate_gate
-from bench.gate.regression import Thresholds, check, exactly
+from bench.gate.regression import Thresholds, check, check_exactly
 from bench.records import reference
 from bench.records.run import record_path, write_record
 from bench.run import run
@@ -31,7 +31,7 @@ def judge(baseline, candidate, **limits):
 
 
 def verdicts(result):
-    return {(c.cells[0].method, c.test): c.verdict for c in result.comparisons}
+    return {(c.cells[0].method, c.test): c.verdict for c in result.verdicts}
 
 
 def test_equal_bits_are_the_same_at_once_whatever_the_place_and_time():
@@ -41,7 +41,7 @@ def test_equal_bits_are_the_same_at_once_whatever_the_place_and_time():
         r.usage["train_seconds"] = 99.0
     result = judge(baseline, candidate)
     assert set(verdicts(result).values()) == {"same"}
-    assert {c.test for c in result.comparisons} == {"bit-equal"}
+    assert {c.test for c in result.verdicts} == {"bit-equal"}
     assert result.status == 0
 
 
@@ -55,7 +55,7 @@ def test_two_seeds_against_twenty_find_a_method_that_became_worse():
         ("poor", "unpaired"): "same",
     }
     assert result.status == 1
-    (worse,) = [c for c in result.comparisons if c.verdict == "worse"]
+    (worse,) = [c for c in result.verdicts if c.verdict == "worse"]
     assert worse.difference == pytest.approx(-0.3, abs=0.15)  # four standard errors of two seeds on two tasks
     assert len(worse.cells) == 2
     assert worse.seeds == (20, 2)
@@ -67,33 +67,33 @@ def test_with_eight_common_seeds_every_cell_is_a_paired_test():
     better = sample({"poor": 0.4}, tasks=["t"], seeds=12, draw=2)
     kept = [r for r in sample(METHODS, seeds=12, draw=3) if (r.method, r.task) not in {("fair", "u"), ("poor", "t")}]
     result = judge(baseline, worse + better + kept)
-    found = {(c.cells[0].method, c.cells[0].task): c.verdict for c in result.comparisons}
+    found = {(c.cells[0].method, c.cells[0].task): c.verdict for c in result.verdicts}
     assert found.pop(("fair", "u")) == "worse"
     assert found.pop(("poor", "t")) == "better"
     assert set(found.values()) == {"same"}
-    assert {c.test for c in result.comparisons} == {"paired"}
+    assert {c.test for c in result.verdicts} == {"paired"}
 
 
 def test_eight_pairs_among_many_cells_prove_nothing_and_are_pooled():
     methods = {f"m{i}": 0.5 for i in range(12)}
     baseline, candidate = sample(methods, seeds=14), sample({**methods, "m3": 0.2}, seeds=8, draw=1)
     result = judge(baseline, candidate)
-    assert {c.test for c in result.comparisons} == {"unpaired"}  # 2 ** -7 is above 0.05 / 24
-    assert [c.cells[0].method for c in result.comparisons if c.verdict == "worse"] == ["m3"]
+    assert {c.test for c in result.verdicts} == {"unpaired"}  # 2 ** -7 is above 0.05 / 24
+    assert [c.cells[0].method for c in result.verdicts if c.verdict == "worse"] == ["m3"]
 
 
 def test_pairs_cancel_what_their_seeds_share():
     rng = np.random.default_rng(0)
-    luck = rng.normal(0.0, 0.3, size=12)  # of a seed, in both
+    luck = rng.normal(0.0, 0.3, size=12)  # a seed has the same luck in both sets
     baseline = [record(seed=i, score=float(np.clip(0.3 + luck[i], -1, 1))) for i in range(12)]
     candidate = [record(seed=i, score=float(np.clip(0.22 + luck[i], -1, 1))) for i in range(12)]
-    assert judge(baseline, candidate).comparisons[0].verdict == "worse"
+    assert judge(baseline, candidate).verdicts[0].verdict == "worse"
 
 
 def test_a_failed_run_counts_as_the_lowest_score():
     baseline = sample({"good": 0.8}, seeds=20)
     candidate = [record("good", seed, None, task) for task in ("t", "u") for seed in range(2)]
-    (result,) = judge(baseline, candidate).comparisons
+    (result,) = judge(baseline, candidate).verdicts
     assert result.verdict == "worse"
     assert result.difference == pytest.approx(-1.8, abs=0.05)
 
@@ -108,32 +108,30 @@ def test_a_difference_that_is_certain_but_small_does_not_matter():
 def test_too_few_seeds_are_named_with_how_many_would_do():
     baseline, candidate = sample({"a": 0.5}, seeds=2), sample({"a": 0.45}, seeds=2, draw=1)
     result = judge(baseline, candidate)
-    (verdict,) = result.comparisons
+    (verdict,) = result.verdicts
     assert verdict.verdict == "unclear"
     assert result.status == 3
-    assert verdict.enough is not None
-    assert f"{verdict.enough} would do in both" in summary.summary(verdict)
+    assert verdict.enough_seeds is not None
+    assert f"{verdict.enough_seeds} would do in both" in summary.one_line(verdict)
     # What it asks for is enough, and one less is not.
-    for seeds, expected in ((verdict.enough, {"same"}), (verdict.enough - 1, {"unclear"})):
+    for seeds, expected in ((verdict.enough_seeds, {"same"}), (verdict.enough_seeds - 1, {"unclear"})):
         again = judge(sample({"a": 0.5}, seeds=seeds, draw=2), sample({"a": 0.5}, seeds=seeds, draw=3))
         assert set(verdicts(again).values()) == expected
 
 
 def test_a_wide_spread_needs_more_seeds():
-    tight = judge(sample({"a": 0.0}, seeds=20), sample({"a": 0.0}, seeds=3, draw=1)).comparisons[0]
-    wide = judge(sample({"a": 0.0}, seeds=20, spread=0.4), sample({"a": 0.0}, seeds=3, draw=1, spread=0.4)).comparisons[
-        0
-    ]
+    tight = judge(sample({"a": 0.0}, seeds=20), sample({"a": 0.0}, seeds=3, draw=1)).verdicts[0]
+    wide = judge(sample({"a": 0.0}, seeds=20, spread=0.4), sample({"a": 0.0}, seeds=3, draw=1, spread=0.4)).verdicts[0]
     assert tight.verdict == "same"
     assert wide.verdict == "unclear"
     assert wide.detectable > 4 * tight.detectable
-    assert wide.enough is not None
+    assert wide.enough_seeds is not None
 
 
 def test_the_detectable_drop_is_found_as_often_as_it_says():
     def judged(draw, drop):
         old, new = sample({"a": 0.5}, seeds=20, draw=draw), sample({"a": 0.5 - drop}, seeds=3, draw=1000 + draw)
-        return judge(old, new).comparisons[0]
+        return judge(old, new).verdicts[0]
 
     detectable = float(np.mean([judged(draw, 0.0).detectable for draw in range(50)]))
     found = sum(judged(draw, detectable).verdict == "worse" for draw in range(200))
@@ -148,7 +146,7 @@ def test_what_cannot_be_compared_is_named():
     changes = {"u": {"fingerprint": "new"}, "v": {"settings": {"task": {}, "method": {"rate": 1.0}, "budget": {}}}}
     candidate = [dataclasses.replace(r, **changes[r.task]) for r in candidate]
     result = judge(baseline, candidate)
-    gaps = {(key.method, key.task): why for key, why in result.gaps}
+    gaps = {(key.method, key.task): why for key, why in result.not_compared}
     assert gaps["a", "t"] == "missing from the candidate"
     assert "another version of the task" in gaps["a", "u"]
     assert "budget.env_steps" in gaps["a", "v"]
@@ -170,22 +168,22 @@ def test_a_task_without_headroom_is_the_same_only_bit_by_bit():
     assert check(group_by_cell(baseline), group_by_cell(baseline), flat, Thresholds()).status == 0
     result = check(group_by_cell(baseline), group_by_cell(moved), flat, Thresholds())
     assert result.status == 3
-    assert "no headroom" in result.gaps[0][1]
+    assert "no headroom" in result.not_compared[0][1]
 
 
 def test_exactly_names_the_first_difference():
     baseline = sample({"a": 0.5, "b": 0.2}, seeds=2)
     candidate = sample({"a": 0.5, "b": 0.2}, seeds=2)
-    assert exactly(group_by_cell(baseline), group_by_cell(candidate)).status == 0
+    assert check_exactly(group_by_cell(baseline), group_by_cell(candidate)).status == 0
     candidate[1].curve[3]["cost"] = np.nextafter(candidate[1].curve[3]["cost"], 0)  # a, task t, seed 1
-    result = exactly(group_by_cell(baseline), group_by_cell(candidate))
+    result = check_exactly(group_by_cell(baseline), group_by_cell(candidate))
     assert result.status == 1
-    (found,) = [c for c in result.comparisons if c.verdict == "differs"]
+    (found,) = [c for c in result.verdicts if c.verdict == "differs"]
     assert found.cells[0].method == "a"
-    assert found.detail == "seed 1 differs from 300 environment steps on"
+    assert found.first_difference == "seed 1 differs from 300 environment steps on"
     assert (
-        exactly(group_by_cell(baseline[:2]), group_by_cell(baseline[:3])).comparisons
-        == exactly(group_by_cell(baseline[:2]), group_by_cell(baseline[:2])).comparisons
+        check_exactly(group_by_cell(baseline[:2]), group_by_cell(baseline[:3])).verdicts
+        == check_exactly(group_by_cell(baseline[:2]), group_by_cell(baseline[:2])).verdicts
     )
 
 
@@ -224,10 +222,7 @@ def test_machines_can_read_the_verdicts():
 def scored(records):
     known = references(records)
     cells = group_by_cell(records)
-    return {
-        key: {r.seed: float(s) for r, s in zip(runs, clipped(scores(runs, known[runs[0].fingerprint])), strict=True)}
-        for key, runs in cells.items()
-    }
+    return {key: clipped_by_seed(runs, known[runs[0].fingerprint]) for key, runs in cells.items()}
 
 
 def test_calibration_counts_false_alarms_and_finds_drops():
@@ -242,7 +237,7 @@ def test_calibration_counts_false_alarms_and_finds_drops():
 def test_a_gate_that_ignores_the_number_of_tests_would_alarm_more_often(monkeypatch):
     records = scored(sample({f"m{i}": 0.5 for i in range(12)}, seeds=12))
     honest = calibrate_gate(records, 3, 40, Thresholds(effect=0.0), np.random.default_rng(0)).false_alarms
-    monkeypatch.setattr(regression.permutation, "adjust", lambda p: np.asarray(p))
+    monkeypatch.setattr(regression.permutation, "benjamini_hochberg", lambda p: np.asarray(p))
     careless = calibrate_gate(records, 3, 40, Thresholds(effect=0.0), np.random.default_rng(0)).false_alarms
     assert honest <= 40 * (0.05 + 4 * np.sqrt(0.05 * 0.95 / 40))
     assert careless > honest

@@ -34,7 +34,7 @@ def text(board):
 
 
 class Tags(html.parser.HTMLParser):
-    """Every tag with its attributes, and the values in scripts: those of charts, and the list of runs."""
+    """Every tag with its attributes, and the values in scripts: the values of charts, and the list of runs."""
 
     def __init__(self):
         super().__init__()
@@ -126,14 +126,14 @@ def test_a_method_that_spends_nothing_is_a_level_line():
 
 
 def test_the_horizon_chart_has_the_mean_score_of_each_grid(board):
-    chart = next(c for c in charts.horizon(board) if c.place["task"] == "u")
+    chart = next(c for c in charts.horizon(board) if c.task == "u")
     good = next(s for s in chart.series if s.method == "good")
     runs = board.runs[(board.runs["task"] == "u") & (board.runs["method"] == "good")]
     assert list(good.x) == [10, 20]
     assert list(good.y) == pytest.approx([runs[runs["num_steps"] == n]["score"].clip(-1, 1).mean() for n in (10, 20)])
 
 
-# In a browser. A script at the end of the page does what a reader would do, and leaves what it saw in the document.
+# Tests in a browser. A script at the end of the page does what a reader would do, and writes what it saw into the page.
 
 VISIT = """
 <script>
@@ -282,7 +282,7 @@ def test_the_page_in_a_browser(text, board, tmp_path, width):
     assert seen["inside"]
     assert set(seen["charts"]) == {1}
     assert seen["outside"] == []
-    assert seen["bands"] == 3  # of each method with several seeds
+    assert seen["bands"] == 3  # one for each method with several seeds
     assert seen["closed"] == 0
     assert seen["captions"] == ["mass (kg)", "force", "accumulated cost"]
     assert seen["lines"] == [4, 4, 4]  # good, fair, the wicked one and the best known

@@ -1,1 +1,1 @@
-"""What commands share: options, progress, tables, and how a sweep is run from a terminal."""
+"""What several commands share: options, where cells run, progress, tables, figures, and how a command ends."""

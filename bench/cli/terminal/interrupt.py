@@ -2,17 +2,21 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
+from typing import NoReturn
 
-INTERRUPTED = 130
+import typer
+
+INTERRUPTED = 130  # exit status, by the shells' convention
 
 
 @contextmanager
 def handled(stop: Event, say: Callable[[str], None]) -> Iterator[None]:
-    """Within it the first Ctrl-C sets `stop`, and the second ends the process with status 130.
+    """Within this context the first Ctrl-C sets `stop`, and the second ends the process with status 130.
 
     A thread is woken through a pipe: Python's own handlers wait until compiled code returns, which may take minutes.
     """
@@ -42,3 +46,9 @@ def handled(stop: Event, say: Callable[[str], None]) -> Iterator[None]:
         thread.join()
         os.close(reader)
         os.close(writer)
+
+
+def exit_interrupted() -> NoReturn:
+    """Say how the work goes on, and exit with status 130."""
+    typer.echo("bench: interrupted. The same command goes on from here.", err=True)
+    sys.exit(INTERRUPTED)

@@ -1,6 +1,5 @@
-"""Live progress of a sweep: bars in a terminal, plain lines elsewhere, nothing if quiet."""
+"""Live progress of cells: bars in a terminal, plain lines elsewhere, nothing if quiet."""
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -21,7 +21,7 @@ from bench.training.train import Evaluation
 
 @contextmanager
 def display(forecast: Forecast, quiet: bool) -> Iterator[AbstractObserver]:
-    """The display that suits where the output goes."""
+    """Choose the display that suits where the output goes."""
     console = Console()
     if quiet:
         yield Silent()
@@ -42,7 +42,7 @@ def display(forecast: Forecast, quiet: bool) -> Iterator[AbstractObserver]:
 
 
 class Lines(AbstractObserver):
-    """A line when a cell begins, at most one every ten seconds while it trains, and one when it ends."""
+    """Lines of one sweep: when a cell begins, at most every ten seconds while it trains, and when it ends."""
 
     def __init__(self, forecast: Forecast):
         self.forecast, self.total = forecast, len(forecast.jobs)
@@ -70,18 +70,25 @@ class Lines(AbstractObserver):
     def end(self, job, records):
         self.forecast.end(job, records)
         seconds = time.monotonic() - self.clocks[job.lock].began
-        self._say(job, f"{_outcome(records)}  {seconds:.0f} s, {self.forecast.words}")
+        self._say(job, f"{_outcome(records)}  {seconds:.0f} s, {self.forecast.description}")
 
     def say(self, text):
-        print(text, file=sys.stderr, flush=True)
+        typer.echo(text, err=True)
 
     def _say(self, job: Job, text: str) -> None:
-        print(f"[{self.clocks[job.lock].number}/{self.total}] {_with_seeds(job)}  {text}", flush=True)
+        typer.echo(f"[{self.clocks[job.lock].number}/{self.total}] {_with_seeds(job)}  {text}")
 
 
 @dataclass
 class Clock:
-    """The times of a cell: when it began and last spoke, and when its training was first seen, at which share."""
+    """The times of a cell, in seconds.
+
+    number: the place of the cell in the order of beginnings
+    began: when the cell began
+    spoke: when its last line was printed
+    compiled: when its training was first seen; None before
+    share: share of the budget that was spent then
+    """
 
     number: int
     began: float = field(default_factory=time.monotonic)
@@ -90,12 +97,36 @@ class Clock:
     share: float = 0.0
 
 
+class CellLines(AbstractObserver):
+    """Lines on the standard error, for any number of sweeps: when a cell begins, and when it ends."""
+
+    def __init__(self):
+        self.began: dict[Path, float] = {}
+
+    def skip(self, job):
+        self.say(f"{_with_steps(job)}  done by another run")
+
+    def begin(self, job):
+        self.began[job.lock] = time.monotonic()
+        self.say(f"{_with_steps(job)}  begins")
+
+    def update(self, job, evaluation):
+        pass
+
+    def end(self, job, records):
+        seconds = time.monotonic() - self.began[job.lock]
+        self.say(f"{_with_steps(job)}  {', '.join(sorted({r.status for r in records}))}  {seconds:.0f} s")
+
+    def say(self, text):
+        typer.echo(text, err=True)
+
+
 class Bars(AbstractObserver):
     """A bar for the sweep and one for each cell in hand; finished cells scroll up as lines."""
 
     def __init__(self, bars: Progress, forecast: Forecast):
         self.bars, self.forecast = bars, forecast
-        self.overall = bars.add_task("all cells", total=len(forecast.jobs), cost=forecast.words)
+        self.overall = bars.add_task("all cells", total=len(forecast.jobs), cost=forecast.description)
         self.cells: dict[Path, TaskID] = {}
 
     def skip(self, job):
@@ -121,18 +152,22 @@ class Bars(AbstractObserver):
     def _advance(self, job: Job, share: float) -> None:
         self.forecast.shares[job.lock] = share
         done = sum(self.forecast.shares.values())
-        self.bars.update(self.overall, completed=done, cost=self.forecast.words)
+        self.bars.update(self.overall, completed=done, cost=self.forecast.description)
 
 
-def name(job: Job) -> str:
-    """How a job is called on screen."""
+def job_name(job: Job) -> str:
+    """The name of a job on screen: its task, with the number of steps on a grid of the suite, and its method."""
     grid = f"  {job.task.num_steps} steps" if job.cell.grid else ""
     return f"{job.cell.task_label}{grid}  {job.cell.method_label}"
 
 
 def _with_seeds(job: Job) -> str:
     seeds = len(job.todo)
-    return f"{name(job)}  {seeds} seed{'s' if seeds > 1 else ''}"
+    return f"{job_name(job)}  {seeds} seed{'s' if seeds > 1 else ''}"
+
+
+def _with_steps(job: Job) -> str:
+    return f"{job.cell.task_label}  {job.task.num_steps} steps  {job.cell.method_label}  {len(job.todo)} seeds"
 
 
 def _cost(evaluation: Evaluation) -> str:

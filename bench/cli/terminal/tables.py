@@ -1,6 +1,7 @@
 """A leaderboard, and other tables, in the terminal."""
 
 import re
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console
@@ -22,38 +23,39 @@ def console() -> Console:
 
 
 def print_table(table: Table) -> None:
-    """Print one table; short columns, but for the first and names, are aligned to the right and kept whole, long ones
-    are folded."""
+    """Print one table; short columns are kept whole, long ones are folded."""
     shown = RichTable(title=escape(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     shown.padding = (0, GAP - 1, 0, 0)
-    for i, name in enumerate(table.head):
+    for i, column in enumerate(table.columns):
         short = all(len(line) <= SHORT for row in table.rows for line in row[i].splitlines())
-        shown.add_column(
-            name, justify="right" if i and short and name != "method" else "left", no_wrap=short, overflow="fold"
-        )
+        shown.add_column(column.heading, justify=column.align, no_wrap=short, overflow="fold")
     for row in table.rows:
         shown.add_row(*map(escape, row))
     console().print(shown)
 
 
 def fit(table: Table, width: int) -> Table:
-    """The table within so many characters: first heads and long names are broken, then the last columns left out."""
+    """Fit a table into a width in characters.
+
+    First headings and long names are broken into lines, then the last columns are left out, but for the first three.
+    """
     if _width(table) <= width:
         return table
-    head = tuple("\n".join(name.rsplit(" ", 1)) for name in table.head)
-    narrow = Table(table.title, head, [tuple(map(_broken, row)) for row in table.rows])
-    kept = next((n for n in range(len(head), 3, -1) if _width(_first(narrow, n)) <= width), 3)
-    left_out = ", ".join(table.head[kept:])
+    columns = tuple(replace(column, heading="\n".join(column.heading.rsplit(" ", 1))) for column in table.columns)
+    narrow = Table(table.title, columns, [tuple(map(_broken, row)) for row in table.rows])
+    kept = next((n for n in range(len(columns), 3, -1) if _width(_first(narrow, n)) <= width), 3)
+    left_out = ", ".join(table.headings[kept:])
     title = f"{table.title} (no room for {left_out})" if left_out else table.title
-    return _first(narrow, kept)._replace(title=title)
+    return replace(_first(narrow, kept), title=title)
 
 
 def _first(table: Table, columns: int) -> Table:
-    return Table(table.title, table.head[:columns], [row[:columns] for row in table.rows])
+    """The table with its first columns only."""
+    return Table(table.title, table.columns[:columns], [row[:columns] for row in table.rows])
 
 
 def _width(table: Table) -> int:
-    columns = zip(table.head, *table.rows, strict=True)
+    columns = zip(table.headings, *table.rows, strict=True)
     return sum(GAP + max(len(line) for cell in column for line in cell.split("\n")) for column in columns) + GAP
 
 

@@ -1,4 +1,4 @@
-"""A fixed-size replay of whole trajectories, as a pytree; the oldest is overwritten when it is full."""
+"""A buffer of whole episodes with a fixed capacity, as a pytree. When it is full, the oldest episode is overwritten."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -9,22 +9,26 @@ from bench.simulate import Trajectory
 from tasks.base import AbstractTask
 
 
-def below(bound: Int[Array, ""], count: int, key: Key[Array, ""]) -> Int[Array, " count"]:
-    """`count` whole numbers, uniform over 0 ... bound - 1, bound at least 1. Only against a bias of bound / 2³²
-    `jr.randint` splits its key and draws twice, three loops to compile for one."""
+def integers_below(bound: Int[Array, ""], count: int, key: Key[Array, ""]) -> Int[Array, " count"]:
+    """Draw `count` whole numbers uniformly from 0 ... bound - 1, for a bound of at least 1.
+
+    `jr.randint` splits its key and draws twice, which makes three loops to compile where one will do. It does so only
+    against a bias of bound / 2³².
+    """
     return (jr.bits(key, (count,), jnp.uint32) % bound.astype(jnp.uint32)).astype(jnp.int32)
 
 
 class Replay(eqx.Module):
-    """`added` episodes have been written, episode i to row i modulo the capacity."""
+    """Episodes; the one that was added as number i is in row i modulo the capacity."""
 
     xs: Float[Array, "capacity knots n"]
     us: Float[Array, "capacity steps m"]
     costs: Float[Array, "capacity steps"]  # running costs; the last interval's includes the terminal cost
-    added: Int[Array, ""]
+    added: Int[Array, ""]  # number of episodes added so far
 
     @classmethod
     def empty(cls, task: AbstractTask, capacity: int) -> "Replay":
+        """Return a buffer without episodes; its rows are zeros."""
         steps, n, m = task.num_steps, len(task.states), len(task.controls)
         return cls(
             jnp.zeros((capacity, steps + 1, n)),
@@ -34,7 +38,7 @@ class Replay(eqx.Module):
         )
 
     def add(self, batch: Trajectory) -> "Replay":
-        """`self` with a batch of trajectories (a Trajectory with a leading batch axis) written after the newest."""
+        """Return the buffer with more episodes: a Trajectory with the episodes as a leading axis."""
         rows = (self.added + jnp.arange(len(batch.xs))) % len(self.xs)
         costs = batch.costs.at[:, -1].add(batch.cost - jnp.sum(batch.costs, axis=1))
         return Replay(
@@ -50,14 +54,18 @@ class Replay(eqx.Module):
         return (jnp.arange(len(self.xs)) < self.added).astype(self.xs.dtype)
 
     def sample(self, key: Key[Array, ""], count: int, newest: Int[Array, ""] | int) -> Int[Array, " count"]:
-        """Rows of `count` episodes drawn with replacement from the `newest` last ones."""
+        """Draw rows of `count` episodes with replacement from the `newest` last ones."""
         available = jnp.minimum(jnp.minimum(self.added, len(self.xs)), newest)
-        age = 1 + below(available, count, key)
+        age = 1 + integers_below(available, count, key)
         return (self.added - age) % len(self.xs)
 
+    def newest_rows(self, count: int) -> Int[Array, " count"]:
+        """Return the rows of the last `count` episodes, newest first."""
+        return (self.added - 1 - jnp.arange(count)) % len(self.xs)
+
     def newest(self, count: int) -> tuple[Float[Array, "count knots n"], Float[Array, "count steps m"]]:
-        """States and controls of the last `count` episodes, newest first; zeros where there were fewer."""
-        rows = (self.added - 1 - jnp.arange(count)) % len(self.xs)
+        """Return states and controls of the last `count` episodes, newest first; zeros where there were fewer."""
+        rows = self.newest_rows(count)
         return self.xs[rows], self.us[rows]
 
     def write(
@@ -68,8 +76,10 @@ class Replay(eqx.Module):
         cost: Float[Array, ""],
         x_next: Float[Array, " n"],
     ) -> "Replay":
-        """`self` with interval k of the episode under way, for methods that learn within one; the episode counts as
-        added when its last interval is written."""
+        """Return the buffer with interval k of the episode under way, for methods that learn within an episode.
+
+        The episode counts as added when its last interval is written.
+        """
         row, steps = self.added % len(self.xs), self.us.shape[1]
         return Replay(
             self.xs.at[row, k].set(x).at[row, k + 1].set(x_next),
@@ -81,14 +91,14 @@ class Replay(eqx.Module):
     def sample_intervals(
         self, key: Key[Array, ""], count: int, k: Int[Array, ""]
     ) -> tuple[Int[Array, " count"], Int[Array, " count"]]:
-        """(rows, intervals) of `count` intervals, uniform over all that are stored and the k of the episode under way.
+        """Draw (rows, intervals) uniformly from all stored intervals and the first k of the episode under way.
 
-        The row that the episode under way overwrites is left out of a full replay.
+        A full buffer leaves out the row that the episode under way overwrites.
         """
         capacity, steps = self.us.shape[:2]
         whole = jnp.minimum(self.added, capacity - 1)
-        index = below(whole * steps + k, count, key)
-        # Counted from the episode under way backwards: the first k intervals are its own.
+        index = integers_below(whole * steps + k, count, key)
+        # Counted backwards from the episode under way, to which the first k intervals belong.
         back = jnp.where(index < k, 0, 1 + (index - k) // steps)
         interval = jnp.where(index < k, index, (index - k) % steps)
         return (self.added - back) % capacity, interval

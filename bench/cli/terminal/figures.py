@@ -1,0 +1,29 @@
+"""Figures as files. No JAX."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def save_figure(figure: "Figure", file: Path) -> None:
+    """Write a figure in the format that the file's name asks for, and print the name. Raises UsageError."""
+    try:
+        figure.savefig(file)
+    except (OSError, ValueError) as error:  # no such folder; no such format
+        raise UsageError(f"cannot write {file}: {error}") from error
+    typer.echo(file)
+
+
+def can_draw() -> bool:
+    """Whether matplotlib is installed; where it is not, print how to install it."""
+    installed = find_spec("matplotlib") is not None
+    if not installed:
+        typer.echo("No figure: it needs pip install 'myriad-bench[plot]'.", err=True)
+    return installed

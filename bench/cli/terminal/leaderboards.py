@@ -1,0 +1,62 @@
+"""Records read from a folder, and the leaderboards printed and written beside them. No JAX."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import typer
+
+from bench.analysis.leaderboard import build
+from bench.claims.report import section
+from bench.cli.terminal.tables import print_leaderboard
+from bench.errors import UsageError
+from bench.records import tuning
+from bench.records.files import RecordError, write_atomically
+from bench.records.reference import References
+from bench.records.run import RunRecord
+from bench.records.run import read_records as read_all
+from bench.records.trajectory import trajectory_finder
+from bench.report import FORMATS
+
+
+def read_records(folder: Path) -> list[RunRecord]:
+    """Read the records under `folder`, with a warning for each unreadable one. Raises UsageError if there are none."""
+    if not folder.is_dir():
+        raise UsageError(f"no folder {folder}. Give one that `bench run` wrote, e.g. results/smoke.")
+    records = []
+    for found in read_all(folder):
+        if isinstance(found, RecordError):
+            typer.echo(f"warning: {found}", err=True)
+        else:
+            records.append(found)
+    if not records:
+        raise UsageError(f"no run records under {folder}. Give a folder that `bench run` wrote, e.g. results/smoke.")
+    return records
+
+
+def installed_formats() -> list[str]:
+    """The formats of leaderboards whose packages are installed; print which one is left out, and why."""
+    if find_spec("jinja2"):
+        return list(FORMATS)
+    typer.echo("No leaderboard.html: it needs pip install 'myriad-bench[report]'.", err=True)
+    return [name for name in FORMATS if name != "html"]
+
+
+def write_leaderboards(folder: Path, formats: Iterable[str]) -> None:
+    """Print the leaderboards of the records in `folder`, write them beside the records, and print the files' names.
+
+    `formats` are keys of `bench.report.FORMATS`. Raises UsageError if there are no records, and OSError.
+    """
+    leaderboard = build(
+        read_records(folder),
+        References.beside(folder).by_fingerprint(),
+        tuning.known_tunings(folder),
+        find=trajectory_finder(folder),
+    )
+    leaderboard = replace(leaderboard, diagnostics=section(folder))
+    print_leaderboard(leaderboard)
+    for name in formats:
+        for file, render in FORMATS[name].items():
+            write_atomically(folder / file, render(leaderboard))
+            typer.echo(folder / file)
