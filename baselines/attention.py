@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from baselines.networks import Linear, scaled
 
-BLOCK_LENGTH = 128  # positions; for up to so many, one product over all pairs is faster than blocks
+BLOCK_LENGTH = 128  # positions; up to this length, one product over all pairs is faster than blocks
 
 
 def normalise(z: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
@@ -52,10 +52,10 @@ class Block(eqx.Module):
     def step(
         self, z: Float[Array, " width"], cache: tuple, t: Int[Array, ""]
     ) -> tuple[Float[Array, " width"], tuple, tuple]:
-        """Return the block's output for the token at position t, the cache with it, and what a reverse pass keeps.
+        """Return the block's output for the token at position t, the cache with it, and the values to keep.
 
-        The reverse pass would else compute these again: z, the query, the mixture of values, and the logarithm of the
-        sum of the weights.
+        The kept values spare a reverse pass their computation: z, the query, the mixture of values, and the logarithm
+        of the sum of the weights.
         """
         q, *new = self.project(z)[:, :, None]
         keys, values = (jax.lax.dynamic_update_index_in_dim(c, x, t, axis=1) for c, x in zip(cache, new, strict=True))
@@ -139,7 +139,7 @@ class CausalTransformer(eqx.Module):
         return jnp.zeros((), jnp.int32), tuple((empty, empty) for _ in self.blocks)
 
     def step(self, carry: tuple, token: Float[Array, " inputs"]) -> tuple[tuple, Float[Array, " outputs"], tuple]:
-        """Return the next carry, the output, and what each block's `step` keeps for a reverse pass."""
+        """Return the next carry, the output, and the values that blocks and read-out keep for a reverse pass."""
         t, caches = carry
         z = self.begin(token, t[None])
         new, kept = [], []

@@ -1,4 +1,4 @@
-"""What critics learn: targets for the cost or reward that is still to come, and a critic in units of its targets."""
+"""Critics: targets for the cost or reward that is still to come, and a critic in units of its targets."""
 
 import equinox as eqx
 import jax

@@ -99,7 +99,7 @@ class Evolution(AbstractMethod[EvolutionState]):
 
     population: int = 4  # λ, at least 4
     sigma: float = 0.0626  # at the start, in half ranges of the controls
-    width: int = 0  # of a hidden layer; 0 for none
+    width: int = 0  # units in a hidden layer; 0 for none
     warmup: int = 13  # episodes
 
     def usage(self, task):

@@ -1,4 +1,4 @@
-"""How episodes are collected: with noise around a policy, and before there is a policy."""
+"""Collection of episodes: with noise around a policy, and before there is a policy."""
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ def warm_up(task: AbstractTask, key: Key[Array, ""], episodes: int) -> Trajector
 
 
 def cost_spread(episodes: Trajectory) -> Float[Array, ""]:
-    """Return the standard deviation of the episodes' costs, with a trace of their size added so that it is not 0."""
+    """Return the standard deviation of the episodes' costs, plus a millionth of their size so that it is not 0."""
     return jnp.std(episodes.cost) + 1e-6 * jnp.abs(jnp.mean(episodes.cost)) + 1e-12
 
 

@@ -56,7 +56,7 @@ def _reverse(residuals, xs_bar, perturbed, inputs):
         written = list(written)
 
         def pull(bar, compute, *read):
-            """Return the adjoints of what compute(model, *read) reads, given its own; add the model's to model_bar."""
+            """Return the adjoints of `read` from that of compute(model, *read), and add the model's to model_bar."""
             nonlocal model_bar
             transposed = jax.vjp(lambda moved, *read: compute(eqx.combine(moved, held), *read), moved, *read)[1]
             more, *read_bar = transposed(bar)

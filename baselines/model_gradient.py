@@ -70,7 +70,7 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
     model_learning_rate: float = 1e-3
     policy_learning_rate: float = 3e-3
     decay_steps: int = 20  # steps over which a cosine takes both rates to a tenth
-    width: int = 64  # of the policy's layers
+    width: int = 64  # units in the policy's layers
     capacity: int = 250  # episodes kept; a checkpoint writes them all
 
     def __check_init__(self):
@@ -139,7 +139,7 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
 
     @property
     def imagination(self) -> Imagination:
-        """How the policy's cost in the model is computed."""
+        """The way to compute the policy's cost in the model."""
         return Imagination(self.states, self.cut_feedback, self.imagined_noise)
 
     def _net_optimiser(self):

@@ -69,9 +69,9 @@ class OnlineDecisionTransformer(AbstractMethod[DecisionTransformerState]):
     warmup: int = 10  # episodes
     episodes: int = 2  # per step
     hold: int = 4  # intervals per decision
-    optimism: float = 1.0  # what exploration asks for beyond the best return, in standard deviations of the buffer's
+    optimism: float = 1.0  # exploration asks for the best return plus so many standard deviations of the returns
     explore: float = 0.66  # deviations of the draws, in those of π_θ
-    correlation: float = 0.9  # of the noise of one decision and the next
+    correlation: float = 0.9  # between the noise of one decision and the next
     updates: int = 50  # per step
     batch: int = 8  # episodes
     elite: float = 4.42  # ranks over which the weight of an episode falls by e

@@ -52,8 +52,8 @@ def descend(
 ) -> tuple[Parameters, optax.OptState]:
     """Return the parameters and the optimiser's state after a descent of `loss(parameters, input)`.
 
-    Each update reads one entry of `inputs` along the leading axis, usually a key that draws its batch. A loss without
-    inputs gets None, for so many `updates`.
+    Each update reads one entry of `inputs` along the leading axis, usually a key that draws its batch. Without inputs,
+    `updates` is the number of updates, and the loss gets None.
     """
 
     def update(carry, each):

@@ -51,7 +51,7 @@ MAX_VALUE_ERROR = 5.0  # in units of the critic: an error beyond it has no gradi
 class PPOState(eqx.Module):
     actor: BoundedGaussian
     critic: MLP  # observation -> value, in units of `value_std` around `value_mean`
-    optimisers: tuple[optax.OptState, optax.OptState]  # of the actor and of the critic
+    optimisers: tuple[optax.OptState, optax.OptState]  # states for the actor and for the critic
     replay: Replay
     scales: Scales
     value_mean: Float[Array, ""]
@@ -81,7 +81,7 @@ class PPO(AbstractMethod[PPOState]):
     trace: float = 0.811  # λ
     std: float = 0.906  # s at the start, in half ranges
     adapt: float = 0.3  # share by which a step moves the location and the size of the values
-    learning_rate: float = 2.6e-3  # of the actor
+    learning_rate: float = 2.6e-3  # the actor's
     critic_rate: float = 3e-3
     width: int = 64
 

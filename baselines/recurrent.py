@@ -24,7 +24,7 @@ class AbstractCell(eqx.Module):
 
     @abc.abstractmethod
     def start(self, h: Float[Array, " width"]) -> Any:
-        """Return the state before the first input, given what would be its output."""
+        """Return the state before the first input. Its output is h."""
 
     @abc.abstractmethod
     def __call__(self, u: Float[Array, " inputs"], state: Any) -> tuple[Any, Float[Array, " width"]]:

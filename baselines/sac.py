@@ -1,8 +1,9 @@
 """Soft actor-critic with twin critics and a learned temperature (Haarnoja et al., 2018, arXiv:1812.05905).
 
-An action is held for `hold` intervals. After each interval, a batch from the replay buffer gives observations
-o = (state, time) where an action begins, o' where it ends, and the reward r = -(its cost - the usual cost of so many
-intervals) / scale. The horizon is finite and the time is observed, so there is no discount:
+An action is held for `hold` intervals. After each interval, a batch of actions comes from the replay buffer, with
+observations o = (state, time) where an action begins and o' where it ends. Its reward is r = -(cost - usual cost) /
+scale, where the usual cost is that of as many intervals. The horizon is finite and the time is observed, so there is no
+discount:
 
     y    = r + (1 - last) (min_i Q̄_i(o', a') - α log π(a' | o')),   a' ~ π(o')
     Q_i  ← Q_i - η ∇ (Q_i(o, a) - y)²                               Q̄_i ← (1 - τ) Q̄_i + τ Q_i
@@ -46,9 +47,9 @@ class SACState(eqx.Module):
     networks: Networks
     targets: MLP
     optimiser: optax.OptState
-    replay: Replay  # with controls as drawn, before they are clipped
+    replay: Replay  # its controls are those drawn, before they are clipped
     scales: Scales
-    usual_cost: Float[Array, ""]  # of an interval
+    usual_cost: Float[Array, ""]  # mean cost of an interval in the warm-up
     cost_scale: Float[Array, ""]
 
 

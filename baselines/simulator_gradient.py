@@ -6,7 +6,7 @@ sg cuts the gradient through the state that the policy reads, the setting of Ma 
 With `cut_feedback = False` this is full backpropagation through time. Every differentiated step is charged as an
 environment step: a step of this method spends `updates` episodes, and their gradients.
 
-With `charged = False` it is an oracle, an upper bound of what gradients through a model could do. It declares one
+With `charged = False` it is an oracle, an upper bound for methods that take gradients through a model. It declares one
 episode a step, so it gets as many steps from a budget as the other methods, and simulates and differentiates the other
 `updates - 1` for free. It is measured and shown, and never ranked.
 """

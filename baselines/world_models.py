@@ -191,7 +191,7 @@ class HistoryTransformer(AbstractStateModel):
         return self.advance_and_keep(carry, u)[:2]
 
     def advance_and_keep(self, carry: Any, u: Float[Array, " m"]) -> tuple[Any, Float[Array, " n"], tuple]:
-        """Return what `advance` does, and what the network's `step` keeps for a reverse pass."""
+        """Return the results of `advance`, and the values that the network's `step` keeps for a reverse pass."""
         x, cache = carry
         cache, output, kept = self.net.step(cache, self.token(x, u))
         x = self.next(x, output)

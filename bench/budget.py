@@ -1,4 +1,4 @@
-"""How much a run may spend, and when it is evaluated. No JAX here."""
+"""Budgets: how much a run may spend, and when it is evaluated. No JAX here."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from bench.errors import UsageError
 
 @dataclass(frozen=True)
 class Usage:
-    """Environment steps (control intervals, whatever their substeps) that one `step`, and `init`, spend.
+    """What a method spends in one `step` and, for `init_env_steps`, in `init`.
 
-    `env_grad_steps` says how many of the same steps were also differentiated; it is not added to them. `updates` are
-    the optimiser's steps in one `step`, for budgets that cap them. An oracle is not `charged`: it simulates more than
-    it declares, so it is shown and never ranked.
+    An environment step is one control interval, whatever its substeps. `env_grad_steps` counts those of the same steps
+    that were also differentiated; they are not added. `updates` are the optimiser's steps, for budgets that cap them.
+    An oracle is not `charged`: it simulates more than it declares, so it is shown and never ranked.
     """
 
     env_steps: int
@@ -22,15 +22,15 @@ class Usage:
 
 
 class BudgetError(UsageError):
-    """The budget does not pay for a single step of a method."""
+    """A budget that is malformed, or does not pay for a single step of a method."""
 
 
 @dataclass(frozen=True)
 class Budget:
     """At most `env_steps` environment steps, with about `evals` evaluations spread evenly over them.
 
-    Caps that may end a run before: gradient `updates`, for methods that declare them, and `seconds` of training for the
-    block of seeds, looked at after every evaluation. Where seconds end a run it cannot be repeated to the bit.
+    Two caps may end a run earlier: gradient `updates`, for methods that declare them, and `seconds` of training for the
+    block of seeds, tested after every evaluation. A run that seconds end cannot be repeated to the bit.
     """
 
     env_steps: int
@@ -42,16 +42,16 @@ class Budget:
         _check(self.env_steps, self.evals, self.updates, self.seconds)
 
     def to_json(self) -> dict[str, int | float]:
-        """What is set, as values of JSON."""
+        """Return the fields that are set, as values of JSON."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
     def ended_by(self, usage: Usage) -> str:
-        """What ends a run that no cap on seconds ends: "budget" or "updates"."""
+        """Return what ends a run that no cap on seconds ends: "budget" or "updates"."""
         uncapped = Budget(self.env_steps)
         return "updates" if self.steps(usage) < uncapped.steps(usage) else "budget"
 
     def steps(self, usage: Usage) -> int:
-        """Method steps that the budget pays for, rounded down; 0 for a method that spends nothing.
+        """Return the method's steps that the budget pays for, rounded down; 0 for a method that spends nothing.
 
         Raises BudgetError if it pays for none.
         """
@@ -69,14 +69,14 @@ class Budget:
         return min(steps, self.updates // usage.updates) if self.updates is not None and usage.updates else steps
 
     def evaluation_points(self, usage: Usage) -> list[int]:
-        """Method steps after which the policy is evaluated: 0, the last, and `evals - 1` between, evenly."""
+        """Return the method's steps before each evaluation: 0, all of them, and `evals - 1` numbers evenly between."""
         steps = self.steps(usage)
         return sorted({round(i * steps / self.evals) for i in range(self.evals + 1)})
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a suite grants: environment steps or, so that every grid gets as many, whole episodes; caps as in Budget."""
+    """The budget of a suite: environment steps, or episodes, of which every grid gets as many; caps like in Budget."""
 
     env_steps: int | None = None
     episodes: int | None = None
@@ -95,7 +95,7 @@ class Allowance:
             _check_whole(episodes=self.episodes)
 
     def on(self, num_steps: int) -> Budget:
-        """The budget for a task with episodes of `num_steps` intervals."""
+        """Return the budget for a task with episodes of `num_steps` intervals."""
         return Budget(self.env_steps or (self.episodes or 0) * num_steps, self.evals, self.updates, self.seconds)
 
 

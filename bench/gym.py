@@ -1,9 +1,9 @@
-"""The Gymnasium face of the tasks: importing this module registers every one as "Myriad/<its class>-v0".
+"""Gymnasium environments of the tasks: importing this module registers each as "Myriad/<its class>-v0".
 
     gymnasium.make("bench.gym:Myriad/CancerTreatment-v0", num_steps=100)    # imports this module by itself
 
-Rewards sum to minus the cost. An observation is the state in physical units and the share of the horizon that is over,
-an action the control scaled to [-1, 1], or in physical units. Numbers have the precision that JAX is set to.
+Rewards sum to minus the cost. An observation is the state in physical units and the share of the horizon that is over.
+An action is the control scaled to [-1, 1], or in physical units. Numbers have JAX's default precision.
 """
 
 from collections.abc import Mapping
@@ -28,18 +28,18 @@ try:
 except ImportError as error:
     raise ImportError("the Gymnasium environments need gymnasium: pip install 'myriad-bench[gym]'") from error
 
-STARTS = ("fixed", "random")
+START_KINDS = ("fixed", "random")
 
 
 class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
-    """One episode at a time of the task called `task`, or of a "module:attr", with `settings` in place of its defaults.
+    """A Gymnasium environment of a task, by its name or "module:attr", with `settings` in place of its defaults.
 
-    Observations are "n + 1", actions "m". `reset(options={"start": "random"})` draws the start by the task's own law;
-    the default is the setting `starts`, "fixed" unless given. Raises SettingError for unknown names and settings,
+    Observations have shape "n + 1", actions "m". `reset(options={"start": "random"})` draws the start by the task's own
+    law; the default is the setting `starts`, "fixed" unless given. Raises SettingError for unknown names and settings,
     UsageError for an unknown start, and gymnasium.error.ResetNeeded for a step beyond the horizon.
     """
 
-    # Gymnasium reads this off the class but types it as an instance's: the ClassVar that RUF012 wants is a type error.
+    # Gymnasium reads this off the class, but declares it an attribute of instances: RUF012's ClassVar is a type error.
     metadata = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, task: str, physical_units: bool = False, **settings: Any):
@@ -60,19 +60,20 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             raise gymnasium.error.ResetNeeded("the horizon is reached: call reset() before the next step.")
         self._x, observation, reward = self._step(self._x, self._k, np.asarray(action, self._x.dtype))
         self._k += 1
-        # The horizon is part of the problem and time is observed, so its end is a true end: nothing is cut off whose
-        # value a learner should bootstrap.
+        # The horizon is part of the problem and time is observed, so the episode terminates there. It is not truncated:
+        # there is no value beyond it that a learner should bootstrap.
         return np.array(observation), float(reward), self._k == self.task.num_steps, False, {}
 
 
 class TaskVectorEnv(VectorEnv):
-    """`num_envs` episodes of a task, stepped by one vmapped call; settings, starts and errors are TaskEnv's.
+    """A Gymnasium vector environment of a task: `num_envs` episodes, stepped by one vmapped call.
 
-    All begin and end together, because the horizon is fixed. The step after the last one resets: it ignores its
-    actions, returns zero rewards, and starts as the last `reset` was told to.
+    Settings, starts and errors are those of TaskEnv. All episodes begin and end together, because the horizon is fixed.
+    The step after the last one resets: it ignores its actions, returns zero rewards, and draws starts like the last
+    `reset`.
     """
 
-    # As in TaskEnv: Gymnasium's base class types it as an instance's.
+    # Gymnasium declares this an attribute of instances too.
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
     def __init__(self, task: str, num_envs: int = 1, physical_units: bool = False, **settings: Any):
@@ -106,7 +107,7 @@ class TaskVectorEnv(VectorEnv):
 
 
 def _spaces(task: AbstractTask, physical_units: bool) -> tuple[Box, Box]:
-    """(observations, actions). A state's range is no constraint, so the observations are unbounded."""
+    """Return the spaces (observations, actions). A state's range is no constraint, so observations are unbounded."""
     dtype, m = task.x0.dtype, len(task.controls)
     low, high = task.bounds if physical_units else (-np.ones(m), np.ones(m))
     return Box(-np.inf, np.inf, (len(task.states) + 1,), dtype), Box(low.astype(dtype), high.astype(dtype), dtype=dtype)
@@ -115,7 +116,7 @@ def _spaces(task: AbstractTask, physical_units: bool) -> tuple[Box, Box]:
 def _interval(
     task: AbstractTask, physical_units: bool, x: Float[Array, " n"], k: Int[Array, ""], action: Float[Array, " m"]
 ) -> tuple[Float[Array, " n"], Float[Array, " observation"], Float[Array, ""]]:
-    """(state, observation, reward) at the end of interval k; the last reward pays the terminal cost too."""
+    """Return (state, observation, reward) at the end of interval k; the last reward includes the terminal cost."""
     low, high = (jnp.asarray(b, x.dtype) for b in task.bounds)
     u = clip(task, action if physical_units else low + (high - low) * (action + 1) / 2)
     x, cost = transition(task, k * jnp.asarray(task.dt, x.dtype), x, u)
@@ -125,8 +126,8 @@ def _interval(
 
 def _start(task: AbstractTask, options: Mapping[str, Any] | None) -> str:
     start = (options or {}).get("start", task.starts)
-    if start not in STARTS:
-        raise UsageError(did_you_mean("start", str(start), STARTS))
+    if start not in START_KINDS:
+        raise UsageError(did_you_mean("start", str(start), START_KINDS))
     return start
 
 

@@ -1,4 +1,4 @@
-"""Tasks and methods by name, or by "module:attr", with typed overrides of fields. The only importer of the tables."""
+"""Registry: tasks and methods by name or "module:attr", with typed settings. It alone imports both tables."""
 
 import dataclasses
 import importlib
@@ -17,11 +17,11 @@ from tasks import TASKS, AbstractTask
 
 
 class SettingError(UsageError):
-    """A name that is not known, or a setting that does not exist or is of the wrong type."""
+    """An unknown name, or a setting that does not exist or has the wrong type."""
 
 
 def task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractTask:
-    """The task of that name with `settings` in place of its defaults. Raises SettingError."""
+    """Return the task of this name with `settings` in place of its defaults. Raises SettingError."""
     built = _build("task", name, TASKS, AbstractTask, settings or {})
     if built.solver not in SOLVERS:
         raise SettingError(did_you_mean(f"solver of task '{name}':", built.solver, SOLVERS))
@@ -29,12 +29,12 @@ def task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractTask:
 
 
 def method(name: str, settings: Mapping[str, Any] | None = None) -> AbstractMethod:
-    """The method of that name with `settings` in place of its defaults. Raises SettingError."""
+    """Return the method of this name with `settings` in place of its defaults. Raises SettingError."""
     return _build("method", name, METHODS, AbstractMethod, settings or {})
 
 
 def method_or_task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractMethod | AbstractTask:
-    """The method or the task of that name, whichever there is. Raises SettingError."""
+    """Return the method or the task of this name, whichever exists. Raises SettingError."""
     if ":" in name:
         made = _load("method or task", name)
         try:
@@ -50,7 +50,7 @@ def method_or_task(name: str, settings: Mapping[str, Any] | None = None) -> Abst
 
 
 def settings_of(built: AbstractTask | AbstractMethod) -> dict[str, Any]:
-    """Every field as a value of JSON; a field that is a class or a partial becomes its name and its own arguments."""
+    """Return every setting as a value of JSON. A class or a partial becomes its name, and gives its arguments."""
     flat: dict[str, Any] = {}
     for field in filter(is_setting, dataclasses.fields(built)):
         value = getattr(built, field.name)
@@ -61,7 +61,7 @@ def settings_of(built: AbstractTask | AbstractMethod) -> dict[str, Any]:
 
 
 def check_known(names: Mapping[str, Any], tasks: list[str], methods: list[str]) -> None:
-    """Raises SettingError for settings of a name that takes no part in the run."""
+    """Raise SettingError for settings of a name that takes no part in the run."""
     for name in names:
         if name not in tasks and name not in methods:
             raise SettingError(
@@ -92,7 +92,7 @@ def _load(what: str, name: str) -> Callable:
 
 
 def _overrides(name: str, default: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments for the factory; "model.width" goes into the callable that is the field `model`."""
+    """Return arguments for the factory. "model.width" becomes an argument of the callable that is the field `model`."""
     hints = typing.get_type_hints(type(default))
     fields = [f.name for f in dataclasses.fields(default) if is_setting(f)]
     known = list(settings_of(default))
@@ -111,13 +111,13 @@ def _overrides(name: str, default: Any, settings: Mapping[str, Any]) -> dict[str
 
 
 def _arguments(target: Callable) -> dict[str, inspect.Parameter]:
-    """Keyword-only arguments with defaults, annotations resolved."""
+    """Return keyword-only arguments with defaults, and their annotations resolved."""
     parameters = inspect.signature(target, eval_str=True).parameters.items()
     return {k: p for k, p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
 
 
 def _typed(setting: str, value: Any, hint: Any) -> Any:
-    """`value`, text from the command line or a value of TOML, as `hint`."""
+    """Convert `value`, text from the command line or a value of TOML, to the type `hint`. Raises SettingError."""
     if typing.get_origin(hint) is Literal:
         choices = typing.get_args(hint)
         if value in choices:

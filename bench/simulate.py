@@ -1,7 +1,7 @@
-"""The only code that integrates a task.
+"""The simulator: the only code that integrates a task.
 
-A control is held on each of H intervals; within one, a Diffrax solver takes a fixed number of its own steps on the
-state and on the cost J' = g(t, x, u), a quadrature state, so a cost is as accurate as its trajectory.
+A control is held on each of H intervals. Within an interval a Diffrax solver takes a fixed number of its own steps. It
+integrates the state and, as a quadrature state, the cost J' = g(t, x, u), so a cost is as accurate as its trajectory.
 """
 
 import abc
@@ -16,8 +16,8 @@ from jaxtyping import Array, Float
 
 from tasks.base import AbstractHybridTask, AbstractTask, Scalar
 
-Transition = Callable[..., tuple[Float[Array, " n"], Float[Array, ""]]]  # of (task, t, x, u)
-MAX_ADAPTIVE_STEPS = 4096  # of an adaptive solver within one interval
+Transition = Callable[..., tuple[Float[Array, " n"], Float[Array, ""]]]  # (task, t, x, u) -> (x, cost)
+MAX_ADAPTIVE_STEPS = 4096  # within one interval
 SOLVERS = {
     "euler": diffrax.Euler,
     "heun": diffrax.Heun,
@@ -40,22 +40,22 @@ class AbstractPolicy(eqx.Module):
 
 
 class Trajectory(eqx.Module):
-    """One episode. `costs` are the running costs of the intervals; `cost` is their sum plus the terminal cost."""
+    """One episode. `costs` are the running costs of the intervals, and `cost` is their sum plus the terminal cost."""
 
     xs: Float[Array, "knots n"]
     us: Float[Array, "steps m"]
     costs: Float[Array, " steps"]
     cost: Float[Array, ""]
-    end_error: Float[Array, ""]  # largest miss over the end-state targets, in units of the state's range; 0 without any
+    end_error: Float[Array, ""]  # largest miss of an end-state target, in units of the state's range; 0 without targets
 
 
 @eqx.filter_jit  # traced once for all rollouts of a program; XLA inlines it
 def transition(
     task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]
 ) -> tuple[Float[Array, " n"], Float[Array, ""]]:
-    """(state at t + dt, running cost over the interval) with u, in bounds, held."""
+    """Return (state at t + dt, running cost over the interval) while u, which is in bounds, is held."""
     solver = SOLVERS[task.solver]()
-    # The control jumps between intervals, so the solver starts afresh in each: a stage kept from the last one is stale.
+    # The control jumps between intervals, which makes a stage of the last interval stale: the solver starts afresh.
     term = _with_cost(task, u)
     h = task.dt / task.solver_steps
 
@@ -66,7 +66,7 @@ def transition(
 
     start = (x, jnp.zeros((), x.dtype))
     carry = (start, solver.init(term, t, t + h, start, None))
-    # Two or three are unrolled, XLA fuses them; more are a loop, which compiles as fast as one.
+    # XLA fuses two or three steps that are unrolled; more are a loop, which compiles as fast as one step.
     unroll = min(task.solver_steps, 3)
     ((x, cost), _), _ = jax.lax.scan(step, carry, jnp.arange(task.solver_steps), unroll=unroll)
     return _after_reset(task, t, x, u), cost
@@ -75,10 +75,10 @@ def transition(
 def adaptive_transition(
     task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"], rtol: float = 1e-8
 ) -> tuple[Float[Array, " n"], Float[Array, ""]]:
-    """`transition` by an adaptive solver of order 8: the truth that fixed steps are judged by, for float64.
+    """Do what `transition` does by an adaptive solver of order 8, in float64: the truth that judges fixed steps.
 
-    nan where MOST_STEPS do not reach the end. The loop is ours: that of `diffeqsolve` takes twice as long to compile
-    and calls back into Python, so that its programs cannot be kept on disk.
+    The result is nan where MAX_ADAPTIVE_STEPS do not reach the end. The loop is written out here, because that of
+    `diffeqsolve` takes twice as long to compile and calls back into Python, so its programs cannot be kept on disk.
     """
     controller = diffrax.PIDController(rtol=rtol, atol=1e-2 * rtol)
     solver, term, end = diffrax.Dopri8(), _with_cost(task, u), t + task.dt
@@ -113,22 +113,19 @@ def _after_reset(task, t, x, u):
 def rollout(
     task: AbstractTask, policy: AbstractPolicy, x0: Float[Array, " n"], transition: Transition = transition
 ) -> Trajectory:
-    """One episode of `policy` from x0. Controls are clipped to the bounds, so that no method can leave them."""
+    """Simulate one episode of `policy` from x0. Controls are clipped to the bounds, so no method can leave them."""
     return _scan(task, transition, lambda t, x, carry, _: policy(t, x, carry), policy.initial(), x0, None)
 
 
 def open_loop(
     task: AbstractTask, us: Float[Array, "steps m"], x0: Float[Array, " n"], transition: Transition = transition
 ) -> Trajectory:
-    """One episode of a control sequence, clipped to the bounds."""
+    """Simulate one episode of a control sequence, clipped to the bounds."""
     return _scan(task, transition, lambda t, x, carry, u: (u, carry), (), x0, us)
 
 
 def from_knots(task: AbstractTask, us: Float[Array, "steps m"], xs: Float[Array, "knots n"]) -> Trajectory:
-    """The episode of states and controls that are given, each interval simulated from its knot.
-
-    For an optimum so unstable that replaying its controls alone loses it.
-    """
+    """Simulate each interval from its own knot: an optimum may be so unstable that its controls alone lose it."""
     ts = task.dt * jnp.arange(task.num_steps)
     ends, costs = jax.vmap(lambda t, x, u: transition(task, t, x, u))(ts, xs[:-1], us)
     cost = jnp.sum(costs) + task.terminal_cost(xs[-1])
@@ -138,7 +135,7 @@ def from_knots(task: AbstractTask, us: Float[Array, "steps m"], xs: Float[Array,
 def trapezoid_costs(
     task: AbstractTask, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]
 ) -> Float[Array, " steps"]:
-    """The running costs of the intervals by the trapezoid rule, of states that a model predicts at the knots."""
+    """Return the running costs of the intervals by the trapezoid rule, for a model's predicted states at the knots."""
     ts = task.dt * jnp.arange(task.num_steps)
     left = jax.vmap(task.running_cost)(ts, xs[:-1], us)
     right = jax.vmap(task.running_cost)(ts + task.dt, xs[1:], us)
@@ -146,7 +143,7 @@ def trapezoid_costs(
 
 
 def end_error(task: AbstractTask, x: Float[Array, " n"]) -> Float[Array, ""]:
-    """Largest miss of the end state x over the targets, in units of the state's range; 0 without any."""
+    """Return the largest miss of a target by the end state x, in units of the state's range; 0 without targets."""
     return jnp.max(jnp.abs(task.misses(x)), initial=0.0)
 
 
@@ -167,6 +164,6 @@ def _scan(task, transition, act, carry, x0, us) -> Trajectory:
 
 
 def clip(task: AbstractTask, u: Float[Array, " m"]) -> Float[Array, " m"]:
-    """u moved into the bounds. On a bound the derivative is 1 (jnp.clip's is 1/2): optima lie there."""
+    """Move u into the bounds. On a bound the derivative is 1 (jnp.clip's is 1/2), because optima lie there."""
     low, high = (jnp.asarray(b, u.dtype) for b in task.bounds)
     return jnp.where(u < low, low, jnp.where(u > high, high, u))

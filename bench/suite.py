@@ -1,4 +1,4 @@
-"""Suites: which tasks, which methods, how many seeds, under which budget. TOML in, cells out; no JAX here."""
+"""Suites: tasks, methods, a number of seeds and a budget, read from TOML and turned into cells. No JAX here."""
 
 import dataclasses
 import tomllib
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from bench.budget import Allowance
 from bench.errors import UsageError, did_you_mean
 
-SHIPPED = Path(__file__).parent / "suites"
+SHIPPED_FOLDER = Path(__file__).parent / "suites"
 
 
 class SuiteError(UsageError):
@@ -19,13 +19,16 @@ class SuiteError(UsageError):
 
 @dataclass(frozen=True)
 class Grid:
-    """A grid other than a task's own: refined (`num_steps` on the same horizon) or extended (both times `stretch`)."""
+    """A grid other than the task's own.
+
+    It is refined, `num_steps` intervals on the same horizon, or extended, horizon and intervals both times `stretch`.
+    """
 
     num_steps: int | None = None
     stretch: int | float | None = None
 
     def settings(self, horizon: float, num_steps: int) -> dict[str, Any]:
-        """The fields of a task whose own grid is given. Raises SuiteError if the result is no grid."""
+        """Return the fields of a task whose own grid is given. Raises SuiteError if the result is no grid."""
         if self.stretch is None:
             return {"num_steps": self.num_steps}
         steps = num_steps * self.stretch
@@ -38,8 +41,8 @@ class Grid:
 class Cell:
     """A task, a method and a block of seeds.
 
-    Settings map fields to values. Those of the suite are part of what it is; those given for one run (`extra_...`) also
-    stand in the names under which the results appear, so that they are never pooled with the suite's own.
+    Settings map fields to values. Those given for one run (`extra_...`) are also part of the labels of the results, so
+    these are never pooled with results under the suite's own settings.
     """
 
     suite: str
@@ -68,11 +71,11 @@ def _label(name: str, extra: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Suite:
-    """The contents of a suite's TOML file.
+    """Tasks, methods, seeds and a budget: the contents of a suite's TOML file.
 
-    `num_steps` (refine) or `stretch` (extend) ask for several grids of every task, and `starts` how its episodes start.
-    `tuning_tasks` are for `bench tune`; none of them is scored. `settings` maps a task's or method's name to fields and
-    values. A method may stand in `methods` several times, as the tables name it: "sac" and "sac[batch=64, hold=1]".
+    `num_steps` (refine) or `stretch` (extend) ask for several grids of every task, and `starts` says how its episodes
+    start. `tuning_tasks` are for `bench tune`; none of them is scored. `settings` maps a task's or method's name to
+    fields and values. A method may be in `methods` several times, under its labels: "sac" and "sac[batch=64, hold=1]".
     """
 
     name: str
@@ -89,7 +92,7 @@ class Suite:
 
     @property
     def grids(self) -> list[Grid | None]:
-        """The grids of every task; [None] is a task's own."""
+        """The grids of every task; None is the task's own."""
         grids = [Grid(num_steps=n) for n in self.num_steps] + [Grid(stretch=s) for s in self.stretch]
         return [*grids] or [None]
 
@@ -100,9 +103,9 @@ class Suite:
         seeds: int | None = None,
         extra: Mapping[str, Mapping[str, str]] | None = None,
     ) -> list[Cell]:
-        """Tasks x grids x methods, those given in place of the suite's own; `extra` are further settings by name.
+        """Return tasks x grids x methods.
 
-        Raises SuiteError.
+        `tasks`, `methods` and `seeds` replace the suite's own; `extra` are further settings by name. Raises SuiteError.
         """
         extra = extra or {}
         return [
@@ -120,18 +123,18 @@ class Suite:
             )
             for task in dict.fromkeys(tasks or self.tasks)
             for grid in self.grids
-            for method, own in map(_variant, dict.fromkeys(methods or self.methods))
+            for method, own in map(_parse_label, dict.fromkeys(methods or self.methods))
         ]
 
 
 def names() -> list[str]:
-    """The shipped suites."""
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+    """Return the names of the shipped suites."""
+    return sorted(path.stem for path in SHIPPED_FOLDER.glob("*.toml"))
 
 
 def load(name: str) -> Suite:
-    """A shipped suite by name, or any by the path of its TOML file. Raises SuiteError."""
-    path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
+    """Load a shipped suite by name, or any suite by the path of its TOML file. Raises SuiteError."""
+    path = Path(name) if name.endswith(".toml") else SHIPPED_FOLDER / f"{name}.toml"
     if not path.is_file():
         raise SuiteError(did_you_mean("suite", name, names()) + " A path to a .toml file works too.")
     try:
@@ -150,8 +153,8 @@ def load(name: str) -> Suite:
     return suite
 
 
-def _variant(text: str) -> tuple[str, dict[str, str]]:
-    """A method's name and settings, from how `Cell.method_label` writes them."""
+def _parse_label(text: str) -> tuple[str, dict[str, str]]:
+    """Return a method's name and settings, given its label."""
     name, bracket, inside = text.partition("[")
     pairs = [pair.partition("=") for pair in inside.removesuffix("]").split(",")] if bracket else []
     if bracket and (not inside.endswith("]") or not all(key.strip() and equals for key, equals, _ in pairs)):
@@ -160,7 +163,7 @@ def _variant(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _checked(path: Path, what: str, data: Any, kind: type, given: tuple[str, ...] = ()) -> dict[str, Any]:
-    """`data` with tuples for lists, if its keys are fields of `kind`."""
+    """Return `data` with tuples for lists. Raises SuiteError if a key is no field of `kind`, or one is missing."""
     fields = {f.name: f for f in dataclasses.fields(kind) if f.name not in given}
     for key in data:
         if key not in fields:

@@ -1,4 +1,4 @@
-"""The problems, in reading order: the paper's eight, more of biology, then mechanics, toys with a memory, and chaos."""
+"""The problems, in reading order: the paper's eight, more biology, mechanics, toys with a memory, and chaos."""
 
 from tasks.bacteria import Bacteria
 from tasks.base import AbstractHybridTask, AbstractSolvedTask, AbstractTask, ControlVar, StateVar

@@ -5,8 +5,8 @@
 Source: Lenhart & Workman, *Optimal Control Applied to Biological Models* (Chapman & Hall/CRC, 2007),
 ch. 7, lab 3 (a maximum there). Time and concentration are in the book's own units.
 
-Differs from Myriad: the model is undefined for x < 0 and blows up there under half of all controls. Here x is read as
-max(x, 0) and the velocity at 0 never points outward, so extinction is absorbing and does not depend on the grid.
+Differs from Myriad: the model is undefined for x < 0, and there it blows up under half of all controls. Here f and Φ
+read max(x, 0), and the velocity at 0 never points outward. So extinction is absorbing and does not depend on the grid.
 """
 
 import jax.numpy as jnp

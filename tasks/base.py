@@ -1,8 +1,8 @@
-"""What a task is: an optimal-control problem in Bolza form, as mathematics only.
+"""A task: an optimal-control problem in Bolza form, as mathematics only.
 
     min over u   J = ∫₀ᵀ g(t, x, u) dt + Φ(x(T))     s.t.   x' = f(t, x, u),   x(0) = x₀,   low <= u <= high
 
-A task states f, g and Φ and the grid on which controls are held; `bench.simulate` integrates it. Physical constants are
+A task states f, g, Φ and the grid on which controls are held. `bench.simulate` integrates it. Physical constants are
 float fields, so `TASKS[name](r=0.4, num_steps=200)` is another instance of the same problem.
 """
 
@@ -17,14 +17,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-Scalar = Float[Array, ""] | float  # a time: traced inside a rollout, a plain number in a notebook
+Scalar = Float[Array, ""] | float  # such as a time: traced inside a rollout, a plain number in a notebook
 
 
 class StateVar(NamedTuple):
     """A state component: start value, the range used for scaling and plots (not a constraint), target (nan = free).
 
-    An angle has a `period`, so that it misses its target by the short way round. `sample_start` draws within `spread`
-    of the start: by default a tenth of its size, so that what starts at exactly 0 (a used dose, a memory) always does.
+    An angle has a `period`, so that its distance to the target is the short way round. `sample_start` draws within
+    `spread` of the start. The default spread is a tenth of the start's size, so a state that starts at exactly 0 (a
+    used dose, a memory) always starts there.
     """
 
     name: str
@@ -38,13 +39,13 @@ class StateVar(NamedTuple):
 
     @property
     def size(self) -> float:
-        """Length of the range or, where that is infinite, the size of the start, at least 1."""
+        """Length of the range; where that is infinite, the size of the start, but at least 1."""
         span = self.high - self.low
         return span if math.isfinite(span) else max(abs(self.start), 1.0)
 
 
 class ControlVar(NamedTuple):
-    """A control component and its bounds, which must be finite: policies are squashed into them."""
+    """A control component and its bounds, which must be finite because policies are squashed into them."""
 
     name: str
     low: float
@@ -53,12 +54,12 @@ class ControlVar(NamedTuple):
 
 
 def wrap(angle: Float[Array, "*shape"] | float, period: float = 2 * math.pi) -> Float[Array, "*shape"]:
-    """The angle moved by whole periods into [-period / 2, period / 2)."""
+    """Move an angle by whole periods into [-period / 2, period / 2)."""
     return jnp.mod(angle + period / 2, period) - period / 2
 
 
 class AbstractTask(eqx.Module):
-    """An optimal-control problem. Final classes are tasks; their fields are constants, the grid, and the integrator."""
+    """An optimal-control problem. Final classes are tasks. Their fields are constants, the grid, and the integrator."""
 
     states: eqx.AbstractClassVar[tuple[StateVar, ...]]
     controls: eqx.AbstractClassVar[tuple[ControlVar, ...]]
@@ -66,22 +67,23 @@ class AbstractTask(eqx.Module):
     num_steps: eqx.AbstractVar[int]  # H: each control is held for horizon / num_steps
     solver: eqx.AbstractVar[str]  # a name in bench.simulate.SOLVERS
     substeps: eqx.AbstractVar[int]  # solver steps per held control on the default grid
-    starts: Literal["fixed", "random"] = eqx.field(default="fixed", kw_only=True)  # of episodes: x0, or drawn near it
-    # Score 0 is the best constant control or, where only the first control matters, the mean of 1000 random sequences.
+    starts: Literal["fixed", "random"] = eqx.field(default="fixed", kw_only=True)  # an episode starts at x0, or near it
+    # Score 0 is the cost of the best constant control. Where only the first control matters, it is the mean cost of
+    # 1000 random sequences.
     floor: ClassVar[Literal["constant", "random"]] = "constant"
-    time_unit: ClassVar[str] = "1"  # of the horizon; "1" where time is scaled
+    time_unit: ClassVar[str] = "1"  # the horizon's unit; "1" where time is scaled
 
     @abc.abstractmethod
     def vector_field(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, " n"]:
-        """f(t, x, u), in state units per unit of time."""
+        """Return f(t, x, u), in units of the states per unit of time."""
 
     @abc.abstractmethod
     def running_cost(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, ""]:
-        """g(t, x, u), per unit of time."""
+        """Return g(t, x, u), the cost per unit of time."""
 
     @abc.abstractmethod
     def terminal_cost(self, x: Float[Array, " n"]) -> Float[Array, ""]:
-        """Φ(x(T)); zero for a problem without one."""
+        """Return Φ(x(T)), zero for a problem without terminal cost."""
 
     def __check_init__(self):
         name = type(self).__name__
@@ -112,8 +114,10 @@ class AbstractTask(eqx.Module):
 
     @property
     def solver_steps(self) -> int:
-        """Solver steps per control interval: `substeps`, and in proportion more where an interval is longer than on the
-        default grid, so that no choice of grid makes the integration coarser than the tested one."""
+        """Solver steps per control interval: `substeps` on the default grid, in proportion more on longer intervals.
+
+        So no choice of grid makes the integration coarser than the tested one.
+        """
         default: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(self)}
         longer = self.dt / (default["horizon"] / default["num_steps"])
         return max(self.substeps, math.ceil(self.substeps * longer - 1e-9))
@@ -124,23 +128,23 @@ class AbstractTask(eqx.Module):
         return jnp.array([s.start for s in self.states])
 
     def start(self, key: Key[Array, ""]) -> Float[Array, " n"]:
-        """The start of a training episode: x0, or with random starts a draw."""
+        """Return the start of a training episode: x0 or, with random starts, a draw."""
         return self.sample_start(key) if self.starts == "random" else self.x0
 
     @property
     def bounds(self) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
-        """(low, high) of the controls, in physical units."""
+        """Lower and upper bounds of the controls, in physical units."""
         return np.array([c.low for c in self.controls]), np.array([c.high for c in self.controls])
 
     def misses(self, x: Float[Array, " n"]) -> Float[Array, " targets"]:
-        """Signed distances of x from the end-state targets, in units of each state's range; empty without targets."""
+        """Return signed distances of x from the targets, in units of each state's range; empty without targets."""
         pairs = [(x[i], s) for i, s in enumerate(self.states) if not math.isnan(s.target)]
         gaps = [wrap(value - s.target, s.period) if s.period else value - s.target for value, s in pairs]
         ranges = [s.high - s.low for _, s in pairs]
         return jnp.stack(gaps) / jnp.asarray(ranges, x.dtype) if pairs else jnp.zeros(0, x.dtype)
 
     def sample_start(self, key: Key[Array, ""]) -> Float[Array, " n"]:
-        """A start near x0: each state uniform within its `spread` of the fixed start, and in its range."""
+        """Draw a start near x0: each state is uniform within its `spread` of the fixed start, and in its range."""
         spreads = [0.1 * abs(s.start) if s.spread is None else s.spread for s in self.states]
         low = [max(s.start - spread, s.low) for s, spread in zip(self.states, spreads, strict=True)]
         high = [min(s.start + spread, s.high) for s, spread in zip(self.states, spreads, strict=True)]
@@ -148,16 +152,16 @@ class AbstractTask(eqx.Module):
 
 
 class AbstractHybridTask(AbstractTask):
-    """A task whose state also jumps: x ← jump(t, x, u) at the end t of every control interval."""
+    """A task whose state also jumps: x ← jump(t, x, u) at the end of every control interval, at time t."""
 
     @abc.abstractmethod
     def jump(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, " n"]:
-        """The state after the reset at time t, the end of the interval on which u was held."""
+        """Return the state after the jump at time t, the end of the interval on which u was held."""
 
 
 class AbstractSolvedTask(AbstractTask):
-    """A task whose minimum over control sequences is known by a formula, for some of its settings."""
+    """A task for which a formula gives the minimum over control sequences, with some of its settings at least."""
 
     @abc.abstractmethod
     def optimum(self) -> float | None:
-        """The minimum with these constants on this grid, or None where the formula does not hold."""
+        """Return the minimum with these constants on this grid, or None where the formula does not hold."""

@@ -27,9 +27,9 @@ class BearPopulations(AbstractTask):
     r: float = 0.1  # growth rate, 1/year
     K: float = 0.75  # carrying capacity
     m_p: float = 0.5  # share of the surplus that moves from park to forest
-    m_f: float = 0.5  # and from forest to park
+    m_f: float = 0.5  # share that moves from forest to park
     c_p: float = 1e4  # price of harvest in the park
-    c_f: float = 10.0  # and in the forest
+    c_f: float = 10.0  # price of harvest in the forest
     horizon: float = 25.0
     num_steps: int = 100
     solver: str = "tsit5"

@@ -2,7 +2,7 @@
 
     min  ∫₀ᵀ -K x + u dt      x' = G u x - D x²,   x(0) = 0.5,   0 <= u <= 1,   T = 2
 
-With the defaults never feeding is optimal: x(t) = 1 / (2 + t), so J = -2 ln 2, and a constant control is best.
+With the defaults it is optimal never to feed: then x(t) = 1 / (2 + t) and J = -2 ln 2. So a constant control is best.
 
 Source: Lenhart & Workman, *Optimal Control Applied to Biological Models* (Chapman & Hall/CRC, 2007),
 ch. 19, lab 12 (a maximum there); Heinricher, Lenhart & Solomon, Natural Resource Modeling 9 (1995) 61-80.

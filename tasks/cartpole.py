@@ -6,8 +6,9 @@
 
 Source: Kelly, *An introduction to trajectory optimization*, SIAM Review 59 (2017) 849-904, sec. 6.
 
-Differs from Myriad: it drops the factor sin θ of θ'²; here it is as in the source, so a free pole keeps its energy. The
-targets, there constraints of the optimiser, are priced at the end: a miss is in units of the state's range.
+Differs from Myriad: Myriad drops the factor sin θ of θ'². Here it is as in the source, so a free pole keeps its energy.
+Myriad's targets are constraints of the optimiser. Here they are priced at the end, and a miss is in units of the
+state's range.
 """
 
 import math

@@ -3,8 +3,8 @@
     min  min(20 (m(T) - 0.5)² - 10, 10) + (δ/T) ∫ (r - u)² dt from the second control on      -1 <= u <= 1
     m' = 0;   at the end of the first of T = 20 intervals, m <- u
 
-So the credit for -10, at u₀ = 0.5, has to travel the whole horizon. δ = 1 adds a distraction that pays at once: of H
-controls each later one earns up to -(r - u)² / H. Draw the target r anew per instance.
+The best cost is -10, at u₀ = 0.5, and the credit for it has to travel the whole horizon. δ = 1 adds a distraction that
+is paid at once: each of the H controls but the first costs (r - u)² / H. Draw the target r anew per instance.
 
 Source: Ma, Ni, Gehring, D'Oro & Bacon, *Do Transformer World Models Give Better Policy Gradients?* (ICML 2024),
 the copy task of its toy experiments.
@@ -39,4 +39,4 @@ class Copy(AbstractHybridTask, AbstractSolvedTask):
         return jnp.minimum(20 * (x[0] - 0.5) ** 2 - 10, 10)
 
     def optimum(self):
-        return -10.0 if abs(self.r) <= 1 else None  # u = 0.5 and then u = r: both terms at their least
+        return -10.0 if abs(self.r) <= 1 else None  # u = 0.5, then u = r: both terms are at their minimum

@@ -1,4 +1,4 @@
-"""Double pendulum: torques u₁ and u₂ on both joints, each too weak to lift it, swing its two tips up.
+"""Double pendulum: torques u₁ and u₂ on the two joints, each too weak to lift it, swing its two tips up.
 
     min  ∫₀ᵀ -h₁ - h₂ + 0.01 |u|² dt,   h₁ = -cos θ₁, h₂ = h₁ - cos θ₂ the tips' heights      |uᵢ| <= 2 N m,   T = 5 s
     2 θ₁'' + cos(θ₁ - θ₂) θ₂'' + sin(θ₁ - θ₂) θ₂'² + 2 g sin θ₁ = u₁ - u₂
@@ -8,8 +8,8 @@ And its launch: the first control chooses the angle from which the pendulum is l
 
     min  (1/4) |x(T) - x*|², angles the short way round    -1 <= u <= 1;  θ₁ <- 180 u at the end of the first interval
 
-The launch starts at rest, hanging. x* is the state that u = 0.3 reaches on the default grid, to 8 decimals. 180 u is
-read in radians, as in the code of the source.
+The launch starts at rest, hanging. x* is the state that u = 0.3 reaches on the default grid, to 8 decimals. 180 u is in
+radians, as in the source's code.
 
 Source: Ma, Ni, Gehring, D'Oro & Bacon, *Do Transformer World Models Give Better Policy Gradients?* (ICML 2024), its
 double pendulums; the equations of two unit point masses on unit rods are standard. No friction: they are chaotic.
@@ -23,7 +23,7 @@ from tasks.base import AbstractHybridTask, AbstractSolvedTask, AbstractTask, Con
 
 
 def accelerations(g, angles, spins, torques):
-    """(θ₁'', θ₂'') of the equations above, solved for."""
+    """Return θ₁'' and θ₂'', the solution of the equations above."""
     sin, cos = jnp.sin(angles[0] - angles[1]), jnp.cos(angles[0] - angles[1])
     first = torques[0] - torques[1] - sin * spins[1] ** 2 - 2 * g * jnp.sin(angles[0])
     second = torques[1] + sin * spins[0] ** 2 - g * jnp.sin(angles[1])
@@ -40,7 +40,7 @@ class DoublePendulum(AbstractTask):
     controls = (ControlVar("shoulder torque", -2.0, 2.0, "N m"), ControlVar("elbow torque", -2.0, 2.0, "N m"))
     time_unit = "s"
     g: float = 9.8  # gravity, m/s2
-    price_torque: float = 0.01  # of the squared torques
+    price_torque: float = 0.01  # price of the squared torques
     horizon: float = 5.0
     num_steps: int = 100
     solver: str = "dopri8"

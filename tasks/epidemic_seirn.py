@@ -7,7 +7,7 @@
 Source: Lenhart & Workman, *Optimal Control Applied to Biological Models* (Chapman & Hall/CRC, 2007),
 ch. 13, lab 7; Joshi, Lenhart, Li & Wang, Contemporary Mathematics 410 (2006) 187-207.
 
-Differs from Myriad: its second copy of this model, `SEIR` with u <= 1, is left out.
+Differs from Myriad: Myriad has a second copy of this model, `SEIR` with u <= 1, which is left out here.
 """
 
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from tasks.base import AbstractTask, ControlVar, StateVar
 
 
 class EpidemicSEIRN(AbstractTask):
-    # The spreads leave N - S - E - I, the recovered, at 0 or more.
+    # With these spreads N - S - E - I, the number of recovered people, is at least 0.
     states = (
         StateVar("susceptible", 1000.0, 0.0, 2000.0, spread=5.0),
         StateVar("exposed", 100.0, 0.0, 250.0, spread=5.0),

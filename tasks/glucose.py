@@ -4,7 +4,7 @@
     x₀' = -a x₀ - b x₁      glucose, x₀(0) = 0.75
     x₁' = -c x₁ + u         net hormone, x₁(0) = 0
 
-The bounds are Myriad's, the book has none. Within them the highest constant rate is all but optimal.
+The bounds are Myriad's; the book has none. Within them the highest constant rate is nearly optimal.
 
 Source: Lenhart & Workman, *Optimal Control Applied to Biological Models* (Chapman & Hall/CRC, 2007),
 ch. 16, lab 10; Eisen, *Mathematical Methods and Models in the Biological Sciences* (1988). Concentrations are relative.
@@ -23,7 +23,7 @@ class Glucose(AbstractTask):
     b: float = 1.0  # use of glucose due to the hormone, 1/day
     c: float = 1.0  # decay of the hormone, 1/day
     A: float = 2.0  # price of a wrong level, relative to that of insulin
-    l: float = 0.5  # wanted level
+    l: float = 0.5  # wanted level of glucose
     S: float = 1e5  # scale of the cost
     horizon: float = 0.2
     num_steps: int = 100

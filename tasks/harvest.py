@@ -16,7 +16,7 @@ class Harvest(AbstractTask):
     states = (StateVar("population", 0.4, 0.0, 0.4),)
     controls = (ControlVar("harvest rate", 0.0, 1.0),)
     A: float = 5.0  # value of a unit of mass
-    k: float = 10.0  # largest mass of one individual
+    k: float = 10.0  # maximum mass of one individual
     m: float = 0.2  # natural death rate
     horizon: float = 10.0
     num_steps: int = 100

@@ -24,13 +24,13 @@ class HIVTreatment(AbstractTask):
     controls = (ControlVar("infectivity left", 0.0, 1.0),)
     time_unit = "day"
     s: float = 10.0  # supply of healthy cells, 1/(mm3 day)
-    m_1: float = 0.02  # death rates of healthy and infected cells and of virus, 1/day
-    m_2: float = 0.5
-    m_3: float = 4.4
+    m_1: float = 0.02  # death rate of healthy cells, 1/day
+    m_2: float = 0.5  # death rate of infected cells, 1/day
+    m_3: float = 4.4  # death rate of virus, 1/day
     r: float = 0.03  # growth rate of healthy cells, 1/day
     T_max: float = 1500.0  # cells at which growth stops, 1/mm3
     k: float = 2.4e-5  # infection rate, mm3/day
-    N: float = 300.0  # virus set free by an infected cell
+    N: float = 300.0  # virus particles that an infected cell sets free
     A: float = 0.05  # value of healthy cells
     horizon: float = 20.0
     num_steps: int = 100

@@ -6,8 +6,8 @@ Source: Lenhart & Workman, *Optimal Control Applied to Biological Models* (Chapm
 ch. 24, lab 14; Moody & Mack, J. Applied Ecology 25 (1988) 1009-1021; Whittle, Lenhart & Gross, Mathematical
 Biosciences and Engineering 4 (2007) 101-112.
 
-Differs from Myriad: an ODE instead of the map x ← (x + k x / (ε + x)) (1 - u), which it is with Euler steps of 1; and
-the documented price of the plants left at the end, without which doing nothing is optimal.
+Differs from Myriad: this is an ODE. With Euler steps of 1 it is Myriad's map x ← (x + k x / (ε + x)) (1 - u). And the
+plants that are left at the end have their documented price; without it doing nothing is optimal.
 """
 
 import jax.numpy as jnp

@@ -3,7 +3,7 @@
     min  ∫₀ᵀ 0.01 |x - x*|² + 0.001 u² dt,   x* = (c, c, ρ - 1), c = √(β (ρ - 1))      -10 <= u <= 10,   T = 5
     x₀' = σ (x₁ - x₀) + u,   x₁' = x₀ (ρ - x₂) - x₁,   x₂' = x₀ x₁ - β x₂      x(0) = (1, 1, 20)
 
-The horizon is about 4.5 Lyapunov times. Ours.
+The horizon is about 4.5 Lyapunov times. The control problem is ours.
 
 Source of the flow: Lorenz, *Deterministic nonperiodic flow*, J. Atmospheric Sciences 20 (1963) 130-141.
 """
@@ -23,8 +23,8 @@ class Lorenz(AbstractTask):
     sigma: float = 10.0
     rho: float = 28.0
     beta: float = 8 / 3
-    price_distance: float = 0.01  # of the squared distance to the fixed point
-    price_force: float = 0.001  # of the squared force
+    price_distance: float = 0.01  # price of the squared distance to the fixed point
+    price_force: float = 0.001  # price of the squared force
     horizon: float = 5.0
     num_steps: int = 100
     solver: str = "dopri8"

@@ -3,7 +3,7 @@
     min  ∫₀ᵀ A x² + u² dt      x' = r (M - x) - u x,   x(0) = 1,   0 <= u <= 5,   T = 5 days
 
 Source: Lenhart & Workman, *Optimal Control Applied to Biological Models* (Chapman & Hall/CRC, 2007),
-ch. 6, lab 2 (with A = 1 in the book; the Myriad package's default is A = 10, which we keep).
+ch. 6, lab 2 (where A = 1; here A = 10, the default of the Myriad package).
 """
 
 import jax.numpy as jnp

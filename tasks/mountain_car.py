@@ -1,4 +1,4 @@
-"""Mountain car: an engine u too weak for the hill drives a car out of a valley by rocking it.
+"""Mountain car: an engine u that is too weak for the hill drives a car out of a valley by rocking it.
 
     min  ∫₀ᵀ 10 u² dt + w Σ miss²,   targets x = 0.45, v = 0 at T = 300      -1 <= u <= 1
     x' = v,   v' = power u - gravity cos(3 x)      x(0) = -0.1, v(0) = 0; the valley is at x = -π/6
@@ -6,8 +6,8 @@
 Source: Moore, *Efficient memory-based learning for robot control* (PhD thesis, Cambridge, 1990); Brockman et al.,
 *OpenAI Gym* (2016), MountainCarContinuous, whose time step of 1 is the unit of time.
 
-Differs from Myriad: the hill sin(3 x) / 3, there replaced by a parabola, which makes the task linear-quadratic; the
-targets, there constraints of the optimiser, are priced at the end: a miss is in units of the state's range.
+Differs from Myriad: the hill is sin(3 x) / 3. Myriad has a parabola, which makes the task linear-quadratic. Myriad's
+targets are constraints of the optimiser. Here they are priced at the end, and a miss is in units of the state's range.
 """
 
 import jax.numpy as jnp
@@ -21,9 +21,9 @@ class MountainCar(AbstractTask):
         StateVar("velocity", 0.0, -0.07, 0.07, target=0.0),
     )
     controls = (ControlVar("force", -1.0, 1.0),)
-    power: float = 0.0015  # of the engine
+    power: float = 0.0015  # acceleration by the engine at full throttle
     gravity: float = 0.0025
-    price: float = 10.0  # of the squared force
+    price: float = 10.0  # price of the squared force
     weight: float = 3000.0  # price of missing a target by the whole range
     horizon: float = 300.0
     num_steps: int = 100

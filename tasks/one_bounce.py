@@ -1,10 +1,11 @@
-"""One bounce: a ball thrown at a wall at -1 shall come to rest at a goal; the first control chooses its speed.
+"""One bounce: a ball is thrown at a wall at -1 and is to come to rest at a goal. The first control sets its speed.
 
     min  (x(T) - goal)²      x' = v,   v' = -10 v,   x(0) = v(0) = 0,   -1 <= u <= 1,   T = 1 in 100 intervals
     v <- 10 (u - 2) at the end of the first interval;   v <- -v at the end of an interval with x < -1
 
-Like simple game engines it does not locate the bounce within an interval. So the exact derivative of the simulator is
-the wrong one: x(T) falls with u at a slope of about -1, while automatic differentiation yields -0.2 to +0.9.
+Like simple game engines, the task does not locate the bounce within an interval. So the exact derivative of the
+simulator is the wrong one: x(T) falls with u at a slope of about -1, while automatic differentiation yields -0.2 to
++0.9.
 
 Source: Ma, Ni, Gehring, D'Oro & Bacon, *Do Transformer World Models Give Better Policy Gradients?* (ICML 2024),
 the bounce of its toy experiments, after Metz et al., *Gradients are not all you need* (2021).

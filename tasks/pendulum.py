@@ -1,13 +1,13 @@
-"""Pendulum: a torque u too weak to lift it directly swings a pendulum, at the angle θ from hanging, upright.
+"""Pendulum: a torque u that is too weak to lift a pendulum directly swings it upright; θ is the angle from hanging.
 
     min  ∫₀ᵀ wrap(θ - π)² + 0.1 θ'² + 0.001 u² dt + w Σ miss²,   targets θ = π, θ' = 0 at T = 15 s      |u| <= 2 N m
     θ'' = -3 g / (2 l) sin θ + 3 u / (m l²)      θ(0) = θ'(0) = 0
 
 Source: Brockman et al., *OpenAI Gym* (2016), Pendulum; Amos et al., *Differentiable MPC* (2018). wrap: into [-π, π).
 
-Differs from Myriad: no factor 0.05 (a time step) on the acceleration; the angle is priced from the upright goal and not
-from hanging, where doing nothing is free; a speed above 8 rad/s is not cut to 8 in θ', which breaks the energy balance
-and is out of a good control's reach; the targets, there constraints of the optimiser, are priced at the end.
+Differs from Myriad: the acceleration has no factor 0.05 (a time step). The angle is priced from the upright goal, not
+from hanging, where doing nothing is free. A speed above 8 rad/s is not cut to 8 in θ': a cut breaks the energy balance,
+and good controls never get there. Myriad's targets are constraints of the optimiser. Here they are priced at the end.
 """
 
 import math
@@ -27,8 +27,8 @@ class Pendulum(AbstractTask):
     g: float = 10.0  # gravity, m/s2
     m: float = 1.0  # mass, kg
     l: float = 1.0  # length, m
-    price_speed: float = 0.1  # of the squared angular velocity
-    price_torque: float = 0.001  # of the squared torque
+    price_speed: float = 0.1  # price of the squared angular velocity
+    price_torque: float = 0.001  # price of the squared torque
     weight: float = 100.0  # price of missing a target by the whole range
     horizon: float = 15.0
     num_steps: int = 100

@@ -1,4 +1,4 @@
-"""Predator and prey: a pesticide u kills the pest x₀ and its predator x₁ alike, and exactly B of it is to be used.
+"""Predator and prey: a pesticide u kills the pest x₀ and its predator x₁ alike; exactly B of it is to be used.
 
     min  ∫₀ᵀ (A/2) u² dt + x₀(T) + w miss²      0 <= u <= M = 1,   T = 10,   miss = (z(T) - B) / 5
     x₀' = (1 - x₁) x₀ - d₁ x₀ u      pest, x₀(0) = 10
@@ -8,7 +8,7 @@
 Source: Lenhart & Workman, *Optimal Control Applied to Biological Models* (Chapman & Hall/CRC, 2007),
 ch. 22, lab 13; Goh, Leitmann & Vincent, Mathematical Biosciences 19 (1974) 263-286. Time and populations are scaled.
 
-Differs from Myriad: the target z(T) = B, there a constraint of the optimiser, is priced at the end.
+Differs from Myriad: the target z(T) = B is priced at the end, and not a constraint of the optimiser.
 """
 
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ class PredatorPrey(AbstractTask):
     )
     controls = (ControlVar("pesticide", 0.0, 1.0),)
     d_1: float = 0.1  # effect of the pesticide on the pest
-    d_2: float = 0.1  # and on the predator
+    d_2: float = 0.1  # effect on the predator
     A: float = 1.0  # price of the pesticide
     weight: float = 1000.0  # price of missing the target by the whole range
     horizon: float = 10.0

@@ -1,13 +1,13 @@
 """Rocket landing: a rocket falls on its side from 1 km, and a throttled, gimballed engine sets it down upright.
 
-    min  ∫₀ᵀ u₀² + u₁² + 2 θ'² + c max(-y, 0)² dt + w Σ miss²,   all six states to be 0 at T = 16 s
+    min  ∫₀ᵀ u₀² + u₁² + 2 θ'² + c max(-y, 0)² dt + w Σ miss²,   target 0 of all six states at T = 16 s
     x'' = F u₀ sin(u₁ + θ) / m,   y'' = F u₀ cos(u₁ + θ) / m - g,   θ'' = -(l/2) F u₀ sin(u₁) / I,   I = m l² / 12
     0.4 <= u₀ <= 1 throttle,   |u₁| <= 20° gimbal angle;   θ = 0 is upright
 
 Source: T. Godden's Starship landing problem (article on Medium, 2020), with its numbers.
 
-Differs from Myriad: being below ground is priced along the way, and the targets, there constraints of the optimiser, at
-the end: a miss is in units of the state's range.
+Differs from Myriad: flight below ground is priced. Myriad's targets are constraints of the optimiser. Here they are
+priced at the end, and a miss is in units of the state's range.
 """
 
 import math
@@ -31,8 +31,8 @@ class RocketLanding(AbstractTask):
     g: float = 9.8  # gravity, m/s2
     m: float = 1e5  # mass, kg
     l: float = 50.0  # length, m
-    F: float = 2.21e6  # largest thrust, N
-    price_ground: float = 0.01  # of a squared metre below ground, 1/s
+    F: float = 2.21e6  # maximum thrust, N
+    price_ground: float = 0.01  # price of a squared metre below ground, 1/s
     weight: float = 1e4  # price of missing a target by the whole range
     horizon: float = 16.0
     num_steps: int = 100

@@ -5,7 +5,8 @@
 Source: Lenhart & Workman, *Optimal Control Applied to Biological Models* (Chapman & Hall/CRC, 2007),
 ch. 5, lab 1 and ch. 9, lab 4 (maxima there).
 
-Differs from Myriad: one task with finite bounds, which the optimum does not touch; Myriad also has it without bounds.
+Differs from Myriad: there is one task, with finite bounds that the optimum does not touch. Myriad also has a task
+without bounds.
 """
 
 import jax.numpy as jnp

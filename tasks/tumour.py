@@ -8,20 +8,20 @@
 Source: Ledzewicz & Schättler, SIAM J. Control Optim. 46 (2007) 1052-1079; Betts, *Practical Methods for Optimal
 Control Using Nonlinear Programming* (3rd ed., SIAM, 2020), problem 10.70. Volumes are in mm³.
 
-Differs from Myriad: the dose limit, there a bound on the state, is priced at the end.
+Differs from Myriad: the dose limit is priced at the end, and not a bound on the state.
 """
 
 import jax.numpy as jnp
 
 from tasks.base import AbstractTask, ControlVar, StateVar
 
-LARGEST = ((5.85 - 0.02) / 0.00873) ** 1.5  # p̄ with the default rates
+EQUILIBRIUM = ((5.85 - 0.02) / 0.00873) ** 1.5  # p̄, the volume without treatment, with the default rates
 
 
 class Tumour(AbstractTask):
     states = (
-        StateVar("tumour", LARGEST / 2, 0.0, LARGEST, unit="mm3"),
-        StateVar("vessels", LARGEST / 4, 0.0, LARGEST, unit="mm3"),
+        StateVar("tumour", EQUILIBRIUM / 2, 0.0, EQUILIBRIUM, unit="mm3"),
+        StateVar("vessels", EQUILIBRIUM / 4, 0.0, EQUILIBRIUM, unit="mm3"),
         StateVar("dose used", 0.0, 0.0, 15.0),
     )
     controls = (ControlVar("dose rate", 0.0, 75.0, "1/day"),)
@@ -31,8 +31,8 @@ class Tumour(AbstractTask):
     d: float = 0.00873  # inhibition by the tumour, 1/(mm2 day)
     G: float = 0.15  # effect of the drug
     mu: float = 0.02  # natural loss of vessels, 1/day
-    A: float = 15.0  # largest dose
-    weight: float = 500.0  # price of the square of a dose beyond it
+    A: float = 15.0  # dose limit
+    weight: float = 500.0  # price of the squared dose beyond the limit
     horizon: float = 1.2
     num_steps: int = 100
     solver: str = "tsit5"

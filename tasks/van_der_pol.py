@@ -5,7 +5,7 @@
 
 Source: Andersson, Åkesson & Diehl, *CasADi User Guide* 1.8 (2013), an optimal-control example.
 
-Differs from Myriad: the targets, there constraints of the optimiser, are priced at the end: a miss is in units of the
+Differs from Myriad: the targets are priced at the end, and not constraints of the optimiser. A miss is in units of the
 state's range.
 """
 

@@ -1,4 +1,7 @@
-"""A method that compiles fast, keeps every kind of leaf, and does wrong what it is told to; and a suite of it."""
+"""A method with faults on demand, a suite of it, and `bench` as a process.
+
+The method compiles fast, and its state has every kind of leaf.
+"""
 
 import os
 import subprocess
@@ -21,7 +24,7 @@ from bench.simulate import AbstractPolicy
 ROOT = Path(__file__).parent.parent
 
 
-class WalkState(eqx.Module):
+class RandomWalkState(eqx.Module):
     u: Float[Array, " m"]
     memory: Float[Array, " 8"]
     half: Float[Array, " 8"]
@@ -30,6 +33,8 @@ class WalkState(eqx.Module):
 
 
 class Hold(AbstractPolicy):
+    """A constant control."""
+
     u: Float[Array, " m"]
 
     def initial(self):
@@ -39,19 +44,19 @@ class Hold(AbstractPolicy):
         return self.u, carry
 
 
-class Walk(AbstractMethod[WalkState]):
-    """A random walk of a constant control. `work` makes a step slow; `fault` strikes in every step."""
+class RandomWalk(AbstractMethod[RandomWalkState]):
+    """A random walk of a constant control. `work` makes a step slow, and `fault` strikes in every step."""
 
     work: int = 1
     fault: Literal["none", "raises", "nan", "shape", "endless", "sleeps", "memory", "crash"] = "none"
-    after: int = 0  # steps without the fault, for those that strike while the program runs
+    after: int = 0  # steps before "endless" strikes
 
     def usage(self, task):
         return Usage(100, updates=5)
 
     def init(self, task, key):
         zeros = jnp.zeros(8)
-        return WalkState(
+        return RandomWalkState(
             jnp.zeros(len(task.controls)), zeros, zeros.astype(jnp.bfloat16), key, jnp.zeros((), jnp.int32)
         )
 
@@ -62,33 +67,33 @@ class Walk(AbstractMethod[WalkState]):
             time.sleep(1e6)
         if self.fault == "crash":
             os.kill(os.getpid(), 9)
-        if self.fault == "memory":  # 2⁴⁸ bytes, more than there are addresses
+        if self.fault == "memory":  # 2⁴⁸ bytes, which is more than there are addresses
             numbers = jax.lax.broadcasted_iota(jnp.float32, (1 << 46,), 0) * state.memory[0]
             state = eqx.tree_at(lambda s: s.memory, state, state.memory + jnp.sort(jnp.sin(numbers))[state.count])
         strikes = (self.fault == "endless") & (state.count >= self.after)
         turns = jnp.where(strikes, jnp.iinfo(jnp.int32).max, self.work)
-        own, memory = jr.split(state.key)[0], state.memory + jr.normal(key, (8,))
-        # The logistic map is chaotic: one bit of difference anywhere becomes another curve.
+        walk_key, memory = jr.split(state.key)[0], state.memory + jr.normal(key, (8,))
+        # The logistic map is chaotic: a difference of one bit anywhere changes the curve.
         chaos = jax.lax.fori_loop(0, turns, lambda _, z: 3.99 * z * (1 - z), jax.nn.sigmoid(memory))
-        u = jnp.mean(chaos) + 0.1 * jr.uniform(own, state.u.shape)
+        u = jnp.mean(chaos) + 0.1 * jr.uniform(walk_key, state.u.shape)
         if self.fault == "shape":
             u = jnp.stack([u, u])
         if self.fault == "nan":
             u = u * jnp.nan
-        return WalkState(u, memory, chaos.astype(jnp.bfloat16), own, state.count + 1)
+        return RandomWalkState(u, memory, chaos.astype(jnp.bfloat16), walk_key, state.count + 1)
 
     def policy(self, task, state):
         return Hold(state.u)
 
 
-Raises, Diverges, Misshapen, Endless, Sleeps, Hungry, Crashes = (
-    partial(Walk, fault=fault) for fault in ("raises", "nan", "shape", "endless", "sleeps", "memory", "crash")
+Raises, Diverges, Misshapen, Endless, Sleeps, ExhaustsMemory, Crashes = (
+    partial(RandomWalk, fault=fault) for fault in ("raises", "nan", "shape", "endless", "sleeps", "memory", "crash")
 )
 
 SUITE = """
-description = "walks"
+description = "random walks"
 tasks = ["harvest"]
-methods = ["faulty_method:Walk"]
+methods = ["faulty_method:RandomWalk"]
 seeds = 2
 
 [budget]
@@ -98,29 +103,31 @@ evals = {evals}
 
 
 def suite_file(folder: Path, env_steps: int = 3000, evals: int = 5) -> Path:
-    """A suite of walks of `env_steps` / 100 steps on a task whose reference is stored."""
+    """The file of a suite with one task, whose reference is stored, and runs of `env_steps` / 100 steps."""
     path = folder / "walks.toml"
     path.write_text(SUITE.format(env_steps=env_steps, evals=evals))
     return path
 
 
 def command(*arguments: object) -> list[str]:
+    """The command line of `bench`."""
     return [sys.executable, "-m", "bench", *map(str, arguments)]
 
 
 def environment() -> dict[str, str]:
+    """The environment of a `bench` process, which finds the methods of these tests."""
     return {**os.environ, "COLUMNS": "200", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
 
 
 def bench(*arguments: object, **options) -> subprocess.CompletedProcess:
-    """A finished `bench` process."""
+    """Run `bench` in a process to its end."""
     return subprocess.run(
         command(*arguments), cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, **options
     )
 
 
 def start(*arguments: object, **options) -> subprocess.Popen:
-    """A `bench` process that runs, in a process group of its own."""
+    """Start `bench` in a process, in a process group of its own."""
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command(*arguments),

@@ -1,4 +1,4 @@
-"""Tasks of the tests' own: a linear-quadratic one with a known optimum, Gymnasium's pendulum, and awkward ones."""
+"""Tasks that only tests use: linear-quadratic ones with a known optimum, a saddle, and Gymnasium's pendulum."""
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -9,7 +9,7 @@ from tasks.base import AbstractHybridTask, wrap
 
 
 class DoubleIntegrator(AbstractTask):
-    """min ∫ x₀² + x₁² + w u² dt + 2 |x(T)|²,  x₀' = x₁,  x₁' = u; the bounds do not bind at the optimum."""
+    """min ∫ x₀² + x₁² + w u² dt + 2 |x(T)|²,  x₀' = x₁,  x₁' = u; the bounds are not active at the optimum."""
 
     states = (StateVar("position", 1.0), StateVar("velocity", 0.0))
     controls = (ControlVar("force", -3.0, 3.0),)
@@ -31,7 +31,7 @@ class DoubleIntegrator(AbstractTask):
     def optimum(self, x0=(1.0, 0.0)) -> float:
         """Minimum cost from x0 over held controls, by the discrete Riccati recursion (Bertsekas, vol. 1, sec. 3.1).
 
-        The cost of an interval is a quadratic form in (x₀, x₁, u), integrated along the exact motion.
+        The cost of an interval is a quadratic form in (x₀, x₁, u) that is integrated along the exact motion.
         """
         h = self.horizon / self.num_steps
         F, G = np.array([[1, h], [0, 1]]), np.array([[h**2 / 2], [h]])
@@ -44,7 +44,10 @@ class DoubleIntegrator(AbstractTask):
 
 
 def interval_cost(rows, h, Q, w):
-    """The form in (x, u) of ∫ x(s)' Q x(s) + w u² ds over an interval, x(s) = rows(s) (x, u), by Gauss-Legendre."""
+    """The matrix of the form in (x, u) of ∫ x(s)' Q x(s) + w u² ds over an interval, by Gauss-Legendre quadrature.
+
+    The motion is x(s) = rows(s) (x, u).
+    """
     M = np.zeros((len(Q) + 1, len(Q) + 1))
     nodes, weights = np.polynomial.legendre.leggauss(20)
     for s, weight in zip((nodes + 1) * h / 2, weights * h / 2, strict=True):
@@ -54,7 +57,10 @@ def interval_cost(rows, h, Q, w):
 
 
 def riccati(F, G, M, P, steps):
-    """P of the least cost x' P x over `steps` intervals, from x to F x + G u each, at the cost of form M in (x, u)."""
+    """The matrix P of the least cost x' P x over `steps` intervals; the argument P is that of the terminal cost.
+
+    An interval leads from x to F x + G u, and its cost is the quadratic form M in (x, u).
+    """
     n = len(F)
     for _ in range(steps):
         Q = M[:n, :n] + F.T @ P @ F
@@ -65,7 +71,7 @@ def riccati(F, G, M, P, steps):
 
 
 class Unstable(AbstractTask):
-    """min ∫ x² + u² dt,  x' = 20 x + u: an error in a control grows by e⁴⁰ until the end."""
+    """min ∫ x² + u² dt,  x' = 20 x + u: an error in the first control grows by e⁴⁰ until the end."""
 
     states = (StateVar("x", 0.5, -1.0, 1.0),)
     controls = (ControlVar("u", -50.0, 50.0),)
@@ -96,7 +102,7 @@ class Unstable(AbstractTask):
 
 
 class Hilltop(AbstractTask):
-    """min -∫ u² dt: u = 0 is stationary, and a maximum."""
+    """min -∫ u² dt: u = 0 is a stationary point, and a maximum."""
 
     states = (StateVar("x", 0.0, -1.0, 1.0),)
     controls = (ControlVar("u", -1.0, 1.0),)
@@ -116,8 +122,10 @@ class Hilltop(AbstractTask):
 
 
 class GymPendulum(AbstractHybridTask):
-    """Gymnasium's Pendulum-v1 to the digit: its observation is the state, its semi-implicit Euler step is the jump at
-    an interval's end, and its reward, paid before the step, is minus the cost. Starts are Gymnasium's too.
+    """Gymnasium's Pendulum-v1 to the digit.
+
+    Its observation is the state, its semi-implicit Euler step is the jump at an interval's end, and its reward, paid
+    before the step, is minus the cost. Starts are drawn as Gymnasium draws them.
     """
 
     states = (StateVar("cosine", -1.0), StateVar("sine", 0.0), StateVar("angular velocity", 0.0))

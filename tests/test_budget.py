@@ -1,4 +1,4 @@
-"""Arithmetic of the budget."""
+"""The arithmetic of budgets."""
 
 import itertools
 
@@ -39,14 +39,14 @@ def test_a_cap_on_updates_ends_a_run_and_says_so():
     assert (Budget(5000).steps(usage), Budget(5000).ended_by(usage)) == (20, "budget")
     assert (Budget(5000, updates=799).steps(usage), Budget(5000, updates=799).ended_by(usage)) == (9, "updates")
     assert Budget(5000, updates=1600).ended_by(usage) == "budget"
-    assert Budget(5000, updates=1).steps(Usage(200)) == 25  # a method without updates has none to cap
+    assert Budget(5000, updates=1).steps(Usage(200)) == 25  # a method without updates has nothing to cap
     with pytest.raises(BudgetError, match="a step makes 80 gradient updates; a cap of 79 allows no step"):
         Budget(5000, updates=79).steps(usage)
 
 
 def test_caps_are_numbers_and_are_settings_only_where_they_are_set():
-    assert Budget(10, 2).plain() == {"env_steps": 10, "evals": 2}
-    assert Allowance(episodes=2, seconds=1.5).on(10).plain() == {"env_steps": 20, "evals": 20, "seconds": 1.5}
+    assert Budget(10, 2).to_json() == {"env_steps": 10, "evals": 2}
+    assert Allowance(episodes=2, seconds=1.5).on(10).to_json() == {"env_steps": 20, "evals": 20, "seconds": 1.5}
     with pytest.raises(BudgetError, match="seconds must be a positive number, got 0"):
         Allowance(episodes=2, seconds=0)
     with pytest.raises(BudgetError, match="updates must be a whole number"):

@@ -1,4 +1,4 @@
-"""The Gymnasium face: every task through Gymnasium's own checker and against our simulator, and a client not ours."""
+"""Gymnasium environments: Gymnasium's own checker, the project's simulator, and the PPO of another library."""
 
 import runpy
 import subprocess
@@ -35,7 +35,7 @@ def env_id(name):
 
 
 def episode(env, actions, **reset):
-    """(observations "knots ...", rewards "steps ...") of one episode, which must end at the last action, not before."""
+    """(observations "knots ...", rewards "steps ...") of one episode, which must end at the last action."""
     observation, _ = env.reset(**reset)
     observations, rewards = [observation], []
     for k, action in enumerate(actions):
@@ -62,13 +62,13 @@ def test_every_task_passes_gymnasiums_check_and_pays_our_cost(name, x64):
     batch = gymnasium.make_vec(env_id(name), num_envs=2)
     many_observations, many_rewards = episode(batch, actions.swapaxes(0, 1))
 
-    # Float64 on both sides; another order of the same sums, amplified by chaos in two tasks: 1e-6, as the issue asks.
+    # 1e-6: float64 on both sides, but the same sums in another order, which chaos amplifies in two tasks.
     np.testing.assert_allclose(-np.sum(rewards), ours[0].cost, rtol=1e-6)
     np.testing.assert_allclose(-np.sum(many_rewards, 0), [t.cost for t in ours], rtol=1e-6)
     scale = np.max(np.abs(ours[0].xs), 0)
     np.testing.assert_allclose(observations[:, :-1] / scale, ours[0].xs / scale, atol=1e-6)
     np.testing.assert_allclose(many_observations[:, 1, :-1] / scale, ours[1].xs / scale, atol=1e-6)
-    # The time is a quotient of two whole numbers: only its rounding differs.
+    # 1e-15: the time is a quotient of two whole numbers, so only its rounding differs.
     np.testing.assert_allclose(observations[:, -1], np.linspace(0, 1, task.num_steps + 1), atol=1e-15)
     np.testing.assert_array_equal(many_observations[:, 1, -1], observations[:, -1])
 
@@ -102,7 +102,7 @@ def test_numbers_are_single_by_default():
     singles = gymnasium.make_vec(ENV, num_envs=2)
     start, _ = singles.reset()
     observations, rewards, *_ = singles.step(singles.action_space.sample())
-    assert all(numbers.flags.writeable for numbers in (start, observations, rewards))  # PyTorch warns of others
+    assert all(numbers.flags.writeable for numbers in (start, observations, rewards))  # or PyTorch warns
     assert singles.observation_space.dtype == observations.dtype == rewards.dtype == np.float32
 
 
@@ -125,7 +125,7 @@ def test_starts_are_fixed_or_drawn_by_the_task_and_follow_the_seed():
     drawn = [env.reset(seed=seed, options=random)[0] for seed in (1, 1, 2)]
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert drawn[0][0] != drawn[2][0]
-    assert env.reset(options=random)[0][0] != drawn[2][0]  # without a seed the stream goes on
+    assert env.reset(options=random)[0][0] != drawn[2][0]  # without a seed the random stream goes on
     batch = envs.reset(seed=1, options=random)[0]
     np.testing.assert_array_equal(envs.reset(seed=1, options=random)[0], batch)
     assert len(set(batch[:, 0])) == 3
@@ -143,7 +143,7 @@ def test_the_vector_environment_resets_itself_on_the_step_after_the_end():
     assert not np.any(rewards)
     assert not np.any(terminated | truncated)
     assert np.all(observation[:, 1] == 0)
-    assert not np.any(observation == first[0][0, :, :1])  # new random starts, as the last reset asked for
+    assert not np.any(observation == first[0][0, :, :1])  # new random starts, like the last reset
     again = [envs.step(action)[2] for action in actions]
     np.testing.assert_array_equal(again, [[k == 3] * 3 for k in range(4)])
 
@@ -166,7 +166,7 @@ def test_without_gymnasium_the_error_says_what_to_install(monkeypatch):
 
 
 class Actor(GaussianMixin, Model):
-    """The mean and the spread of skrl's actions."""
+    """The policy of skrl's agent: mean and spread of its actions."""
 
     def __init__(self, **spaces):
         Model.__init__(self, **spaces)
@@ -180,7 +180,7 @@ class Actor(GaussianMixin, Model):
 
 
 class Critic(DeterministicMixin, Model):
-    """skrl's values."""
+    """The value function of skrl's agent."""
 
     def __init__(self, **spaces):
         Model.__init__(self, **spaces)
@@ -192,7 +192,7 @@ class Critic(DeterministicMixin, Model):
 
 
 def test_a_client_that_is_not_ours_trains(tmp_path):
-    """PPO of the library skrl, on our vector environment and with Gymnasium's statistics, halves its regret."""
+    """PPO of the library skrl halves its regret on the vector environment, by Gymnasium's own statistics."""
     size, rollouts, steps = 8, 20, TASKS["cancer_treatment"]().num_steps
     set_seed(1)
     skrl.config.jax.device = "cpu"

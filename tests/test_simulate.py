@@ -1,4 +1,4 @@
-"""The rollout: what a policy sees, how controls are held, and what is counted as the cost."""
+"""The simulator: what a policy sees, how controls are held, and what a cost contains."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 
 class Recorder(AbstractPolicy):
-    """u = t + 10 k, where the carry k counts the calls."""
+    """u = t + 10 k; the carry k counts the calls."""
 
     def initial(self):
         return jnp.zeros((), jnp.int32)
@@ -50,7 +50,7 @@ def test_the_riccati_optimum_is_reached_by_no_less_than_its_own_controls():
     cost = jax.jit(lambda us: open_loop(task, us, task.x0).cost)
     us = jnp.zeros((10, 1))
     best = us - np.linalg.solve(hessian(cost, us), np.ravel(jax.grad(cost)(us))).reshape(10, 1)
-    # Quadratic: one Newton step is the minimum. The difference quotient of the gradient is exact up to rounding.
+    # 1e-9: one Newton step is the minimum of a quadratic, whose gradient's differences are exact up to rounding.
     assert float(cost(best)) == pytest.approx(task.optimum(), rel=1e-9)
 
 

@@ -1,4 +1,4 @@
-"""Suites: every shipped one is well formed, and grids and budgets mean what they say."""
+"""Suites: every shipped one is well formed, and its grids, budgets and starts are as declared."""
 
 import jax.random as jr
 import numpy as np
@@ -9,7 +9,8 @@ from baselines.constant import Constant
 from bench import registry, suite
 from bench.budget import Allowance, Budget, BudgetError
 from bench.cli.reference import grids_of
-from bench.records import reference
+from bench.method import inform
+from bench.records.reference import References
 from bench.reference import lookup
 from bench.reference.fingerprint import fingerprint
 from bench.reference.starts import evaluation_starts
@@ -56,7 +57,7 @@ def test_a_suite_names_variants_of_a_method_as_the_tables_do(tmp_path):
 
 
 def test_a_tuning_task_must_not_be_scored(tmp_path):
-    text = (suite.SHIPPED / "paper.toml").read_text().replace("tuning_tasks = [", 'tuning_tasks = ["harvest", ')
+    text = (suite.SHIPPED_FOLDER / "paper.toml").read_text().replace("tuning_tasks = [", 'tuning_tasks = ["harvest", ')
     (tmp_path / "leak.toml").write_text(text)
     with pytest.raises(SuiteError, match="harvest stands in tasks and in tuning_tasks"):
         suite.load(str(tmp_path / "leak.toml"))
@@ -84,16 +85,16 @@ def test_random_starts_are_drawn_in_training_and_judged_from_a_fixed_set(tmp_pat
 
 def test_over_several_starts_a_cost_is_a_mean(tmp_path):
     task = DoubleIntegrator(starts="random")
-    lookup.ensure("lq", task, tmp_path / "references.toml")
-    found = lookup.lookup(task)
-    (only,) = train(task, Constant(), Budget(100), (0,))
-    # 1e-5: float32 against float64. Each start has its own best constant, which the floor method plays.
+    references = lookup.complete(References({}), "lq", task, tmp_path / "references.toml")
+    found, each = lookup.lookup(task, references), lookup.lookup_each(task, references)
+    (only,) = train(task, inform(Constant(), each), Budget(100), (0,))
+    # 1e-5: float32 against float64. The floor method plays the best constant of each start.
     assert only.cost[0] == pytest.approx(found.floor, rel=1e-5)
-    assert len({tuple(r.floor_control) for r in lookup.each(task)}) == 16
-    assert found.best == pytest.approx(np.mean([task.optimum(r.start) for r in lookup.each(task)]), rel=1e-9)
+    assert len({tuple(r.floor_control) for r in each}) == 16
+    assert found.best == pytest.approx(np.mean([task.optimum(r.start) for r in each]), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", suite.names())
 def test_a_shipped_suite_has_references_for_every_grid_and_start(name):
-    stored = reference.read_references(reference.PACKAGE)
+    stored = References.shipped().by_key
     assert [key for key, _ in grids_of([], [name]) if key not in stored] == []

@@ -89,7 +89,7 @@ def judge(claim: Claim, experiment: Experiment, evidence: Evidence, quick: bool)
 
 
 def compare(other: str, samples: Samples, comparisons: int) -> Comparison:
-    """Summarise the samples of one comparison among so many `comparisons` of a claim, each stratum weighing the same."""
+    """Summarise the samples of one among so many `comparisons` of a claim; every stratum has the same weight."""
     strata = [values for values in samples.values() if len(values)]
     effect, low, high = mean_interval(strata, 0.95)
     _, _, corrected = mean_interval(strata, 1 - 0.05 / comparisons)
@@ -97,7 +97,7 @@ def compare(other: str, samples: Samples, comparisons: int) -> Comparison:
 
 
 def mean_interval(strata: Sequence[Floats], level: float) -> tuple[float, float | None, float | None]:
-    """(mean over strata of their means, low, high) by Student's t; the ends are None if a stratum has a single value."""
+    """(mean over strata of their means, low, high) by Student's t; no ends (None) if a stratum has a single value."""
     mean = float(np.mean([values.mean() for values in strata]))
     if any(len(values) < 2 for values in strata):
         return mean, None, None

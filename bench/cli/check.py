@@ -3,15 +3,39 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import numpy as np
 import typer
 
-if TYPE_CHECKING:
-    from bench.analysis.scores import Cells
-    from bench.gate.calibration import Calibration
-    from bench.gate.regression import Check, Thresholds
+from bench.analysis.scores import Cells, clipped_by_seed, group_by_cell
+from bench.cli.terminal.leaderboards import read_records
+from bench.cli.terminal.options import OnlyMethods, OnlyTasks
+from bench.cli.terminal.tables import print_table
+from bench.errors import UsageError
+from bench.gate import junit as machine_readable
+from bench.gate import regression, summary
+from bench.gate.calibration import Calibration, calibrate_gate
+from bench.gate.power import POWER
+from bench.gate.regression import CellVerdict, Check, Thresholds
+from bench.records.files import write_atomically
+from bench.records.reference import FILE_NAME, Reference, References, read_references
+from bench.report.text import Table, number_column, text_column
+from bench.suite import load
+
+COLUMNS = (
+    text_column("method"),
+    text_column("on"),
+    text_column("verdict"),
+    number_column("change", "mean score of the candidate less that of the baseline"),
+    number_column("p", "p-value of the change, or how the cells were compared without one"),
+    number_column("seeds", "of the candidate and of the baseline"),
+    number_column("finds", "drops that would have been found with a chance of POWER"),
+    number_column("needs", "seeds that would find a drop of --detect"),
+)
+STATUS = {0: "no regression", 1: "REGRESSION", 3: "not everything could be told"}
 
 
 def command(
@@ -23,10 +47,14 @@ def command(
         str | None, typer.Option("--run", metavar="SUITE", help="Run this suite now to produce the candidate.")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Of the candidate: for --run (the suite's by default), --calibrate (2).")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Seeds of the candidate: with --run by default the suite's number, with --calibrate by default 2.",
+        ),
     ] = None,
-    tasks: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may be repeated.")] = None,
-    methods: Annotated[list[str] | None, typer.Option("--method", help="Only this method; may be repeated.")] = None,
+    tasks: OnlyTasks = None,
+    methods: OnlyMethods = None,
     exact: Annotated[bool, typer.Option("--exact", help="Ask for equality bit by bit, as on one machine.")] = False,
     effect: Annotated[float, typer.Option(help="Differences of score smaller than this do not matter.")] = 0.02,
     detect: Annotated[
@@ -46,134 +74,109 @@ def command(
 
     Exit status: 0 no regression, 1 a regression, 2 wrong usage, 3 something could not be told.
     """
-    from bench.errors import UsageError
-    from bench.gate import junit
-    from bench.gate.regression import Thresholds, check, check_exactly, only
-    from bench.records import reference
-    from bench.records.files import write_atomically
-
     limits = Thresholds(effect, detect, alpha)
-    old = only(read(baseline), tasks or (), methods or ())
+    old = regression.only(group_by_cell(read_records(baseline)), tasks or (), methods or ())
     if not old:
         raise UsageError(f"--baseline {baseline} has no records of these tasks and methods.")
+    references = References.beside(baseline)
     if repetitions is not None:
-        show_calibration(calibration(old, seeds or 2, repetitions, limits), limits)
+        _calibrate(old, references.by_fingerprint(), seeds or 2, repetitions, limits)
         return
-    if suite is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            found = run(suite, candidate or Path(folder), tasks or [], methods or [], seeds)
-    elif candidate is not None:
-        found = read(candidate)
+    found, others = _candidate(candidate, suite, tasks or [], methods or [], seeds)
+    new = regression.only(found, tasks or (), methods or ())
+    if exact:
+        result = regression.check_exactly(old, new)
     else:
-        raise UsageError("bench check needs --candidate DIR, or --run SUITE to produce the candidate.")
-    new = only(found, tasks or (), methods or ())
-    result = check_exactly(old, new) if exact else check(old, new, reference.known(), limits)
-    show(result, limits)
-    if junit:
-        try:
-            write_atomically(junit, junit.junit(result))
-        except OSError as error:
-            raise UsageError(f"cannot write {junit}: {error.strerror}.") from error
-    if os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github:
-        for line in junit.annotations(result):
-            typer.echo(line)
+        result = regression.check(old, new, references.updated(others).by_fingerprint(), limits)
+    _show(result, limits)
+    _report(result, junit, os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github)
     sys.exit(result.status)
 
 
-def read(folder: Path) -> "Cells":
-    """The records of a folder by cell; its references are known from now on. Raises UsageError."""
-    from bench.analysis import scores
-    from bench.cli.report import read_records
+def _candidate(
+    folder: Path | None, suite: str | None, tasks: list[str], methods: list[str], seeds: int | None
+) -> tuple[Cells, Iterable[Reference]]:
+    """The cells to judge and the references stored beside them: read from a folder, or of a suite that is run now.
 
-    return scores.group_by_cell(read_records(folder))
+    Finished cells of the suite are run once more. Raises UsageError.
+    """
+    if suite is None:
+        if folder is None:
+            raise UsageError("bench check needs --candidate DIR, or --run SUITE to produce the candidate.")
+        return group_by_cell(read_records(folder)), read_references(folder / FILE_NAME).values()
+    wanted = load(suite).cells(tasks, methods, seeds)
+    from bench.run import run  # imports JAX, which a comparison of records does not need
 
-
-def run(name: str, folder: Path, tasks: list[str], methods: list[str], seeds: int | None) -> "Cells":
-    """The cells of a suite, run now whatever `folder` holds."""
-    from bench.suite import load
-
-    wanted = load(name).cells(tasks, methods, seeds)
-
-    from bench.analysis import scores
-    from bench.run import run as run_cells  # imports JAX
-
-    typer.echo(f"running {len(wanted)} cells of {name}")
-    records = run_cells(wanted, folder, again=True)
-    return scores.group_by_cell(records)
+    typer.echo(f"running {len(wanted)} cells of {suite}")
+    with tempfile.TemporaryDirectory() as temporary:
+        to = folder or Path(temporary)
+        return group_by_cell(run(wanted, to, again=True)), read_references(to / FILE_NAME).values()
 
 
-def calibration(baseline: "Cells", seeds: int, repetitions: int, limits: "Thresholds") -> "Calibration":
-    """The gate measured on the cells of the baseline that have scores."""
-    import numpy as np
-
-    from bench.analysis import scores
-    from bench.gate.calibration import calibrate_gate
-    from bench.records import reference
-
-    known = reference.known()
-    scored = {}
-    for key, runs in baseline.items():
-        found = known.get(runs[0].fingerprint)
-        if found is not None and found.headroom is not None:
-            values = scores.clipped(scores.scores(runs, found))
-            scored[key] = {run.seed: float(s) for run, s in zip(runs, values, strict=True)}
-    return calibrate_gate(scored, seeds, repetitions, limits, np.random.default_rng(0))
+def _report(check: Check, junit: Path | None, github: bool) -> None:
+    """Write the verdicts as JUnit XML, if a file is given, and as annotations of a workflow. Raises UsageError."""
+    if junit:
+        try:
+            write_atomically(junit, machine_readable.junit(check))
+        except OSError as error:
+            raise UsageError(f"cannot write {junit}: {error.strerror}.") from error
+    if github:
+        for line in machine_readable.annotations(check):
+            typer.echo(line)
 
 
-def show(check: "Check", limits: "Thresholds") -> None:
+def _show(check: Check, limits: Thresholds) -> None:
     """Print the verdicts, the gaps and what they rest on."""
-    from bench.cli.terminal.tables import print_table as show_table
-    from bench.gate import summary
-    from bench.gate.power import POWER
-    from bench.report.text import Table, number_column, text_column
-
-    rows = []
-    for c in sorted(check.verdicts, key=lambda c: list(summary.WORDS).index(c.verdict)):
-        tested = c.test in ("paired", "unpaired")
-        rows.append(
-            (
-                c.cells[0].method,
-                summary.where(c),
-                summary.WORDS[c.verdict],
-                f"{c.difference:+.3f}" if tested else "",
-                f"{c.p_value:.2g}" if tested else c.test,
-                f"{c.seeds[1]} : {c.seeds[0]}",
-                f"{c.detectable:.3f}" if tested and c.detectable < 2 else "",
-                f"{c.enough_seeds or '?'} seeds" if c.verdict == "unclear" else "",
-            )
-        )
-    columns = (
-        text_column("method"),
-        text_column("on"),
-        text_column("verdict"),
-        number_column("change"),
-        number_column("p"),
-        number_column("seeds"),
-        number_column("finds"),
-        number_column("needs"),
-    )
-    show_table(Table("Candidate against baseline", columns, rows))
-    for c in check.verdicts:
-        if c.verdict in ("worse", "differs"):
-            typer.echo(f"{summary.title(c)}: {summary.one_line(c)}\n{summary.by_task(c)}".rstrip())
+    order = list(summary.WORDS)
+    verdicts = sorted(check.verdicts, key=lambda v: order.index(v.verdict))
+    print_table(Table("Candidate against baseline", COLUMNS, [_row(v) for v in verdicts]))
+    for v in check.verdicts:
+        if v.verdict in ("worse", "differs"):
+            typer.echo(f"{summary.title(v)}: {summary.one_line(v)}\n{summary.by_task(v)}".rstrip())
     for note in check.notes:
         typer.echo(f"Note: {note}")
     for key, why in check.not_compared:
         typer.echo(f"Not compared: {key.method} on {key.grid} of {key.suite}: {why}.")
-    words = {0: "no regression", 1: "REGRESSION", 3: "not everything could be told"}
     typer.echo(
         "change: of the mean score; seeds: of candidate and baseline; finds: drops that would have been found with a "
         f"chance of {POWER:.0%}; needs: seeds that would find one of {limits.detect:g}."
     )
     typer.echo(
-        f"{words[check.status]} (differences below {limits.effect:g} do not matter; a drop of {limits.detect:g} "
+        f"{STATUS[check.status]} (differences below {limits.effect:g} do not matter; a drop of {limits.detect:g} "
         "must not be missed)"
     )
 
 
-def show_calibration(found: "Calibration", limits: "Thresholds") -> None:
+def _row(v: CellVerdict) -> tuple[str, ...]:
+    tested = v.test in ("paired", "unpaired")
+    in_baseline, in_candidate = v.seeds
+    return (
+        v.cells[0].method,
+        summary.where(v),
+        summary.WORDS[v.verdict],
+        f"{v.difference:+.3f}" if tested else "",
+        f"{v.p_value:.2g}" if tested else v.test,
+        f"{in_candidate} : {in_baseline}",
+        f"{v.detectable:.3f}" if tested and v.detectable < 2 else "",
+        f"{v.enough_seeds or '?'} seeds" if v.verdict == "unclear" else "",
+    )
+
+
+def _calibrate(
+    baseline: Cells, references: Mapping[str, Reference], seeds: int, repetitions: int, limits: Thresholds
+) -> None:
+    """Measure the gate on the cells of the baseline that have scores, and print what it finds."""
+    scored = {}
+    for key, runs in baseline.items():
+        reference = references.get(runs[0].fingerprint)
+        if reference is not None and reference.headroom is not None:
+            scored[key] = clipped_by_seed(runs, reference)
+    _show_calibration(calibrate_gate(scored, seeds, repetitions, limits, np.random.default_rng(0)), limits)
+
+
+def _show_calibration(found: Calibration, limits: Thresholds) -> None:
     """Print the measured rates with their 95 % intervals."""
-    from scipy.stats import binomtest
+    from scipy.stats import binomtest  # takes 0.6 s to import, and a comparison of records does not need it
 
     def share(count: int, total: int) -> str:
         low, high = binomtest(count, total).proportion_ci(method="wilson")

@@ -95,6 +95,6 @@ def _at_runs(runner: Runner, cells: Sequence[Cell], policies: Sequence[str], wan
     """Train the cells, and ask for what is wanted at the snapshots that they leave."""
     for cell in cells:
         wanted.check_horizons(registry.task(cell.task).num_steps, cell.task)
-    jobs = runner.train_and_keep(cells)
+    jobs = runner.train_with_snapshots(cells)
     paths = [(snapshot_path(job, policy), policy) for policy in policies for job in jobs]
     return [wanted.at(path, policy) for path, policy in paths if path.exists()]

@@ -13,7 +13,7 @@ from bench.machine import compilation, threads
 from bench.machine.processor import cpu_model
 from bench.records.files import write_atomically
 from bench.report.text import Table, number_column, text_column
-from bench.suite import SHIPPED, Suite, load
+from bench.suite import SHIPPED_FOLDER, Suite, load
 from bench.tuning.equal_compute import MatchedUpdates, cpu_seconds, match_updates, suite_text
 
 COLUMNS = text_column("method"), number_column("default s"), number_column("s"), text_column("settings")
@@ -45,7 +45,7 @@ def command(
         typer.echo(f"{method}: {alone[method]:.3g} CPU seconds with its defaults")
     target = seconds or max(alone.values())
     matched = [match_updates(method, timed, budget, taken, target) for method, taken in alone.items()]
-    path = Path(suite) if suite.endswith(".toml") else SHIPPED / f"{suite}.toml"
+    path = Path(suite) if suite.endswith(".toml") else SHIPPED_FOLDER / f"{suite}.toml"
     base = path.read_text(encoding="utf-8")
     write_atomically(out, suite_text(base, loaded.name, name, target, cpu_model(), matched))
     _show(matched, target)

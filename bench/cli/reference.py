@@ -40,22 +40,22 @@ def command(
         raise UsageError(f"no suite of {suites} has a task of {tasks}: `bench list suites --json` shows what each has.")
     for i, (key, (name, task, x0)) in enumerate(wanted.items(), 1):
         title = f"[{i}/{len(wanted)}] {name}  T = {task.horizon:g}, {task.num_steps} steps, from {x0.round(3).tolist()}"
-        stored = reference.read_references(reference.PACKAGE).get(key)
+        stored = reference.read_references(reference.PACKAGE_FILE).get(key)
         if stored and stored.is_complete and not again:
             typer.echo(f"{title}  stored")
             continue
         typer.echo(f"{title}  ...")
         began = time.monotonic()
         found = _compute(cross_check, name, task, x0, stored, again)
-        reference.write_references(reference.PACKAGE, reference.read_references(reference.PACKAGE) | {key: found})
+        reference.write_references(
+            reference.PACKAGE_FILE, reference.read_references(reference.PACKAGE_FILE) | {key: found}
+        )
         typer.echo(f"{title}  {_summary(found)}  {time.monotonic() - began:.0f} s")
     if not tasks and not suites:
         _remove_others(wanted)
 
 
-def grids_of(
-    tasks: Sequence[str], suites: Sequence[str]
-) -> Iterator[tuple[str, tuple[str, AbstractTask, np.ndarray]]]:
+def grids_of(tasks: Sequence[str], suites: Sequence[str]) -> Iterator[tuple[str, tuple[str, AbstractTask, np.ndarray]]]:
     """Yield (key, (name, task, start)) for each task on its own grid, unless a suite is given, and on those of suites.
 
     An empty list stands for all tasks, or for all suites.
@@ -96,10 +96,10 @@ def _compute(
 
 def _remove_others(wanted: dict[str, tuple[str, AbstractTask, np.ndarray]]) -> None:
     """Remove stored references that no suite uses any more."""
-    stored = reference.read_references(reference.PACKAGE)
+    stored = reference.read_references(reference.PACKAGE_FILE)
     stale = stored.keys() - wanted.keys()
-    reference.write_references(reference.PACKAGE, {key: r for key, r in stored.items() if key in wanted})
-    typer.echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference.PACKAGE}")
+    reference.write_references(reference.PACKAGE_FILE, {key: r for key, r in stored.items() if key in wanted})
+    typer.echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference.PACKAGE_FILE}")
 
 
 def _summary(found: Reference) -> str:

@@ -1,31 +1,26 @@
 """`bench run`: train and judge."""
 
-import enum
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from bench import registry
+from bench.cli.terminal import progress
+from bench.cli.terminal.backends import Device, choose_device, default_workers, open_backend
+from bench.cli.terminal.interrupt import exit_interrupted
+from bench.cli.terminal.leaderboards import installed_formats, write_leaderboards
+from bench.cli.terminal.options import Quiet, parse_settings
 from bench.errors import UsageError
-from bench.machine import threads
-
-if TYPE_CHECKING:
-    from bench.records.run import RunRecord
-    from bench.sweep.job import Job
-    from bench.sweep.observer import AbstractObserver
-    from bench.sweep.schedule import Backend, Sweep
-
-
-class Device(enum.StrEnum):
-    """Kinds of device."""
-
-    cpu = "cpu"
-    gpu = "gpu"
+from bench.machine import compilation, threads
+from bench.records.run import RunRecord, read_records
+from bench.suite import load
+from bench.sweep import status
+from bench.sweep.forecast import Forecast, duration_in_words
+from bench.sweep.job import Job, prepare
+from bench.sweep.schedule import Sweep
 
 
 def command(
@@ -61,7 +56,7 @@ def command(
         float | None,
         typer.Option(min=0, help="Seconds of wall time for a cell, which then fails. Hard with --workers."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run a suite: every method on every task under one budget, then print and write the leaderboards.
 
@@ -70,90 +65,44 @@ def command(
 
     Exit status: 0 all runs ok, 1 some failed, 2 wrong usage, 130 interrupted.
     """
-    from bench.suite import load
-
     if workers and cluster:
         raise UsageError("--workers and --cluster are two places to run cells: give one of them.")
+    extra = parse_settings(settings or [])
     loaded = load(suite)
-    cells = loaded.cells(tasks or (), methods or (), seeds, parse(settings or []))
-
-    if device is Device.cpu:
-        os.environ["JAX_PLATFORMS"] = "cpu"  # here, and in the processes that we start
-    # Everything from here on needs JAX.
+    cells = loaded.cells(tasks or (), methods or (), seeds, extra)
     threads.use_one()
-    from bench import registry
-    from bench.cli import report
-    from bench.cli.terminal import progress
-    from bench.machine import compilation
-    from bench.records.run import RunRecord, read_records
-    from bench.sweep import forecast, status
-    from bench.sweep.forecast import Forecast
-    from bench.sweep.job import prepare
-    from bench.sweep.schedule import Sweep
-
-    if device is Device.gpu:
-        _require_gpu()
-    extra = parse(settings or [])
+    choose_device(device)
     registry.check_known(extra, [c.task for c in cells], [c.method for c in cells])
     folder = out or Path("results") / loaded.name
     jobs = prepare(cells, folder, again)
     known = [record for record in read_records(folder) if isinstance(record, RunRecord)]
-    todo = [job for job in jobs if job.todo]
     if workers is None and not cluster:
-        workers = default_workers(len(todo))
+        workers = default_workers(sum(bool(job.todo) for job in jobs))
     if dry_run:
         _print_plan(jobs, known, workers or 1)
         return
-    try:
-        status.add_to_plan(folder, [job.planned() for job in jobs])
-    except OSError as error:
-        typer.echo(f"warning: `bench status` will not know of this run ({error.strerror}).", err=True)
+    _add_to_plan(folder, jobs)
     compilation.enable_cache()
+    todo = [job for job in jobs if job.todo]
     forecast = Forecast(todo, known, workers or 1)
-    with progress.display(forecast, quiet) as shown, backend(folder, shown, workers, cluster, limit) as place:
-        sweep = Sweep(place, shown)
+    with (
+        progress.display(forecast, quiet) as display,
+        open_backend(folder, display, workers, cluster, limit) as backend,
+    ):
+        sweep = Sweep(backend, display)
         sweep.run(todo)
     if sweep.interrupted:
-        typer.echo("bench: interrupted. The same command goes on from here.", err=True)
-        sys.exit(130)
-    unwritten = ""
-    try:
-        report.write(folder, report.everything())
-    except OSError as error:
-        unwritten = error.strerror or str(error)
-    except UsageError:
-        if not sweep.unstored:  # then it is no wonder that there are no records
-            raise
-    _summarise(sweep, unwritten)
+        exit_interrupted()
+    _exit_with_failures(sweep, _write_leaderboards(folder, sweep))
 
 
-def default_workers(cells: int) -> int:
-    """One for each core, as to vmap seeds on a CPU saves compilation and no time; on a GPU it does."""
-    import jax
-
-    number = min(len(threads.cores()), cells) if jax.default_backend() == "cpu" else 1
-    return number if number > 1 else 0
-
-
-def _require_gpu() -> None:
-    import jax
-
-    if jax.default_backend() != "gpu":
-        raise UsageError(f"--device gpu, but JAX finds only: {', '.join(map(str, jax.devices()))}.")
-
-
-def _print_plan(jobs: "Sequence[Job]", known: "Sequence[RunRecord]", width: int) -> None:
-    """A line for each cell: what is to run, what is done, and how long it may take, by the records there are."""
-    from bench.cli.terminal import progress
-    from bench.sweep import forecast
-    from bench.sweep.forecast import duration_in_words
-    from bench.sweep.status import last_point
-
-    forecast = forecast.Forecast(jobs, known, width)
+def _print_plan(jobs: Sequence[Job], known: Sequence[RunRecord], width: int) -> None:
+    """Print a line for each cell: what is to run, what is done, and how long it may take, by the records there are."""
+    forecast = Forecast(jobs, known, width)
     for job in jobs:
         done = len(job.cell.seeds) - len(job.todo)
-        line = f"{progress.name(job)}  {len(job.todo)} seeds to run, {done} done"
-        point = last_point(job.checkpoint().path) if job.todo else None
+        line = f"{progress.job_name(job)}  {len(job.todo)} seeds to run, {done} done"
+        point = status.last_point(job.checkpoint().path) if job.todo else None
         if point:
             forecast.shares[job.lock] = point["share"]
             line += f", goes on at {point['share']:.0%}"
@@ -161,34 +110,28 @@ def _print_plan(jobs: "Sequence[Job]", known: "Sequence[RunRecord]", width: int)
     typer.echo(f"{sum(len(job.todo) for job in jobs)} runs to do, about {duration_in_words(forecast.left())}")
 
 
-@contextmanager
-def backend(
-    folder: Path, shown: "AbstractObserver", workers: int | None, cluster: str | None, limit: float | None
-) -> "Iterator[Backend]":
-    """Where cells run, with Ctrl-C handled; `shown` is told of what happens."""
-    from bench.cli.terminal import interrupt
-    from bench.sweep import executors
-    from bench.sweep.execute import execute_in_worker, execute_remotely
-    from bench.sweep.executors import SPAWN
-    from bench.sweep.schedule import Backend, in_process
-
-    stop = SPAWN.Event()
-    with interrupt.handled(stop, shown.say):
-        if cluster:
-            with executors.cluster(cluster) as executor:
-                from distributed.scheduler import KilledWorker
-
-                call = partial(execute_remotely, limit=limit)
-                yield Backend(executor, call, sys.maxsize, stop.is_set, distant=True, losses=(KilledWorker,))
-        elif workers:
-            with executors.Workers(workers, stop, limit, folder / "logs") as executor:
-                yield Backend(executor, execute_in_worker, workers, stop.is_set)
-        else:
-            yield in_process(shown, stop.is_set, limit)
+def _add_to_plan(folder: Path, jobs: Sequence[Job]) -> None:
+    """Let `bench status` know of the cells, or warn where that cannot be written."""
+    try:
+        status.add_to_plan(folder, [job.planned() for job in jobs])
+    except OSError as error:
+        typer.echo(f"warning: `bench status` will not know of this run ({error.strerror}).", err=True)
 
 
-def _summarise(sweep: "Sweep", unwritten: str) -> None:
-    """Name every failure, and exit with 1 if there is one; `unwritten` is why there are no leaderboards."""
+def _write_leaderboards(folder: Path, sweep: Sweep) -> str:
+    """Print and write the leaderboards; return why they could not be written, "" if they were."""
+    try:
+        write_leaderboards(folder, installed_formats())
+    except OSError as error:
+        return error.strerror or str(error)
+    except UsageError:
+        if not sweep.unstored:  # without stored records it is no wonder that there are none to read
+            raise
+    return ""
+
+
+def _exit_with_failures(sweep: Sweep, unwritten: str) -> None:
+    """Name every failure, and exit with status 1 if there is one. `unwritten` is why there are no leaderboards."""
     for job, record in sweep.failed:
         reason = record.error.strip().splitlines()[-1]
         what = f"{record.task}  {record.method}  seed {record.seed}"
@@ -201,17 +144,3 @@ def _summarise(sweep: "Sweep", unwritten: str) -> None:
         typer.echo(f"bench: the leaderboards could not be written: {unwritten}.", err=True)
     if sweep.failed or sweep.unstored or unwritten:
         sys.exit(1)
-
-
-def parse(settings: list[str]) -> dict[str, dict[str, str]]:
-    """["name.field=value", ...] by name. Raises UsageError."""
-    parsed: dict[str, dict[str, str]] = {}
-    for text in settings:
-        path, equals, value = text.partition("=")
-        # "my.module:Attr.field": the first dot after the attribute begins the field.
-        start = path.find(":") + 1
-        dot = path.find(".", start)
-        if not equals or dot < 1 or dot == len(path) - 1:
-            raise UsageError(f"--set takes name.field=value, e.g. sac.batch=256, got '{text}'.")
-        parsed.setdefault(path[:dot], {})[path[dot + 1 :]] = value
-    return parsed

@@ -1,17 +1,22 @@
 """`bench tune`: search for a method's best setting on tasks that are not scored."""
 
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bench.machine import threads
-
-if TYPE_CHECKING:
-    from bench.sweep.job import Job
+from bench.cli.terminal.backends import open_backend
+from bench.cli.terminal.interrupt import exit_interrupted
+from bench.errors import UsageError
+from bench.machine import compilation, locks, threads
+from bench.records import tuning
+from bench.suite import load
+from bench.sweep.job import Job
+from bench.sweep.observer import Silent
+from bench.sweep.schedule import Backend, Sweep
+from bench.tuning.search import Trial, result, search
 
 
 def command(
@@ -33,52 +38,48 @@ def command(
 
     Exit status: 0 done, 2 wrong usage, 130 interrupted.
     """
-    from bench.suite import load
-
     loaded = load(suite)
     threads.use_one()
-    from bench.cli.run import backend
-    from bench.errors import UsageError
-    from bench.machine import compilation, locks
-    from bench.records import tuning
-    from bench.sweep.observer import Silent
-    from bench.sweep.schedule import Sweep
-    from bench.tuning.search import Trial, result, search
-
     compilation.enable_cache()
     folder = out or Path("results") / f"tune-{loaded.name}"
-    claim = locks.acquire(folder / "locks" / f"{method.replace(':', '_')}.tuning")
-    if claim is None:
+    lock = locks.acquire(folder / "locks" / f"{method.replace(':', '_')}.tuning")
+    if lock is None:
         raise UsageError(f"another process tunes {method} in {folder}. Wait for it, or give another folder with --out.")
-    found: list[Trial] = []
-    began = time.monotonic()
-    with backend(folder, Silent(), workers, None, None) as place:
-
-        def run(jobs: "Sequence[Job]") -> bool:
-            sweep = Sweep(place, Silent())
-            sweep.run(jobs)
-            for job, record in sweep.failed:
-                reason = record.error.strip().splitlines()[-1]
-                typer.echo(f"bench: failed: {job.cell.task_label}, seed {record.seed}: {reason}", err=True)
-            for path, why in sweep.unstored.items():
-                raise UsageError(f"{path} could not be written: {why}. Make room and run the same command again.")
-            return not sweep.interrupted
-
-        for trial in search(method, loaded, trials, seeds, folder, run):
-            found.append(trial)
-            best = max(t.score for t in found)
-            shown = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial.setting.items())
-            typer.echo(
-                f"trial {len(found)}/{trials}  score {trial.score:.3f}  best {best:.3f}  {shown}  "
-                f"({time.monotonic() - began:.0f} s)"
-            )
-    claim.release()
+    with open_backend(folder, Silent(), workers) as backend:
+        found = _show(search(method, loaded, trials, seeds, folder, lambda jobs: _complete(jobs, backend)), trials)
+    lock.release()
     if len(found) < trials:
-        typer.echo("bench: interrupted. The same command goes on from here.", err=True)
-        sys.exit(130)
+        exit_interrupted()
     tuned = result(method, loaded, seeds, found)
-    for path in (folder / tuning.NAME, store):
+    for path in (folder / tuning.FILE_NAME, store):
         if path:
             tuning.store_tuning(path, tuned)
             typer.echo(path)
     typer.echo(f"defaults {tuned.default_score:.3f}, best {tuned.best_score:.3f}: {tuned.best}")
+
+
+def _complete(jobs: Sequence[Job], backend: Backend) -> bool:
+    """Run the jobs of a trial; False if they were interrupted. Raises UsageError if a record cannot be stored."""
+    sweep = Sweep(backend, Silent())
+    sweep.run(jobs)
+    for job, record in sweep.failed:
+        reason = record.error.strip().splitlines()[-1]
+        typer.echo(f"bench: failed: {job.cell.task_label}, seed {record.seed}: {reason}", err=True)
+    for path, why in sweep.unstored.items():
+        raise UsageError(f"{path} could not be written: {why}. Make room and run the same command again.")
+    return not sweep.interrupted
+
+
+def _show(search: Iterable[Trial], trials: int) -> list[Trial]:
+    """Print a line for each trial of a search when it has ended, and return the trials."""
+    began = time.monotonic()
+    found: list[Trial] = []
+    for trial in search:
+        found.append(trial)
+        best = max(t.score for t in found)
+        setting = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial.setting.items())
+        typer.echo(
+            f"trial {len(found)}/{trials}  score {trial.score:.3f}  best {best:.3f}  {setting}  "
+            f"({time.monotonic() - began:.0f} s)"
+        )
+    return found

@@ -101,9 +101,8 @@ def declares_whole_numbers(subject: MethodUnderTest) -> None:
 
 def state_is_arrays(subject: MethodUnderTest) -> None:
     """The state holds arrays only."""
-    odd = [
-        type(leaf).__name__ for leaf in jax.tree.leaves(subject.shapes) if not isinstance(leaf, jax.ShapeDtypeStruct)
-    ]
+    leaves = jax.tree.leaves(subject.shapes)
+    odd = [type(leaf).__name__ for leaf in leaves if not isinstance(leaf, jax.ShapeDtypeStruct)]
     require(not odd, f"a state must hold arrays only, init() returns {', '.join(odd)}")
 
 

@@ -32,7 +32,7 @@ class Objectives(NamedTuple):
 
 
 def horizon_objectives(steps: int, horizons: tuple[int, ...]) -> Objectives:
-    """The cost over each horizon and, last, the "last cost": the last interval's running cost plus the terminal cost."""
+    """The cost over each horizon, then "the last cost": the last interval's running cost plus the terminal cost."""
     t = jnp.arange(steps)
     weights = [*(jnp.where(t < h, 1.0, 0.0) for h in horizons), jnp.where(t == steps - 1, 1.0, 0.0)]
     return Objectives(jnp.stack(weights), jnp.array([*horizons, steps]))

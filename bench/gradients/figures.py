@@ -75,7 +75,7 @@ def _label_row(row: Any, title: str, example: Measurement) -> None:
 
 
 def landscape(found: Landscape) -> "Figure":
-    """Draw the return under the simulator and each model, with gradients and ends of ascent: lines, or maps of a plane."""
+    """Draw the return, its gradient and the ends of ascent under the simulator and each model, as lines or as maps."""
     return _maps(found) if len(found.alphas[0]) == 2 else _lines(found)
 
 

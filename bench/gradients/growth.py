@@ -16,7 +16,7 @@ from bench.analysis.stats import Floats
 
 @dataclass(frozen=True)
 class Growth:
-    """The rate r per step and the exponent p (`power`), each with its 95 % interval over episodes, and which fits better.
+    """The rate r per step and the exponent p (`power`), each with its 95 % interval over episodes.
 
     `aic_difference` is the AIC of the power law minus that of the exponential: above 0 the exponential fits better. All
     are None if there are fewer than three horizons, or if no episode has positive finite norms at all of them.

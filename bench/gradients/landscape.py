@@ -2,8 +2,8 @@
 
     J(α) = J(u(α)),    u(α) = ū + α₁ d₁ (+ α₂ d₂)     or     u(α) = π_{θ + α₁ d₁ (+ α₂ d₂)}(t, x[t]) at fixed states
 
-ū holds every control in the middle of its range. α runs over [-1, 1]. At ±1 the control that moves farthest has moved by
-half of its range, or the weight that moves farthest by 1. The direction `first` is the first control, with one
+ū holds every control in the middle of its range. α runs over [-1, 1]. At ±1 the control that moves farthest has moved
+by half of its range, or the weight that moves farthest by 1. The direction `first` is the first control, with one
 direction for each of its components.
 
 Ascent takes normalised gradient steps that shrink from 2 % to 0.02 % of the range of α, from starts spread evenly. An

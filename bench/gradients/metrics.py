@@ -70,13 +70,13 @@ def cosine(a: Floats, b: Floats) -> Floats:
 
 
 def geometric_mean(values: Floats) -> Floats:
-    """The geometric mean over the first axis, as norms differ by orders of magnitude between episodes; 0 where one is 0."""
+    """The geometric mean over the first axis, 0 where a value is 0: norms of episodes differ by orders of magnitude."""
     with np.errstate(divide="ignore"):
         return np.exp(np.log(values).mean(axis=0))
 
 
 def signal_to_noise(samples: Floats) -> Floats:
-    """|mean|² / mean |sample - mean|² of "samples ... parameters", unbiased in the noise; nan where there is no noise."""
+    """|mean|² / mean |sample - mean|² of "samples ... parameters", unbiased in the noise; nan without any noise."""
     mean = samples.mean(axis=0)
     noise = np.sum((samples - mean) ** 2, axis=(0, -1)) / (len(samples) - 1)
     return _ratio(np.sum(mean**2, axis=-1), np.where(noise > 1e-12 * np.sum(mean**2, axis=-1), noise, 0.0))

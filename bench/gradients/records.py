@@ -37,9 +37,9 @@ GROWTH = ("rate", "rate_low", "rate_high", "power", "power_low", "power_high", "
 class Measurement:
     """Gradients through one model (or the `simulator`) of the cost over each of `horizons` steps.
 
-    `method` trained the policy and collected the episodes; `policy` is the moment of that training ("initial", "middle",
-    "final") or the name of a snapshot's file. The model was fitted to these episodes by `updates` optimiser steps.
-    `lyapunov` is the finite-time exponent times the whole horizon.
+    `method` trained the policy and collected the episodes. `policy` is the moment of that training ("initial",
+    "middle" or "final"), or the name of a snapshot's file. The model was fitted to these episodes by `updates`
+    optimiser steps. `lyapunov` is the finite-time exponent times the whole horizon.
 
     `numbers` has, per horizon:
 

@@ -1,1 +1,1 @@
-"""The machine: threads, locks, the compilation cache, provenance. Nothing of the problem."""
+"""The machine that runs the programs: threads, locks, garbage collection, the compilation cache, provenance."""

@@ -1,4 +1,4 @@
-"""Compiled programs are kept between processes, in the user's cache folder."""
+"""Compilation: a cache on disk that processes share, and options for programs that run briefly."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from bench.machine.processor import cpu_instructions, cpu_model
 
 
 def enable_cache() -> None:
-    """Let JAX keep what it compiles in `folder()`; a folder named in JAX_COMPILATION_CACHE_DIR goes before it."""
+    """Let JAX keep compiled programs in `cache_folder()`, or in the folder that JAX_COMPILATION_CACHE_DIR names."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
@@ -20,13 +20,16 @@ def enable_cache() -> None:
 
 
 def cache_folder_in_use() -> Path | None:
-    """Where compiled programs are kept; None if that was switched off by an empty JAX_COMPILATION_CACHE_DIR."""
+    """Return where compiled programs are kept; None if an empty JAX_COMPILATION_CACHE_DIR switches the cache off."""
     chosen = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     return cache_folder() if chosen is None else Path(chosen) if chosen else None
 
 
 def cache_folder() -> Path:
-    """By the platform's convention; one for each kind of CPU, as programs for one may crash on another."""
+    """Return the cache folder by the platform's convention.
+
+    Each kind of CPU has its own, because a program compiled for one may crash on another.
+    """
     home = Path.home()
     if sys.platform == "darwin":
         caches = home / "Library" / "Caches"
@@ -38,12 +41,11 @@ def cache_folder() -> Path:
 
 
 def quick_options() -> dict[str, str | bool]:
-    """Compiler options for a program that runs once, or some hundred times, and briefly: LLVM optimises nothing, and
-    XLA's older emitters write what it gets.
+    """Return compiler options for a program that runs briefly, once or some hundred times.
 
-    On a CPU `init` then compiles in a fifth of the time. For training neither is a middle way: LLVM's level 1 takes a
-    tenth less to compile and some hundredths more to run, the older emitters a third less to compile and, for all
-    methods but evolution, 8 to 50 % more to run.
+    On a CPU, LLVM does not optimise, and XLA's older emitters write its input: `init` compiles in a fifth of the time.
+    Neither pays for training. LLVM's level 1 takes a tenth less to compile and some hundredths more to run. The older
+    emitters take a third less to compile and, for all methods but evolution, 8 to 50 % more to run.
     """
     options = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
     return options if jax.default_backend() == "cpu" else {}

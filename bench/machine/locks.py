@@ -1,4 +1,4 @@
-"""Locks between processes, so that two runs on one folder never do the same cell twice. No JAX."""
+"""Locks between processes, so that two runs on one folder never train the same cell twice. No JAX."""
 
 import fcntl
 import json
@@ -13,39 +13,39 @@ from typing import IO, Any
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that is held. The kernel drops it when its process dies, however that happens, so none is ever stale.
+    """A lock that this process holds. The kernel releases it when the process dies, in any way, so none is ever stale.
 
-    Over NFS this works between machines too, where the server takes locks (Linux: all but `nolock` mounts).
+    It works between machines over NFS, if the server supports locks (Linux: all but `nolock` mounts).
     """
 
     path: Path
     file: IO[str]
 
     def release(self) -> None:
-        """Let others have it. The file goes first: whoever opened it before sees that it is no longer there."""
+        """Release the lock. The file is deleted first: a process that opened it before sees that it is gone."""
         with suppress(OSError):
             self.path.unlink()
-        with suppress(OSError):  # text that never reached a full disk
+        with suppress(OSError):  # its text never reached a full disk
             self.file.close()
 
 
 def acquire(path: Path, wait: bool = False) -> Lock | None:
-    """The lock of that name; None if another process has it and we do not wait. Raises OSError.
+    """Acquire the lock of that name. Return None if another process holds it, unless told to wait. Raises OSError.
 
-    The file says who has the lock, for people and for `bench status`.
+    The file says who holds the lock, for people and for `bench status`.
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if _same(file, path):
-                with suppress(OSError):  # a full disk: the lock is the kernel's, the text only informs
+            if _is_at(file, path):
+                with suppress(OSError):  # on a full disk the kernel's lock still holds; the text only informs
                     file.truncate(0)
                     file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
                     file.flush()
                 return Lock(path, file)
-            file.close()  # released and deleted between our opening and our locking it: try the new one
+            file.close()  # it was released and deleted after it was opened here: try the new one
         except BlockingIOError:
             file.close()
             return None
@@ -55,7 +55,7 @@ def acquire(path: Path, wait: bool = False) -> Lock | None:
 
 
 def holder(path: Path) -> dict[str, Any] | None:
-    """Who holds the lock of that name (host, pid), None if nobody does; takes nothing."""
+    """Return who holds the lock of that name (host, pid), None if nobody does. Acquires nothing."""
     try:
         with path.open(encoding="utf-8") as file:
             try:
@@ -69,7 +69,7 @@ def holder(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Wait for a lock, and hold it for a while. Raises OSError."""
+    """Wait for a lock, and hold it inside a `with` block. Raises OSError."""
     lock = acquire(path, wait=True)
     assert lock is not None
     try:
@@ -78,7 +78,7 @@ def hold(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _same(file: IO[str], path: Path) -> bool:
+def _is_at(file: IO[str], path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

@@ -1,11 +1,11 @@
-"""The processor, as the system describes it. No JAX."""
+"""The system's description of the processor. No JAX."""
 
 import platform
 from pathlib import Path
 
 
 def cpu_model() -> str:
-    """The name of the processor, as the system gives it; on Linux with its family and model, as one name may stand for
+    """Return the system's name for the processor; on Linux with its family and model, because one name may stand for
     several generations."""
     info = _cpuinfo()
     name = info.get("model name") or platform.processor() or platform.machine()
@@ -14,13 +14,13 @@ def cpu_model() -> str:
 
 
 def cpu_instructions() -> str:
-    """The instructions that the processor offers here, on Linux; a program compiled for more of them would crash."""
+    """Return the instructions that the processor offers, on Linux. A program that uses others would crash."""
     info = _cpuinfo()
     return info.get("flags") or info.get("Features") or ""
 
 
 def _cpuinfo() -> dict[str, str]:
-    """What Linux says of the first processor; nothing elsewhere."""
+    """Return Linux's entry for the first processor; nothing elsewhere."""
     try:
         first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
     except OSError:

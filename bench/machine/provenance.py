@@ -1,4 +1,4 @@
-"""Where a record comes from: code, packages and machine."""
+"""Provenance of a record: code, packages and machine."""
 
 import functools
 import importlib.metadata
@@ -18,7 +18,7 @@ PACKAGES = ("jax", "jaxlib", "diffrax", "equinox", "optax", "numpy", "scipy")
 
 @functools.cache
 def provenance() -> dict[str, Any]:
-    """Version, git commit and whether the tree differs, packages, Python, platform, device, threads, precision."""
+    """Return version, git commit, uncommitted changes, packages, Python, platform, device, threads and precision."""
     device = jax.devices()[0]
     return {
         "version": importlib.metadata.version("myriad-bench"),
@@ -33,22 +33,22 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def warnings(stamp: dict[str, Any]) -> list[str]:
-    """What would make results of this machine, as `provenance` describes it, hard to compare or to repeat."""
+def warnings(origin: dict[str, Any]) -> list[str]:
+    """Warn of what makes results from here hard to compare or to repeat; `origin` is what `provenance` returned."""
     found = []
-    if stamp["dirty"]:
+    if origin["dirty"]:
         found.append("the working tree has changes that are not committed: a record's commit does not say what ran.")
-    if stamp["precision"] != "float32":
-        found.append(f"the precision is {stamp['precision']}; shipped suites and published results are in float32.")
-    if stamp["xla_flags"]:
-        found.append(f"XLA_FLAGS is set ({stamp['xla_flags']}): bits and speed are those of these flags.")
+    if origin["precision"] != "float32":
+        found.append(f"the precision is {origin['precision']}; shipped suites and published results are in float32.")
+    if origin["xla_flags"]:
+        found.append(f"XLA_FLAGS is set ({origin['xla_flags']}): bits and speed are those of these flags.")
     if matmul := jax.config.values["jax_default_matmul_precision"]:
         found.append(f"the default precision of matrix products is {matmul}, not JAX's own.")
     if jax.devices()[0].platform != "cpu":
         found.append("runs are the same to the bit on CPUs only; a GPU may add in another order each time.")
     for name, tested in _tested().items():
-        if stamp["packages"].get(name, tested) != tested:
-            found.append(f"{name} is {stamp['packages'][name]}, tested is {tested} (constraints.txt).")
+        if origin["packages"].get(name, tested) != tested:
+            found.append(f"{name} is {origin['packages'][name]}, tested is {tested} (constraints.txt).")
     busy, cores = os.getloadavg()[0], len(threads.cores())
     if busy > 0.5 * cores:
         found.append(f"the machine is busy (load {busy:.1f} on {cores} cores): seconds would not be comparable.")
@@ -56,7 +56,7 @@ def warnings(stamp: dict[str, Any]) -> list[str]:
 
 
 def _tested() -> dict[str, str]:
-    """The versions in constraints.txt, where this is a checkout."""
+    """Return the versions in constraints.txt, if this is a checkout."""
     file = Path(__file__).parents[2] / "constraints.txt"
     lines = file.read_text(encoding="utf-8").split() if file.exists() else []
     return {line.partition("==")[0]: line.partition("==")[2] for line in lines}
@@ -71,6 +71,6 @@ def _git() -> dict[str, Any]:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    # An installed wheel may lie inside somebody else's repository: only a tracked file says that this one is ours.
+    # An installed wheel may lie inside somebody else's repository: the commit counts only if it tracks this file.
     commit = git("rev-parse", "HEAD") if git("ls-files", "--error-unmatch", "provenance.py") else None
     return {"commit": commit, "dirty": bool(git("status", "--porcelain")) if commit else None}

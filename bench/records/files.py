@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and files that cannot be used moved out of the way."""
+"""Atomic writes, and moving unusable files out of the way."""
 
 import itertools
 import os
@@ -7,11 +7,14 @@ from pathlib import Path
 
 
 class RecordError(ValueError):
-    """A file that is no record of this schema."""
+    """A file that is not a record of this schema."""
 
 
 def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
-    """Temporary file in the same folder, fsync, rename. Text is written as UTF-8. Raises OSError."""
+    """Write a file so that it exists whole or not at all: a temporary file beside it, fsync, rename.
+
+    Text is written as UTF-8. Raises OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
@@ -27,7 +30,7 @@ def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
 
 
 def set_aside(path: Path) -> str:
-    """Move a file that cannot be used out of the way, to a new name beside it; says where it went."""
+    """Move a file that cannot be used to a new name beside it. Return a sentence that says where it is."""
     names = (path.with_name(f"{path.name}.unusable-{n}") for n in itertools.count(1))
     aside = next(name for name in names if not name.exists())
     try:

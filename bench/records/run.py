@@ -1,4 +1,4 @@
-"""Run records: one JSON file per run (a seed of a method on a task), the facts that every view is made of. No JAX."""
+"""Run records: one JSON file a run (a seed of a method on a task), from which every view is made. No JAX."""
 
 import hashlib
 import json
@@ -18,17 +18,17 @@ Status = Literal["ok", "diverged", "failed"]
 class RunRecord:
     """One run. `cost` is the mean of the last five evaluations, None unless the status is "ok".
 
-    `curve` holds one entry per evaluation: env_steps, updates (older records lack them), train_seconds, cost, end_error
-    (None where not finite). `usage` is what the run spent: env_steps, env_grad_steps, updates, train_seconds and
-    compile_seconds (with tracing, and with what scores the final policy again; older records are without that); seconds
-    are the wall time of the block of seeds divided by their number. `settings` holds every field of the task, the
-    method and the budget. `ended_by` is "budget" or the cap of the budget that came first, "updates" or "seconds"; for
-    a failed run it is "error", "time limit" or "lost worker".
+    `curve` has one entry for each evaluation: env_steps, updates (absent in older records), train_seconds, cost and
+    end_error (None where not finite). `usage` is what the run spent: env_steps, env_grad_steps, updates, train_seconds
+    and compile_seconds (with tracing and, except in older records, with the programs that score the final policy
+    again). Seconds are the wall time of the block of seeds divided by their number. `settings` holds every field of the
+    task, the method and the budget. `ended_by` is "budget", or the cap that came first, "updates" or "seconds"; for a
+    failed run it is "error", "time limit" or "lost worker".
 
-    `rescored` are the final policy's costs by an adaptive solver (`adaptive`) and on a finer grid (`finer`), and its
-    `end_error` by the former, as in `bench.training.rescore`; None where an episode was lost, empty where nothing was
-    measured.
-    `trajectory` is not part of the file: it lies beside it, see `bench.records.trajectory`, and `read` leaves it there.
+    `rescored` holds the final policy's cost by an adaptive solver (`adaptive`) and on a finer grid (`finer`), and its
+    `end_error` by the adaptive solver (see `bench.training.rescore`). A value is None where an episode was lost, and
+    `rescored` is empty where nothing was measured. `trajectory` is stored in a file of its own (see
+    `bench.records.trajectory`), which `read_record` does not read.
     """
 
     suite: str
@@ -52,12 +52,15 @@ class RunRecord:
 
     @property
     def charged(self) -> bool:
-        """Whether all that the method simulated was charged; an oracle's settings say that it was not."""
+        """Whether every simulated step of the method was charged; an oracle's settings say that not all were."""
         return self.settings["method"].get("charged", True)
 
 
 def final_cost(curve: list[dict[str, int | float | None]]) -> tuple[Status, float | None]:
-    """Status and cost of a finished curve: diverged if any evaluation is not finite, else the mean of the last five."""
+    """Return status and cost of a finished curve.
+
+    It is diverged if any evaluation is not finite. The cost is the mean of the last five evaluations.
+    """
     costs = [point["cost"] for point in curve]
     finite = [c for c in costs if c is not None and math.isfinite(c)]
     if not costs or len(finite) < len(costs):
@@ -67,17 +70,17 @@ def final_cost(curve: list[dict[str, int | float | None]]) -> tuple[Status, floa
 
 
 def run_name(record_key: dict[str, Any]) -> str:
-    """What the files of a cell are called. The name carries a hash of all that defines the cell, so that another
-    setting never overwrites it.
+    """Return the common part of the names of a cell's files.
 
-    `record_key` has suite, task, method, fingerprint and settings.
+    It contains a hash of `record_key`, which has suite, task, method, fingerprint and settings: a run with another
+    setting never overwrites the file.
     """
     digest = hashlib.sha256(json.dumps(record_key, sort_keys=True).encode()).hexdigest()[:8]
     return "-".join([*(_for_file_name(str(record_key[part])) for part in ("task", "method")), digest])
 
 
 def record_path(folder: Path, record_key: dict[str, Any], seed: int) -> Path:
-    """Where the record of a run lives."""
+    """Return the path of a run's record."""
     return folder / "records" / f"{run_name(record_key)}-seed{seed}.json"
 
 
@@ -86,21 +89,21 @@ def _for_file_name(name: str) -> str:
 
 
 def write_record(path: Path, record: RunRecord) -> None:
-    """Write a record so that the file is there whole or not at all, also after a crash. Raises OSError."""
+    """Write a record, and its trajectory in a file of its own, atomically. Raises OSError."""
     data = asdict(replace(record, trajectory=None))
     del data["trajectory"]
-    if record.trajectory is not None:  # first: a run with a record is done
+    if record.trajectory is not None:  # first, because a run that has a record is done
         write_atomically(trajectory_path(path), json.dumps(record.trajectory, allow_nan=False) + "\n")
     write_atomically(path, json.dumps(data, allow_nan=False, indent=1) + "\n")
 
 
 def trajectory_path(path: Path) -> Path:
-    """Where the trajectory of the run lives whose record is at `path`."""
+    """Return the path of a trajectory, given that of its run's record."""
     return path.parent.parent / "trajectories" / path.name
 
 
 def read_record(path: Path) -> RunRecord:
-    """One record. Raises RecordError naming the file when it is truncated, garbled or of another schema."""
+    """Read a record. Raises RecordError, which names the file, if it is truncated, garbled or of another schema."""
     try:
         data = json.loads(path.read_bytes())
         if data["schema"] != SCHEMA:
@@ -115,7 +118,7 @@ def read_record(path: Path) -> RunRecord:
 
 
 def read_records(folder: Path) -> Iterator[RunRecord | RecordError]:
-    """Every record under `folder`, in the order of file names; a RecordError in the place of an unreadable file."""
+    """Yield every record under `folder`, in the order of file names; a RecordError in place of an unreadable file."""
     for path in sorted(folder.rglob("records/*.json"), key=str):  # paths themselves compare slowly
         try:
             yield read_record(path)

@@ -1,7 +1,7 @@
-"""Stored trajectories: the episode of a run's final policy beside the best known one. No JAX here.
+"""Stored trajectories: the episode of a run's final policy beside the best known episode. No JAX here.
 
-One JSON file per run: `task` (what the numbers are of: states, controls, horizon), `policy` and `reference` (None where
-there is none), each with `states` "knots n", `controls` "steps m", running `costs` " steps" and the total `cost`.
+A run has one JSON file with `task` (its states, controls and horizon), `policy`, and `reference` (None where there is
+none). The last two have `states` "knots n", `controls` "steps m", running `costs` " steps" and the total `cost`.
 """
 
 import json
@@ -14,22 +14,22 @@ from numpy.typing import ArrayLike
 
 from bench.records.run import RunRecord, run_name
 
-DIGITS = 7  # of the numbers that are stored: float32 has no more
+SIGNIFICANT_DIGITS = 7  # float32 has no more
 FindTrajectory = Callable[[RunRecord], dict[str, Any] | None]
 
 
 def episode_to_json(states: ArrayLike, controls: ArrayLike, costs: ArrayLike, cost: SupportsFloat) -> dict[str, Any]:
-    """One episode as values of JSON."""
+    """Return one episode as values of JSON."""
     arrays = {"states": states, "controls": controls, "costs": costs}
-    return {**{name: _short(np.asarray(values)) for name, values in arrays.items()}, "cost": float(cost)}
+    return {**{name: _rounded(np.asarray(values)) for name, values in arrays.items()}, "cost": float(cost)}
 
 
-def _short(values: np.ndarray) -> list:
-    return [_short(v) if np.ndim(v) else float(f"{v:.{DIGITS}g}") for v in values]
+def _rounded(values: np.ndarray) -> list:
+    return [_rounded(v) if np.ndim(v) else float(f"{v:.{SIGNIFICANT_DIGITS}g}") for v in values]
 
 
 def trajectory_finder(folder: Path) -> FindTrajectory:
-    """Look for the trajectory of a run under `folder`; None where it was not kept or cannot be read."""
+    """Return a function from a run to its trajectory under `folder`, None where it was not stored or cannot be read."""
     files = {path.name: path for path in folder.rglob("trajectories/*.json")}
 
     def find(run: RunRecord) -> dict[str, Any] | None:

@@ -1,8 +1,8 @@
-"""What tuning found, method by method: how many trials each was given, and the best of them. No JAX.
+"""Results of tuning: for each method its number of trials and the best of them. No JAX.
 
-The package's results are in `baselines/tuned.toml`; a file of that name beside a run's records is for methods of one's
-own. A method runs with the defaults that its own file shows: a result has no effect before somebody writes it there,
-and a test compares the two.
+The package's results are in `baselines/tuned.toml`. A file of that name beside a run's records is for methods of one's
+own. A method runs with the defaults in its own file: a result has no effect before somebody writes it there, and a test
+compares the two.
 """
 
 import json
@@ -17,15 +17,15 @@ from bench.errors import UsageError
 from bench.records.files import write_atomically
 from bench.records.run import RunRecord
 
-PACKAGE = Path(__file__).parents[2] / "baselines" / "tuned.toml"
-NAME = "tuned.toml"
+PACKAGE_FILE = Path(__file__).parents[2] / "baselines" / "tuned.toml"
+FILE_NAME = "tuned.toml"  # beside the records of a run
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """`trials` settings of a method, the first of them its defaults, each run with `seeds` seeds on `tasks`.
+    """Result of a search: `trials` trials of a method, the first with its defaults, with `seeds` seeds on `tasks`.
 
-    Scores are means over tasks and seeds, clipped to [-1, 1], with -1 for a run that did not finish. `best` has the
+    Scores are means over tasks and seeds, clipped to [-1, 1]; a run that did not finish counts -1. `best` has the best
     values of all settings that were searched.
     """
 
@@ -40,20 +40,20 @@ class Tuning:
     best: dict[str, Any]
 
     def is_setting(self, settings: Mapping[str, Any]) -> bool:
-        """Whether a method's settings are the best one, numbers to three digits: its file need not show more."""
-        return all(name in settings and _alike(settings[name], value) for name, value in self.best.items())
+        """Return whether a method's settings are the best ones, to three digits: its file need not show more."""
+        return all(name in settings and _close(settings[name], value) for name, value in self.best.items())
 
     def was_used_in(self, runs: Iterable[RunRecord]) -> bool:
-        """Whether these runs had the best setting."""
+        """Return whether these runs had the best settings."""
         return all(self.is_setting(run.settings["method"]) for run in runs)
 
 
-def _alike(one: Any, other: Any) -> bool:
+def _close(one: Any, other: Any) -> bool:
     return math.isclose(one, other, rel_tol=5e-3) if isinstance(one, float) else one == other
 
 
 def read_tunings(path: Path) -> dict[str, Tuning]:
-    """The tunings of a file by method, none if there is no file. Raises UsageError if it is not well formed."""
+    """Read the tunings of a file by method; none if there is no file. Raises UsageError if it is malformed."""
     if not path.exists():
         return {}
     try:
@@ -72,7 +72,7 @@ def store_tuning(path: Path, tuning: Tuning) -> None:
 
 
 def _lines(tuning: Tuning) -> Iterator[str]:
-    # A JSON string, finite number, truth value or array of these is one of TOML too.
+    # JSON's strings, finite numbers, truth values and arrays of these are valid TOML too.
     name = json.dumps(tuning.method)
     yield f"[{name}]"
     for key, value in asdict(tuning).items():
@@ -83,5 +83,5 @@ def _lines(tuning: Tuning) -> Iterator[str]:
 
 
 def known_tunings(folder: Path) -> Mapping[str, Tuning]:
-    """The package's tunings, and those beside the records in a folder, which go before them."""
-    return read_tunings(PACKAGE) | read_tunings(folder / NAME)
+    """Return the package's tunings, and those beside the records in a folder, which take precedence."""
+    return read_tunings(PACKAGE_FILE) | read_tunings(folder / FILE_NAME)

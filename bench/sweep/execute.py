@@ -24,8 +24,8 @@ SLICE_SECONDS = 300  # another machine returns a checkpoint at least this often,
 class Outcome:
     """The result of a job.
 
-    `records` is empty if the job was interrupted. `notes` are for the user, and `log` is the full traceback of a failure.
-    A job that was interrupted on another machine goes on from `carried` and `spent` (see `Job`).
+    `records` is empty if the job was interrupted. `notes` are for the user; `log` is the full traceback of a failure. A
+    job that was interrupted on another machine goes on from `carried` and `spent` (see `Job`).
     """
 
     records: list[RunRecord]
@@ -46,8 +46,8 @@ def execute(
 ) -> Outcome:
     """Train the seeds of a job that are still to run. It writes checkpoints and nothing else.
 
-    An exception makes the records "failed"; but a block of seeds that does not fit in memory is split. Between chunks of
-    training, `stop` may interrupt the job, and a job that has taken more than `limit` seconds fails.
+    An exception makes the records "failed", but a block of seeds that does not fit in memory is split. Between chunks
+    of training, `stop` may interrupt the job, and a job that has taken more than `limit` seconds fails.
     """
     began, started = time.monotonic(), datetime.now(UTC)
     checkpoint = job.checkpoint()

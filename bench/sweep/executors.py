@@ -50,8 +50,8 @@ class Workers(Executor):
     """`number` spawned processes, each pinned to its share of this process's cores.
 
     A call that takes more than `limit` seconds is ended with its process, so no method can resist: TimeLimitError. A
-    process that dies (out of memory, a crash) costs one call: LostWorkerError. The next call gets a new process. Workers
-    print into files in the folder `logs`.
+    process that dies (out of memory, a crash) costs one call: LostWorkerError. The next call gets a new process. What
+    workers print goes into files in the folder `logs`.
     """
 
     def __init__(self, number: int, stop: Event, limit: float | None, logs: Path):

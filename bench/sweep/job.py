@@ -24,9 +24,8 @@ from tasks.base import AbstractTask
 class Job:
     """A cell that is known to be well formed, with the seeds that are still to run (`todo`).
 
-    `known` are the references of its task, one for each start of its evaluation. The other fields at the end are for
-    machines that do not see our files: `carried` has the job's checkpoints by their paths in the folder, and `spent` the
-    seconds of its earlier slices of time.
+    `known` are the references of its task, one for each start of its evaluation. `carried` and `spent` are for machines
+    that do not see our files: the job's checkpoints by their paths in the folder, and the seconds that it has taken.
     """
 
     cell: Cell
@@ -101,9 +100,9 @@ class Job:
 
 
 def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Job]:
-    """Make jobs of `cells`, without compiling anything. Finished seeds are left out unless `again`; failed ones are not.
+    """Make jobs of `cells`, without compiling anything.
 
-    Raises UsageError.
+    Seeds that have a record are left out unless it is "failed", or `again` is set. Raises UsageError.
     """
     _check_writable(folder)
     jobs = []

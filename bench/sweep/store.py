@@ -25,7 +25,7 @@ class OutcomeStore:
     _records: dict[Path, RunRecord] = field(default_factory=dict)
 
     def store(self, job: Job, outcome: Outcome) -> None:
-        """Write the records of a job and the log of its failure; delete its checkpoints once all records are written."""
+        """Write the records of a job and the log of its failure; delete its checkpoints if all records are written."""
         self._report_notes(job, outcome)
         for record in outcome.records:
             path = job.path(record.seed)

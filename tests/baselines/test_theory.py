@@ -1,8 +1,8 @@
-"""What the theory says about gradients through world models, on our models, in float64.
+"""Theorems about gradients through world models, checked on the package's models in float64.
 
-Statements after Ma, Ni, Gehring, D'Oro & Bacon, *Do Transformer World Models Give Better Policy Gradients?*, ICML 2024.
-That no actions model looks ahead, and that its parallel gradient is the sequential one, is in test_world_models.py and
-test_methods.py.
+They are statements of Ma, Ni, Gehring, D'Oro & Bacon, *Do Transformer World Models Give Better Policy Gradients?*, ICML
+2024. test_world_models.py checks that no actions model looks ahead, test_methods.py that the parallel gradient is the
+sequential one.
 """
 
 from functools import partial
@@ -16,11 +16,12 @@ import pytest
 from reference_tasks import DoubleIntegrator
 
 from baselines import METHODS
-from baselines.exploration import warmup_episode
+from baselines.exploration import warm_up
 from baselines.model_gradient import ModelGradient
-from baselines.networks import FeedbackPolicy, Scales, policy_network
+from baselines.networks import policy_network
+from baselines.normalisation import Scales
+from baselines.policies import FeedbackPolicy, WithoutFeedbackGradient
 from baselines.recurrent import AbstractCell, ActionsRecurrent, VanillaCell
-from baselines.simulator_gradient import WithoutFeedbackGradient
 from baselines.world_models import AbstractWorldModel, ActionsTransformer, OneStep, unroll
 from bench.simulate import open_loop, rollout, transition
 
@@ -31,7 +32,7 @@ MODELS = {name: made().model for name, made in METHODS.items() if isinstance(mad
 
 
 def scales(task=TASK):
-    return Scales.of(task, jax.vmap(lambda k: warmup_episode(task, k))(jr.split(jr.key(0), 8)).xs, jnp.ones(8))
+    return Scales.of(task, warm_up(task, jr.key(0), 8).xs)
 
 
 def controls(theta, steps):
@@ -63,7 +64,7 @@ class Composed(AbstractCell):
 
 
 class AsActionsModel(AbstractWorldModel):
-    """x̂[t+1] = mean + σ h[t+1], h' = cell(u, h), h[0] from x[0]: it reads the first state and the controls alone."""
+    """x̂[t+1] = mean + σ h[t+1], h' = cell(u, h), h[0] from x[0]. It reads the first state and the controls alone."""
 
     scales: Scales
     cell: Composed
@@ -83,11 +84,11 @@ class AsActionsModel(AbstractWorldModel):
 
 
 def test_a_one_step_model_unrolled_is_a_recurrent_actions_model():
-    """The same states and the same policy gradient: the two differ in what they are fitted to, not in what they are."""
+    """States and policy gradients are the same: the two models differ only in what they are fitted to."""
     one_step = OneStep(scales(), key=jr.key(1))
     recurrent = AsActionsModel(scales(), Composed(1, 2, one_step=one_step, key=jr.key(1)))
     theta = jr.normal(jr.key(2), (3, 1))
-    # 1e-11: rounding, over 30 compositions that stretch by a few units.
+    # 1e-11 is rounding over 30 compositions, each of which stretches by a few units.
     states = [jax.jit(model.__call__)(jnp.ones(2), controls(theta, 30)) for model in (one_step, recurrent)]
     np.testing.assert_allclose(*states, rtol=1e-11)
     np.testing.assert_allclose(*(policy_gradient(m, 30, theta) for m in (one_step, recurrent)), rtol=1e-11)
@@ -120,7 +121,7 @@ def test_jacobians_of_the_model_bound_the_policy_gradient(name, trained):
     reward, policy = np.sqrt(2), np.sqrt(3)  # of Σ tanh over two states, and of `controls`
     found = policy_gradient(model, steps, theta)
     assert 0 < np.linalg.norm(found) <= reward * policy * norms.sum()
-    # By the chain rule with these very Jacobians it is no bound but the gradient: 1e-9 is rounding.
+    # The chain rule with the same Jacobians gives the gradient itself and not a bound; 1e-9 is rounding.
     chained = np.einsum("tn,tnsm,sf->fm", 1 - np.tanh(predicted) ** 2, jacobian, controls(jnp.eye(3), steps))
     np.testing.assert_allclose(found, chained, rtol=1e-9, atol=1e-12)
 

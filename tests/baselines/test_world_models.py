@@ -1,4 +1,4 @@
-"""World models and attention: causality, parallel against sequential, cache against recomputation, in float64."""
+"""World models and attention in float64: causality, parallel against sequential, cached against recomputed."""
 
 import equinox as eqx
 import jax
@@ -11,7 +11,8 @@ from baselines import METHODS, attention
 from baselines.attention import CausalTransformer, normalise
 from baselines.exploration import warmup_episode
 from baselines.model_gradient import ModelGradient
-from baselines.networks import MLP, Scales, both_ways
+from baselines.networks import MLP, both_ways
+from baselines.normalisation import Scales
 from baselines.recurrent import ActionsRecurrent
 from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep, unroll
 from bench import registry
@@ -36,8 +37,8 @@ def episode(task):
 
 @pytest.fixture(params=MODELS)
 def model(request, task, episode):
-    made = MODELS[request.param](Scales.of(task, episode.xs[None], jnp.ones(1)), key=jr.key(1))
-    # Larger than at the start of training, so that errors are not hidden by a small read-out.
+    made = MODELS[request.param](Scales.of(task, episode.xs[None]), key=jr.key(1))
+    # Weights larger than at the start of training, so that a small read-out hides no error.
     return jax.tree.map(lambda w: 2 * w if eqx.is_inexact_array(w) else w, made)
 
 
@@ -63,19 +64,19 @@ def test_decoding_one_by_one_gives_the_same_states_and_gradients(model, episode)
 
 
 def test_residuals_are_those_of_the_predictions(model, episode):
-    """On a trajectory that the model itself made, every model's residuals vanish: teacher forcing equals unrolling."""
+    """A model's residuals vanish on a trajectory that the model made: teacher forcing equals unrolling."""
     xs = jnp.concatenate([episode.xs[:1], model(episode.xs[0], episode.us)])
     np.testing.assert_allclose(model.residuals(xs, episode.us), 0, atol=1e-9)  # differences of close numbers
     assert np.abs(model.residuals(episode.xs, episode.us)).max() > 1e-3
 
 
 def test_cutting_predictions_changes_the_gradient_and_not_the_states(task, episode):
-    scales = Scales.of(task, episode.xs[None], jnp.ones(1))
+    scales = Scales.of(task, episode.xs[None])
     full, cut = (HistoryTransformer(scales, cut_predictions=cut, key=jr.key(1)) for cut in (False, True))
     np.testing.assert_array_equal(full(episode.xs[0], episode.us), cut(episode.xs[0], episode.us))
     last = [jax.grad(lambda us, m=m: m(episode.xs[0], us)[-1].sum())(episode.us) for m in (full, cut)]
     assert np.abs(last[0] - last[1]).max() > 1e-6
-    # The last control reaches the last state directly only, so its gradient is not cut.
+    # The last control reaches the last state only directly, so its gradient is not cut.
     np.testing.assert_allclose(last[0][-1], last[1][-1], rtol=ROUNDING)
 
 
@@ -83,7 +84,7 @@ def test_cutting_predictions_changes_the_gradient_and_not_the_states(task, episo
 @pytest.mark.parametrize("make", [ActionsTransformer, ActionsRecurrent, HistoryTransformer, OneStep])
 def test_an_incremental_model_adds_to_the_last_state_and_an_absolute_one_does_not(make, incremental, task, episode):
     """All weights 0 but the last bias, which is 1: every output of the network is 1."""
-    scales = Scales.of(task, episode.xs[None], jnp.ones(1))
+    scales = Scales.of(task, episode.xs[None])
     made = make(scales, incremental=incremental, key=jr.key(1))
     *leaves, bias = jax.tree.leaves(made)
     ones = jax.tree.unflatten(jax.tree.structure(made), [*map(jnp.zeros_like, leaves), jnp.ones_like(bias)])
@@ -101,7 +102,7 @@ def test_an_incremental_model_adds_to_the_last_state_and_an_absolute_one_does_no
 
 
 def test_depth_width_and_heads_are_settings():
-    scales = Scales.of(TASKS["harvest"](), jnp.zeros((1, 2, 1)), jnp.ones(1))
+    scales = Scales.of(TASKS["harvest"](), jnp.zeros((1, 2, 1)))
     settings = {"model.depth": "3", "model.width": "24", "model.heads": "4"}
     for name in ("awm_transformer", "history_model"):
         net = registry.method(name, settings).model(scales, key=jr.key(0)).net
@@ -113,7 +114,7 @@ def test_depth_width_and_heads_are_settings():
 
 
 def test_a_one_step_models_gradient_is_the_product_of_its_jacobians(task, episode):
-    model = OneStep(Scales.of(task, episode.xs[None], jnp.ones(1)), key=jr.key(1))
+    model = OneStep(Scales.of(task, episode.xs[None]), key=jr.key(1))
     x0, us = episode.xs[0], episode.us
     xs = jnp.concatenate([x0[None], model(x0, us)])
 
@@ -136,14 +137,16 @@ def test_scales_are_statistics_of_the_weighted_trajectories(task):
     np.testing.assert_allclose(scales.mean, xs[:2].mean((0, 1)), rtol=ROUNDING)
     np.testing.assert_allclose(scales.std, xs[:2].std((0, 1)), rtol=1e-8)
     np.testing.assert_allclose(scales.increment_std, np.diff(xs[:2], axis=1).std((0, 1)), rtol=1e-8)
-    constant = Scales.of(task, jnp.full((1, 5, 3), 7.0), jnp.ones(1))
+    alike = Scales.of(task, xs, jnp.ones(3))
+    jax.tree.map(np.testing.assert_array_equal, Scales.of(task, xs), alike)
+    constant = Scales.of(task, jnp.full((1, 5, 3), 7.0))
     assert np.all(np.isfinite(constant.state(jnp.full(3, 7.0))))
 
 
 @pytest.mark.parametrize("block_length", [128, 2])
 def test_attention_is_textbook_attention(block_length, monkeypatch):
-    """One block against softmax(Q Kᵀ / √d) V written out per position and head, all queries at once or in blocks."""
-    monkeypatch.setattr(attention, "BLOCK", block_length)
+    """One block equals softmax(Q Kᵀ / √d) V written out per position and head, with queries at once or in blocks."""
+    monkeypatch.setattr(attention, "BLOCK_LENGTH", block_length)
     net = CausalTransformer(3, 2, width=8, depth=1, heads=2, key=jr.key(0))
     tokens = jr.normal(jr.key(1), (5, 3))
     block = net.blocks[0]
@@ -163,12 +166,12 @@ def test_attention_in_blocks_has_the_same_gradient(monkeypatch):
     net, tokens = CausalTransformer(3, 2, width=8, depth=2, heads=2, key=jr.key(0)), jr.normal(jr.key(1), (5, 3))
     gradients = []
     for length in (128, 2):
-        monkeypatch.setattr(attention, "BLOCK", length)
+        monkeypatch.setattr(attention, "BLOCK_LENGTH", length)
         gradients.append(jax.jit(jax.grad(lambda tokens: jnp.sum(net(tokens) ** 2)))(tokens))
     np.testing.assert_allclose(*gradients, rtol=1e-8)
 
 
-def test_the_norm_is_the_librarys():
+def test_the_norm_equals_equinox_rms_norm():
     z = jr.normal(jr.key(0), (3, 6))
     library = eqx.nn.RMSNorm(6, use_weight=False, use_bias=False)
     np.testing.assert_allclose(normalise(z), jax.vmap(library)(z), rtol=ROUNDING)
@@ -180,10 +183,10 @@ def test_a_net_with_its_weights_both_ways_is_the_same_function():
     def loss(net, x):
         return jnp.sum(jax.vmap(net)(x) ** 3)
 
-    of_net, of_x = jax.grad(lambda inputs: loss(*inputs))((net, x))
-    ready_of_net, ready_of_x = jax.grad(lambda inputs: loss(*inputs))((both_ways(net), x))
+    by_net, by_x = jax.grad(lambda inputs: loss(*inputs))((net, x))
+    ready_by_net, ready_by_x = jax.grad(lambda inputs: loss(*inputs))((both_ways(net), x))
     np.testing.assert_allclose(loss(both_ways(net), x), loss(net, x), rtol=ROUNDING)
-    np.testing.assert_allclose(ready_of_x, of_x, rtol=ROUNDING)
-    for layer, ready in zip(of_net.layers, ready_of_net.layers, strict=True):
+    np.testing.assert_allclose(ready_by_x, by_x, rtol=ROUNDING)
+    for layer, ready in zip(by_net.layers, ready_by_net.layers, strict=True):
         np.testing.assert_allclose(ready.weight, layer.weight, rtol=ROUNDING)
         np.testing.assert_allclose(ready.bias, layer.bias, rtol=ROUNDING)

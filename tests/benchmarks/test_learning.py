@@ -7,7 +7,7 @@ import pytest
 from test_speed import compare, judge
 
 from baselines import METHODS
-from baselines.networks import Scales
+from baselines.normalisation import Scales
 from baselines.world_models import ActionsTransformer, HistoryTransformer, unroll
 from bench.budget import Budget
 from bench.training.train import train

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import pytest
 
-from baselines.networks import Scales
+from baselines.normalisation import Scales
 from baselines.recurrent import ActionsRecurrent
 from baselines.world_models import ActionsTransformer, OneStep
 from bench.simulate import open_loop

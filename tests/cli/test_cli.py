@@ -240,9 +240,46 @@ def test_the_formats_offered_are_those_that_exist():
     assert {f.value for f in Format} == set(FORMATS)
 
 
-def test_help_and_report_do_not_import_jax():
-    code = "import sys; sys.argv = ['bench', '--help']; import bench.cli; sys.exit('jax' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+WITHOUT_JAX = """
+import json, sys
+from bench.cli import app
+for arguments in json.loads(sys.argv[1]):
+    try:
+        app(arguments)
+    except SystemExit as end:
+        assert not end.code, arguments
+    assert "jax" not in sys.modules, arguments
+    assert arguments != ["--help"] or not {"numpy", "pandas"} & sys.modules.keys()
+"""
+
+
+def test_help_views_and_lists_of_suites_start_without_jax(finished):
+    folder, _ = finished
+    out = str(folder / "out")
+    commands = [
+        ["--help"],  # first, as the others load NumPy
+        ["list", "suites"],
+        ["status", out],
+        ["report", out],
+        ["plot", out, "--out", str(folder / "curves.png")],
+        ["check", "--baseline", out, "--candidate", out],
+        ["check", "--help"],
+    ]
+    arguments = [sys.executable, "-c", WITHOUT_JAX, json.dumps(commands)]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_device_is_chosen_for_this_process_and_for_workers(finished):
+    """JAX is imported by then, and finds no platform of the name that the environment asks for."""
+    folder, _ = finished
+    arguments = ("run", folder / "tiny.toml", "--out", folder / "device", "--method", "constant", "--again", "--quiet")
+    assert "nowhere" in bench(*arguments, JAX_PLATFORMS="nowhere").stderr
+    for workers in (0, 2):
+        done = bench(*arguments, "--device", "cpu", "--workers", workers, JAX_PLATFORMS="nowhere")
+        assert done.returncode == 0, done.stderr
+    records = [json.loads(p.read_text()) for p in (folder / "device" / "records").iterdir()]
+    assert [record["status"] for record in records] == ["ok", "ok"]
 
 
 def test_a_wheel_carries_suites_and_references_and_runs(tmp_path):

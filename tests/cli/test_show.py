@@ -13,9 +13,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bench.cli import app, gallery
-from bench.cli.show import sequence
 from bench.errors import UsageError
 from bench.reference import lookup
+from bench.reference.controls import control_sequence
 from bench.reference.episodes import simulate_controls
 from bench.report import episode_figure
 from tasks import TASKS
@@ -32,7 +32,7 @@ def show(*arguments):
 
 
 def episode(task, control, seed=0):
-    return simulate_controls(task, sequence("task", task, control, None, seed))
+    return simulate_controls(task, control_sequence(control, "task", task, None, seed))
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -87,7 +87,12 @@ def test_states_that_are_not_finite_are_drawn_as_far_as_they_are():
 def test_show_draws_the_best_known_control_and_says_its_cost_and_score(tmp_path, monkeypatch):
     titles = []
     draw = episode_figure.episode_figure
-    monkeypatch.setattr(figures, "episode", lambda task, xs, title: (titles.append(title), draw(task, xs, title))[1])
+
+    def drawn(task, trajectory, title):
+        titles.append(title)
+        return draw(task, trajectory, title)
+
+    monkeypatch.setattr(episode_figure, "episode_figure", drawn)
     monkeypatch.chdir(tmp_path)
     assert show("show", "cancer_treatment") == ["cancer_treatment.png"]
     with Image.open("cancer_treatment.png") as image:
@@ -106,7 +111,7 @@ def test_show_draws_a_control_from_a_file(tmp_path, suffix):
     us = np.array([[0.5, 0.1], [0.75, 0.2], [1.0, 0.3]])
     file = tmp_path / f"control{suffix}"
     np.save(file, us) if suffix == ".npy" else np.savetxt(file, us, delimiter=",")
-    np.testing.assert_array_equal(simulate_controls(task, sequence("", task, str(file), None, 0)).us, us)
+    np.testing.assert_array_equal(simulate_controls(task, control_sequence(str(file), "", task, None, 0)).us, us)
     out = tmp_path / "out.png"
     show("show", "rocket_landing", "--control", file, "--set", "rocket_landing.num_steps=3", "--out", out)
     assert out.exists()
@@ -117,7 +122,7 @@ def test_show_draws_a_control_from_a_file(tmp_path, suffix):
 def test_random_controls_fill_the_bounds_and_follow_the_seed():
     task = TASKS["rocket_landing"]()
     low, high = task.bounds
-    first, again, other = (sequence("", task, "random", None, seed) for seed in (0, 0, 1))
+    first, again, other = (control_sequence("random", "", task, None, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.any(first == other)
     # 100 uniform draws leave more than a fifth of the range free at one end with probability 2 * 0.8**100 < 1e-9.
@@ -192,6 +197,6 @@ def test_figures_need_no_double_precision_default():
 def test_an_unstable_optimum_is_drawn_as_it_is_and_not_as_its_controls_replay():
     task = TASKS["pendulum"]()
     known = lookup.lookup(task)
-    best = sequence("pendulum", task, "best", known, 0)
+    best = control_sequence("best", "pendulum", task, known, 0)
     assert float(simulate_controls(task, best, known.states).cost) == pytest.approx(known.best, rel=1e-6)  # ten digits
     assert float(simulate_controls(task, best).cost) > 2 * known.best

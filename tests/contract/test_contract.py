@@ -1,4 +1,4 @@
-"""Every check of the contract can fail, with a sentence that says what is wrong."""
+"""Every check of the contract can fail, and says what is wrong."""
 
 import re
 from typing import Literal
@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from jaxtyping import Array, Float
 from faulty_method import Hold, bench
+from jaxtyping import Array, Float
 
 from bench.budget import Usage
 from bench.contract.checks import run_checks
-from bench.contract.method import METHOD_CHECKS, MethodTrial
-from bench.contract.task import TASK_CHECKS, TaskTrial
+from bench.contract.method import METHOD_CHECKS, MethodUnderTest
+from bench.contract.task import TASK_CHECKS, TaskUnderTest
 from bench.errors import ContractError
 from bench.method import AbstractMethod
 from bench.simulate import rollout
@@ -27,7 +27,7 @@ class HillState(eqx.Module):
 
 
 class Hill(AbstractMethod[HillState]):
-    """One episode a step, with a control of noise; and a flaw."""
+    """One episode a step, with a random control, and a flaw."""
 
     flaw: Literal["none", "step", "init", "gradient", "key", "luck", "shape", "nan"] = "none"
 
@@ -74,15 +74,15 @@ def test_a_sound_method_passes():
 
 @pytest.mark.parametrize("flaw", FLAWS)
 def test_a_flaw_of_a_method_is_found(flaw):
-    trial = MethodTrial(Hill(flaw))
+    method = MethodUnderTest(Hill(flaw))
     for check, words in FLAWS[flaw].items():
         with pytest.raises(ContractError, match=re.escape(words)):
-            METHOD_CHECKS[check](trial)
+            METHOD_CHECKS[check](method)
 
 
 def test_a_state_that_grows_is_named():
     with pytest.raises(AssertionError, match=r"state\.u: init\(\) makes it \(\(2,\), 'float32'\), step\(\) \(\(4,\)"):
-        METHOD_CHECKS["one compilation serves all steps"](MethodTrial(Hill("shape")))
+        METHOD_CHECKS["one compilation serves all steps"](MethodUnderTest(Hill("shape")))
 
 
 class Odd(AbstractTask):
@@ -127,11 +127,11 @@ def test_a_sound_task_passes():
 def test_a_flaw_of_a_task_is_found(flaw):
     check, words = ODD[flaw]
     with pytest.raises(ContractError, match=re.escape(words)):
-        TASK_CHECKS[check](TaskTrial(Odd(flaw=flaw)))
+        TASK_CHECKS[check](TaskUnderTest(Odd(flaw=flaw)))
 
 
 def test_validate_prints_the_table_and_the_status_tells():
-    done = bench("validate", "faulty_method:Walk")
+    done = bench("validate", "faulty_method:RandomWalk")
     assert done.returncode == 1
     assert "step() declares 100 environment steps and spends 0" in done.stdout
     assert done.stdout.count("passes") == len(METHOD_CHECKS) - 1

@@ -1,4 +1,4 @@
-"""Records survive, and unreadable ones are named."""
+"""Records are stored exactly, and an unreadable one is named."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Stored trajectories: beside their records, of the median run, and as charts."""
+"""Stored trajectories: beside their records, for the median run, and as charts."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ from tasks import TASKS
 
 
 def store(folder, runs):
-    """Write records with their trajectories as a sweep does."""
+    """Write records with their trajectories like a sweep."""
     for one in runs:
         key = {name: getattr(one, name) for name in ("suite", "task", "method", "fingerprint", "settings")}
         write_record(record_path(folder, key, one.seed), dataclasses.replace(one, trajectory=trajectory(one)))
@@ -86,7 +86,7 @@ def test_a_run_with_random_starts_keeps_scores_over_all_and_the_trajectory_from_
     cells = suite.load("random-starts").cells(["cancer_treatment"], ["constant"], 1)
     (found,) = run(cells, tmp_path)
     assert found.cost is not None
-    # Means over 16 starts, in float32 and in float64.
+    # 1e-5: means over 16 starts, in float32 and in float64.
     assert found.rescored["adaptive"] == pytest.approx(found.cost, rel=1e-5)
     assert found.rescored["finer"] == pytest.approx(found.cost, rel=1e-5)
     assert found.rescored["end_error"] == 0
@@ -96,7 +96,7 @@ def test_a_run_with_random_starts_keeps_scores_over_all_and_the_trajectory_from_
     first = evaluation_starts(task)[0]
     assert stored["policy"]["states"][0] == pytest.approx(first, rel=1e-6)  # seven digits
     assert stored["reference"]["states"][0] == pytest.approx(first, rel=1e-6)
-    known = next(r for r in lookup.each(task) if r.start == first.tolist())
+    known = next(r for r in lookup.lookup_each(task) if r.start == first.tolist())
     assert stored["reference"]["cost"] == pytest.approx(known.best, rel=1e-6)
     assert stored["policy"]["cost"] > stored["reference"]["cost"]
     assert np.shape(stored["policy"]["controls"]) == (100, 1)

@@ -1,4 +1,4 @@
-"""References: against independent optima, against their own control sequences, and recomputed."""
+"""References: against independent optima, against their own control sequences, and computed again."""
 
 import dataclasses
 import json
@@ -21,42 +21,42 @@ from bench.reference import lookup
 from bench.reference.cross_check import cross_check
 from bench.reference.difficulty import integration_error, lyapunov
 from bench.reference.fingerprint import fingerprint
-from bench.reference.multiple_shooting import Program
+from bench.reference.multiple_shooting import NonlinearProgram
 from bench.reference.newton import polish
-from bench.reference.single_shooting import improver, single_shooting
+from bench.reference.single_shooting import local_search, single_shooting
 from bench.reference.starts import evaluation_starts
 from bench.simulate import from_knots, open_loop
 from tasks import TASKS, AbstractSolvedTask
 
-# Direct multiple shooting with RK4 and an interior-point solver, made independently of this project.
+# Direct multiple shooting with RK4 and an interior-point solver, computed independently of this project.
 INDEPENDENT = json.loads((Path(__file__).parents[1] / "data" / "independent_optima.json").read_text())
 
 
 @pytest.fixture(scope="module")
 def single():
-    """What single shooting finds for a linear-quadratic task."""
+    """The reference of a linear-quadratic task by single shooting alone."""
     return single_shooting("lq", DoubleIntegrator(), *evaluation_starts(DoubleIntegrator()))
 
 
 @pytest.mark.parametrize("name", INDEPENDENT["num_steps_100"])
 def test_stored_optima_meet_the_independent_ones(name):
-    # 1e-4: the two transcriptions share the held controls, so only solver tolerances and RK4's error differ.
+    # 1e-4: both transcriptions hold controls alike, so only solver tolerances and RK4's error differ.
     assert lookup.lookup(TASKS[name]()).best == pytest.approx(INDEPENDENT["num_steps_100"][name], rel=1e-4)
 
 
 @pytest.mark.parametrize("name", INDEPENDENT["num_steps_200"])
 def test_multiple_shooting_meets_the_independent_optima_on_a_finer_grid(name):
     task = TASKS[name](num_steps=200)
-    program = Program(task, *evaluation_starts(task), 1.0)
+    program = NonlinearProgram(task, *evaluation_starts(task), 1.0)
     found = program.solve(*next(program.guesses()))
     assert found is not None
-    assert found.cost == pytest.approx(INDEPENDENT["num_steps_200"][name], rel=1e-6)  # both print eight digits
+    assert found.cost == pytest.approx(INDEPENDENT["num_steps_200"][name], rel=1e-6)  # both give eight digits
 
 
 @pytest.mark.parametrize("name", INDEPENDENT["targets_enforced"])
 def test_priced_targets_cost_a_little_less_than_enforced_ones(name):
     enforced = INDEPENDENT["targets_enforced"][name]
-    # 5 %: what the weights are chosen for; 1e-4 as above.
+    # 5 %: the weights are chosen for it. 1e-4: see above.
     assert 0.95 * enforced < lookup.lookup(TASKS[name]()).best < (1 + 1e-4) * enforced
 
 
@@ -70,13 +70,13 @@ def test_a_stored_reference_is_what_its_controls_cost(name, x64):
 
     size = reference.cost_size(stored.floor, stored.best)
     if stored.states is None:
-        # 1e-8: it is the cost of exactly these controls, but chaos makes much of another machine's rounding.
+        # 1e-8: it is the cost of exactly these controls, but chaos amplifies the rounding of another machine.
         assert cost(stored.controls) == pytest.approx(stored.best, abs=1e-8 * size)
     else:
-        assert cost(stored.controls) > stored.best * (1 + 1e-4)  # or there would be no need to store states
+        assert cost(stored.controls) > stored.best * (1 + 1e-4)  # else no states would be stored
         xs, us = jnp.array(stored.states), jnp.array(stored.controls)
         pieces = from_knots(task, us, xs)
-        # 1e-6: the knots are those of another integrator, accurate to 1e-9, and of controls with ten digits.
+        # 1e-6: the knots come from another integrator, accurate to 1e-9, and from controls with ten digits.
         np.testing.assert_allclose(pieces.xs, xs, atol=1e-6)
         assert float(pieces.cost) == pytest.approx(stored.best, abs=1e-8 * size)
         np.testing.assert_array_equal(xs[0], task.x0)
@@ -89,15 +89,15 @@ def test_a_stored_reference_is_what_its_controls_cost(name, x64):
 
 
 @pytest.mark.parametrize(
-    "stored", reference.read_references(reference.PACKAGE).values(), ids=lambda r: f"{r.task}-{r.num_steps}"
+    "stored", reference.read_references(reference.PACKAGE_FILE).values(), ids=lambda r: f"{r.task}-{r.num_steps}"
 )
 def test_a_stored_reference_says_how_sure_it_is(stored):
     assert stored.single_shooting
     assert stored.multiple_shooting is not None
-    # 1e-8: the route alone is no better than what is stored, but for the rounding of stored controls.
+    # 1e-8: single shooting alone is no better than the stored cost, up to the rounding of stored controls.
     assert stored.best <= min(stored.single_shooting) + 1e-8 * reference.cost_size(stored.floor, stored.best)
     if stored.grade != "C":
-        # 1e-4: a first-order point, with the cost in units of its headroom; its cost is then known to 1e-8 or better.
+        # 1e-4: a first-order point, with the cost in units of its headroom. Its cost is then known to 1e-8 or better.
         assert stored.residual < 1e-4
         assert stored.second_order is not False
     if stored.grade == "B":
@@ -111,7 +111,7 @@ def test_the_paper_is_judged_by_confirmed_optima():
         stored = lookup.lookup(task)
         assert stored.grade in "AB"
         if isinstance(task, AbstractSolvedTask):
-            # 1e-7: the simulator's error in e⁴, and the last digits of a control on its bound
+            # 1e-7: the simulator's error in e⁴, and the last digits of a control on its bound.
             assert stored.best == pytest.approx(task.optimum(), rel=1e-7)
             assert stored.grade == "A"
 
@@ -127,11 +127,9 @@ def test_the_search_reaches_the_riccati_optimum_on_another_grid():
 
 def test_a_recomputed_reference_is_the_stored_one():
     task = TASKS["simple_case"]()
-    stored, found = (
-        lookup.lookup(task),
-        cross_check(task, single_shooting("simple_case", task, *evaluation_starts(task))),
-    )
-    assert found.best == pytest.approx(stored.best, rel=1e-9)  # float64, on another machine perhaps
+    stored = lookup.lookup(task)
+    found = cross_check(task, single_shooting("simple_case", task, *evaluation_starts(task)))
+    assert found.best == pytest.approx(stored.best, rel=1e-9)  # float64, perhaps on another machine
     assert (found.grade, found.second_order) == (stored.grade, stored.second_order)
 
 
@@ -139,7 +137,7 @@ def test_a_recomputed_reference_is_the_stored_one():
 def test_multiple_shooting_alone_reaches_the_stored_optimum(name):
     task = TASKS[name]()
     stored = lookup.lookup(task)
-    program = Program(task, *evaluation_starts(task), reference.cost_unit(stored.floor, stored.best))
+    program = NonlinearProgram(task, *evaluation_starts(task), reference.cost_unit(stored.floor, stored.best))
     costs = [found.cost for guess in islice(program.guesses(), 3) if (found := program.solve(*guess))]
     assert min(costs) == pytest.approx(stored.best, rel=reference.AGREEMENT_RTOL)
 
@@ -148,7 +146,7 @@ def test_both_routes_meet_at_the_riccati_optimum(single):
     task = DoubleIntegrator()
     found = cross_check(task, single)
     assert found.best == pytest.approx(task.optimum(), rel=1e-9)  # quadratic, float64
-    assert found.multiple_shooting == pytest.approx([task.optimum()] * 7, rel=1e-7)  # the error of RK4
+    assert found.multiple_shooting == pytest.approx([task.optimum()] * 7, rel=1e-7)  # RK4's error
     assert (found.grade, found.second_order, found.states) == ("B", True, None)
     assert found.difference < 1e-7
     assert cross_check(task, single, earlier=found) == found
@@ -160,53 +158,19 @@ def test_an_unstable_optimum_is_kept_with_its_states(tmp_path):
     assert found.states is not None
     assert found.grade == "C"
     assert found.difference > reference.AGREEMENT_RTOL
-    # 1e-6: the errors of two integrators
+    # 1e-6: the errors of two integrators.
     assert found.best == pytest.approx(task.optimum(), rel=1e-6)
     reference.write_references(tmp_path / "references.toml", {found.fingerprint: found})
     assert reference.read_references(tmp_path / "references.toml") == {found.fingerprint: found}
 
 
 def test_a_stationary_maximum_is_no_minimum():
-    program = Program(Hilltop(), np.zeros(1), 1.0)
+    program = NonlinearProgram(Hilltop(), np.zeros(1), 1.0)
     stationary = program.solve(np.zeros((5, 1)), np.zeros((6, 1)))
     assert stationary is not None
-    residual, curvature = program.check(stationary)
+    residual, curvature = program.optimality(stationary)
     assert residual < 1e-9
     assert curvature == pytest.approx(-1)
-
-
-def test_references_of_own_settings_are_computed_once_and_kept_beside_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(reference, "_sources", [reference.PACKAGE])
-    monkeypatch.setattr(reference, "_given", {})
-    task, path = DoubleIntegrator(num_steps=5), tmp_path / "references.toml"
-    package = reference.PACKAGE.read_bytes()
-    with pytest.raises(LookupError, match="no reference for DoubleIntegrator with horizon"):
-        lookup.lookup(task)
-    made = lookup.ensure("own", task, path)
-    assert reference.read_references(path) == {fingerprint(task): made}
-    monkeypatch.setattr("bench.shooting.find", None)  # a second computation would fail
-    assert lookup.ensure("own", task, path) == made
-    assert reference.PACKAGE.read_bytes() == package
-
-
-def test_a_file_goes_before_what_a_process_was_given(tmp_path, single, monkeypatch):
-    """An optimum that is found again and stored is the one that counts, also where a sweep handed out the old one."""
-    path = tmp_path / "references.toml"
-    monkeypatch.setattr(reference, "_sources", [reference.PACKAGE, path])
-    monkeypatch.setattr(reference, "_given", {})
-    reference.give([dataclasses.replace(single, best=2.0)])
-    assert lookup.lookup(DoubleIntegrator()).best == 2.0
-    reference.write_references(path, {single.key: dataclasses.replace(single, best=1.0)})
-    assert lookup.lookup(DoubleIntegrator()).best == 1.0
-
-
-def test_a_file_that_another_process_wrote_again_is_read_again(tmp_path, single):
-    path = tmp_path / "references.toml"
-    for best in (1.0, 2.0):  # of one length, and perhaps written within a clock's tick
-        reference.write_references(path, {single.key: dataclasses.replace(single, best=best)})
-        assert reference.read_references(path)[single.key].best == best
-    path.unlink()
-    assert reference.read_references(path) == {}
 
 
 def test_a_fingerprint_follows_the_mathematics_and_nothing_else():
@@ -218,7 +182,7 @@ def test_a_fingerprint_follows_the_mathematics_and_nothing_else():
     assert len({same, fingerprint(task(m=0.3)), fingerprint(task(num_steps=99)), fingerprint(task(solver="heun"))}) == 4
 
     class Priced(DoubleIntegrator):
-        """Another terminal cost with the same fields: as after an edit of the file."""
+        """Another terminal cost with the same fields, like after an edit of the file."""
 
         def terminal_cost(self, x):
             return 3 * (x[0] ** 2 + x[1] ** 2)
@@ -229,17 +193,20 @@ def test_a_fingerprint_follows_the_mathematics_and_nothing_else():
 
 def test_the_command_skips_what_is_stored_and_drops_nothing_of_others(single, tmp_path, monkeypatch, capsys):
     path = tmp_path / "references.toml"
-    monkeypatch.setattr(reference, "PACKAGE", path)
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # which the command would leave behind
+    monkeypatch.setattr(reference, "PACKAGE_FILE", path)
     other = dataclasses.replace(single, fingerprint="other", task="other")
     reference.write_references(path, {r.fingerprint: r for r in (single, other)})
-    monkeypatch.setattr("bench.shooting.find", None)  # the first route is stored: taking it again would fail
+
+    def second_search(*arguments, **options):
+        raise AssertionError("what is stored was searched again")
+
+    monkeypatch.setattr("bench.reference.single_shooting.single_shooting", second_search)
     command(["reference_tasks:DoubleIntegrator"])
     assert "grade B" in capsys.readouterr().out
     done = reference.read_references(path)
     assert done["other"] == other
     assert done[single.fingerprint].multiple_shooting
-    monkeypatch.setattr("bench.two_routes.confirm", None)
+    monkeypatch.setattr("bench.reference.cross_check.cross_check", second_search)
     command(["reference_tasks:DoubleIntegrator"])
     assert "stored" in capsys.readouterr().out
     assert reference.read_references(path) == done
@@ -248,7 +215,6 @@ def test_the_command_skips_what_is_stored_and_drops_nothing_of_others(single, tm
 def test_the_command_covers_every_grid_of_a_suite_and_says_what_it_cannot_do(monkeypatch):
     grids = [task.num_steps for _, (name, task, _) in grids_of(["harvest"], ["horizon-refine"]) if name == "harvest"]
     assert grids == list(suite.load("horizon-refine").num_steps)
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     with pytest.raises(UsageError, match=r"no suite of .*chaos.* has a task of .*harvest"):
         command(["harvest"], ["chaos"])
     monkeypatch.setitem(sys.modules, "bench.reference.cross_check", None)
@@ -256,14 +222,14 @@ def test_the_command_covers_every_grid_of_a_suite_and_says_what_it_cannot_do(mon
         command(["harvest"])
 
 
-def test_what_a_reference_says_about_its_routes():
-    made = reference.Reference("t", 1.0, 1, "f", 9.0, [0.0], 2.0, "C", 0.0, "", [[0.0]], single_shooting=[2.0, 4.0])
-    assert made.difference is None  # one route
-    said = dataclasses.replace(made, multiple_shooting=[3.0, 2.5, 8.0])
-    assert said.difference == pytest.approx(0.25)  # the second route ended at 2.5
-    assert said.spread == pytest.approx(0.5)  # the median start at 3
-    zero = dataclasses.replace(said, best=0.0, single_shooting=[0.0], multiple_shooting=[9e-3])
-    assert zero.difference == pytest.approx(1)  # about 0, relative is to a thousandth of the headroom
+def test_difference_and_spread_are_relative_distances_from_the_best():
+    alone = reference.Reference("t", 1.0, 1, "f", 9.0, [0.0], 2.0, "C", 0.0, "", [[0.0]], single_shooting=[2.0, 4.0])
+    assert alone.difference is None
+    both = dataclasses.replace(alone, multiple_shooting=[3.0, 2.5, 8.0])
+    assert both.difference == pytest.approx(0.25)  # the second route ended at 2.5
+    assert both.spread == pytest.approx(0.5)  # the median start at 3
+    zero = dataclasses.replace(both, best=0.0, single_shooting=[0.0], multiple_shooting=[9e-3])
+    assert zero.difference == pytest.approx(1)  # a best cost of 0 counts as a thousandth of the headroom
 
 
 def test_formulas_say_where_they_hold():
@@ -299,7 +265,7 @@ def test_newton_leaves_a_maximum():
 
 def test_newton_stops_where_every_control_is_on_a_bound():
     task = TASKS["bioreactor"](num_steps=4)
-    found = improver(task, *evaluation_starts(task), 1.0)(np.full((4, 1), 0.5))
+    found = local_search(task, *evaluation_starts(task), 1.0)(np.full((4, 1), 0.5))
     assert np.all(np.isin(found.us, (0, 1)))  # the gradient drives each control to a bound
     assert found.residual == 0
 
@@ -308,7 +274,7 @@ def test_newton_stops_where_every_control_is_on_a_bound():
 def test_the_stored_difficulty_of_a_task(name):
     stored = lookup.lookup(TASKS[name]())
     assert stored.integration_error is not None
-    assert stored.integration_error < 1e-5  # what the project promises
+    assert stored.integration_error < 1e-5  # the project promises it
     assert stored.lyapunov is not None
 
 

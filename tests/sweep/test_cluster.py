@@ -1,4 +1,4 @@
-"""A Dask scheduler and workers over loopback: one is killed, one added, and the records are those of one process."""
+"""A Dask scheduler and workers over loopback: one worker is killed, one added, and the records equal one process's."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ TASKS = ("harvest", "simple_case", "bacteria", "cancer_treatment")
 
 @pytest.fixture
 def dask(tmp_path):
-    """Starts parts of a cluster, and ends them."""
+    """A function that starts a part of a cluster; all parts are ended after the test."""
     processes = []
 
     def begin(part, *arguments):
@@ -56,7 +56,7 @@ def test_cells_survive_their_worker_and_equal_those_of_one_process(tmp_path, das
     address = json.loads(file.read_text())["address"]
     first, _ = worker(dask, address), worker(dask, address)
     tasks = [word for name in TASKS for word in ("--task", name)]
-    arguments = (*tasks, "--set", "faulty_method:Walk.work=1000000")
+    arguments = (*tasks, "--set", "faulty_method:RandomWalk.work=1000000")
     walks = suite_file(tmp_path, 3000, 10)
     driver = start("run", walks, *arguments, "--cluster", address, "--out", tmp_path / "out")
     while not list(tmp_path.glob("out/records/*.json")):
@@ -80,8 +80,11 @@ def test_cells_survive_their_worker_and_equal_those_of_one_process(tmp_path, das
 
 
 def test_a_cell_on_a_distant_machine_goes_on_from_what_came_back(tmp_path, monkeypatch):
-    """A slice for the first evaluation, and one for each of six chunks; what a stopped driver waits for is lost."""
-    monkeypatch.setattr("bench.run.SLICE", 0.0)
+    """One slice of time for the first evaluation, and one for each of six chunks of training.
+
+    A driver that is stopped does not wait for the slice that is under way, so that slice is lost.
+    """
+    monkeypatch.setattr("bench.sweep.execute.SLICE_SECONDS", 0.0)
     cells = suite.load(str(suite_file(tmp_path, 600, 6))).cells(seeds=2)
     shares, calls = [], []
 
@@ -110,13 +113,13 @@ def test_a_distant_cell_has_one_time_limit_over_all_its_slices(tmp_path, monkeyp
     (job,) = prepare(suite.load(str(suite_file(tmp_path, 600, 6))).cells(seeds=1), tmp_path)
     (record,) = execute_remotely(replace(job, spent=1e4), limit=1e4).records
     assert record.ended_by == "time limit"
-    monkeypatch.setattr("bench.run.SLICE", 0.0)
+    monkeypatch.setattr("bench.sweep.execute.SLICE_SECONDS", 0.0)
     assert 1e3 < execute_remotely(replace(job, spent=1e3), limit=1e4).spent < 1e4
 
 
 def test_a_distant_machine_without_room_for_a_checkpoint_goes_on_to_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.run.SLICE", 0.0)
-    monkeypatch.setattr("bench.checkpoint.Checkpoint.save", lambda self, program, progress: None)
+    monkeypatch.setattr("bench.sweep.execute.SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("bench.training.checkpoint.Checkpoint.save", lambda self, program, progress: None)
     (job,) = prepare(suite.load(str(suite_file(tmp_path, 600, 6))).cells(seeds=1), tmp_path)
     (record,) = execute_remotely(job, limit=None).records
     assert record.status == "ok"

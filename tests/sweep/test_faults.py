@@ -1,4 +1,4 @@
-"""What goes wrong in a week: methods that misbehave, full disks, lost folders, impatient people, two runs at once."""
+"""Faults that a week of sweeps meets: bad methods, full disks, lost folders, interrupts, two runs at once."""
 
 import json
 import os
@@ -21,17 +21,18 @@ from bench.sweep import status
 from bench.sweep.job import prepare
 from bench.sweep.observer import Silent
 from bench.sweep.schedule import Sweep, in_process
+from bench.training.train import train
 
-SLOW = ("--set", "faulty_method:Walk.work=1000000")  # a chunk takes a tenth of a second
+SLOW = ("--set", "faulty_method:RandomWalk.work=1000000")  # a chunk takes a tenth of a second
 
 
 def records(folder):
-    """Of seed 0, by method and task."""
+    """The records of seed 0, by method and task."""
     return {(r.method.removeprefix("faulty_method:"), r.task): r for r in read_records(folder) if r.seed == 0}
 
 
 def wait_for(folder, pattern, process):
-    """Until a file is there that the process writes."""
+    """Wait until the process has written a file of this pattern."""
     while not list(folder.glob(pattern)):
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
@@ -39,10 +40,10 @@ def wait_for(folder, pattern, process):
 
 @pytest.mark.slow
 def test_under_workers_nothing_that_a_method_does_stops_the_sweep(tmp_path):
-    methods = ["Sleeps", "Crashes", "Raises", "Misshapen", "Hungry", "Diverges", "Walk"]
+    methods = ["Sleeps", "Crashes", "Raises", "Misshapen", "ExhaustsMemory", "Diverges", "RandomWalk"]
     arguments = [word for name in methods for word in ("--method", f"faulty_method:{name}")]
     walks = suite_file(tmp_path, env_steps=200, evals=2)
-    limit = 30  # of wall time, on a machine that may be busy: a sound cell takes two or three seconds
+    limit = 30  # seconds of wall time, as the machine may be busy: a sound cell takes two or three
     done = bench("run", walks, *arguments, "--seeds", 1, "--workers", 2, "--limit", limit, "--out", tmp_path / "out")
     assert done.returncode == 1
     found = {method: record for (method, _), record in records(tmp_path / "out").items()}
@@ -51,16 +52,16 @@ def test_under_workers_nothing_that_a_method_does_stops_the_sweep(tmp_path):
         "Crashes": ("failed", "lost worker"),
         "Raises": ("failed", "error"),
         "Misshapen": ("failed", "error"),
-        "Hungry": ("failed", "error"),
+        "ExhaustsMemory": ("failed", "error"),
         "Diverges": ("diverged", "budget"),
-        "Walk": ("ok", "budget"),
+        "RandomWalk": ("ok", "budget"),
     }
     reasons = {
         "Sleeps": "took more than 30 s",
         "Crashes": "ended by SIGKILL",
         "Raises": "no luck",
         "Misshapen": "",
-        "Hungry": "RESOURCE_EXHAUSTED",
+        "ExhaustsMemory": "RESOURCE_EXHAUSTED",
     }
     for name, reason in reasons.items():
         (line,) = [line for line in done.stderr.splitlines() if f"faulty_method:{name}" in line]
@@ -71,21 +72,20 @@ def test_under_workers_nothing_that_a_method_does_stops_the_sweep(tmp_path):
 
 
 def test_in_process_the_sweep_goes_on_and_the_limit_is_looked_at_between_chunks(tmp_path):
-    methods = ["faulty_method:Raises", "faulty_method:Misshapen", "faulty_method:Walk"]
+    methods = ["faulty_method:Raises", "faulty_method:Misshapen", "faulty_method:RandomWalk"]
     cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(methods=methods, seeds=1)
     for limit, walk in ((None, ("ok", "budget")), (0.0, ("failed", "time limit"))):
         sweep = Sweep(in_process(Silent(), limit=limit), Silent())
         sweep.run(prepare(cells, tmp_path / f"limit {limit}"))
         found = {method: record for (method, _), record in records(tmp_path / f"limit {limit}").items()}
         assert found["Raises"].status == found["Misshapen"].status == "failed"
-        assert (found["Walk"].status, found["Walk"].ended_by) == walk
-        assert {r.method for _, r in sweep.failed} == {f"faulty_method:{m}" for m, r in found.items() if r.status == "failed"}
+        assert (found["RandomWalk"].status, found["RandomWalk"].ended_by) == walk
+        failed = {f"faulty_method:{method}" for method, record in found.items() if record.status == "failed"}
+        assert {record.method for _, record in sweep.failed} == failed
 
 
 def test_a_block_of_seeds_that_does_not_fit_is_split(tmp_path, monkeypatch):
-    """Memory for two seeds; the records are those of the blocks that fit."""
-    from bench.training.train import train
-
+    """There is memory for two seeds, and the records say in which block each seed ran."""
     blocks = []
 
     def small_machine(task, method, budget, seeds, checkpoint):
@@ -94,7 +94,7 @@ def test_a_block_of_seeds_that_does_not_fit_is_split(tmp_path, monkeypatch):
             raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes.")
         return train(task, method, budget, seeds, checkpoint)
 
-    monkeypatch.setattr("bench.run.train", small_machine)
+    monkeypatch.setattr("bench.sweep.execute.train", small_machine)
     found = run(suite.load(str(suite_file(tmp_path, 200, 2))).cells(seeds=3), tmp_path / "out")
     assert blocks == [(0, 1, 2), (0,), (1, 2)]
     assert [(r.seed, r.status, r.provenance["seeds_in_block"]) for r in found] == [
@@ -123,8 +123,8 @@ def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
     process = start(*arguments)
     wait_for(tmp_path, "out/checkpoints/*.checkpoint", process)
     (running,) = status.cell_states(tmp_path / "out")
-    assert running.words.startswith("running at ")
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group
+    assert running.description.startswith("running at ")
+    os.killpg(process.pid, signal.SIGINT)  # every process of the group gets it, as from a terminal
     _, error = process.communicate()
     assert process.returncode == 130, error
     assert "Ctrl-C again stops now" in error
@@ -135,18 +135,19 @@ def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
     assert 0 <= begun["done"] < 40
     assert not records(tmp_path / "out")
     (interrupted,) = status.cell_states(tmp_path / "out")
-    assert interrupted.words == f"interrupted at {begun['done'] / 40:.0%}"
+    assert interrupted.description == f"interrupted at {begun['done'] / 40:.0%}"
     done = bench(*arguments)
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path / "out").values()
-    first = begun["curve"][-1]
-    assert record.curve[len(begun["curve"]) - 1]["train_seconds"] == first["train_seconds"] / 2  # of two seeds
-    assert [s.words for s in status.cell_states(tmp_path / "out")] == ["2 ok"]
+    # The point that the checkpoint ended with is in the record, with one seed's share of the time of two.
+    last, point = begun["curve"][-1], record.curve[len(begun["curve"]) - 1]
+    assert point["train_seconds"] == last["train_seconds"] / 2
+    assert [s.description for s in status.cell_states(tmp_path / "out")] == ["2 ok"]
 
 
 def test_ctrl_c_twice_stops_a_chunk_that_never_ends(tmp_path):
-    arguments = ("run", suite_file(tmp_path), "--method", "faulty_method:Endless", "--set", "faulty_method:Endless.after=6")
-    process = start(*arguments, "--out", tmp_path / "out")
+    endless = ("--method", "faulty_method:Endless", "--set", "faulty_method:Endless.after=6")
+    process = start("run", suite_file(tmp_path), *endless, "--out", tmp_path / "out")
     wait_for(tmp_path, "out/checkpoints/*.checkpoint", process)
     time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)
@@ -173,9 +174,9 @@ def test_two_runs_on_one_folder_do_every_cell_once(tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from bench import lock
+from bench.machine import locks
 
-held = lock.acquire(Path(sys.argv[1]))
+held = locks.acquire(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(1000)
 """
@@ -190,7 +191,7 @@ def test_a_lock_is_gone_with_its_process(tmp_path):
     assert (locks.holder(path) or {})["pid"] == process.pid
     process.kill()
     process.communicate()
-    assert path.exists()  # stale
+    assert path.exists()  # the file stays, the lock does not
     assert locks.holder(path) is None
     mine = locks.acquire(path)
     assert mine is not None
@@ -201,7 +202,7 @@ def test_a_lock_is_gone_with_its_process(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder on a file system of 1 MB (the page alone takes 100 kB), where that may be made."""
+    """A folder on a file system of 1 MB (the page alone takes 100 kB); skips where it cannot be mounted."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
@@ -211,7 +212,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_is_said_aloud_and_room_mends_it(tmp_path, small_disk):
+def test_a_full_disk_is_reported_and_room_mends_it(tmp_path, small_disk):
     arguments = ("run", suite_file(tmp_path), "--out", small_disk)
     with suppress(OSError), (small_disk / "others").open("wb") as others:
         others.write(bytes(1024 * 1024))
@@ -226,9 +227,9 @@ def test_a_full_disk_is_said_aloud_and_room_mends_it(tmp_path, small_disk):
     assert len(records(small_disk)) == 1
 
 
-def test_files_that_cannot_be_written_are_said_aloud(tmp_path):
-    """Where no file system can be made: a process that may write small files only."""
-    limited = ["sh", "-c", 'ulimit -f 1 && exec "$@"', "sh"]  # in blocks of 512 or 1024 bytes
+def test_files_that_cannot_be_written_are_reported(tmp_path):
+    """The same where no file system can be mounted: the process may write small files only."""
+    limited = ["sh", "-c", 'ulimit -f 1 && exec "$@"', "sh"]  # the limit is in blocks of 512 or 1024 bytes
     process = subprocess.run(
         [*limited, *command("run", suite_file(tmp_path), "--out", tmp_path / "out")],
         cwd=ROOT,

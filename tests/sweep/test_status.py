@@ -1,20 +1,19 @@
-"""What the files of a folder tell: plans, progress, estimates; and what this machine tells of itself."""
+"""What the files of a folder tell (plans, progress, estimates), and what the machine tells of itself."""
 
 import dataclasses
 import json
 
 import jax
 import pytest
-from typer.testing import CliRunner
 from faulty_method import bench as new_process
 from faulty_method import suite_file
+from typer.testing import CliRunner
 
 from bench import run as bench_run
 from bench import suite
 from bench.cli import app
 from bench.errors import UsageError
-from bench.machine import compilation
-from bench.machine import processor as provenance_module
+from bench.machine import compilation, processor
 from bench.machine.provenance import provenance, warnings
 from bench.records.run import read_record, write_record
 from bench.sweep import status
@@ -30,7 +29,7 @@ def bench(*arguments):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder in which one cell of two is done."""
+    """A folder of two planned cells, one of which is done."""
     loaded = suite.load(str(suite_file(tmp_path, 200, 2)))
     status.add_to_plan(
         tmp_path, [job.planned() for job in prepare(loaded.cells(tasks=["harvest", "bacteria"]), tmp_path)]
@@ -49,7 +48,7 @@ def test_status_tells_what_is_done_and_what_is_not(folder):
     failed, garbled = sorted(folder.glob("records/*.json"))
     write_record(failed, dataclasses.replace(read_record(failed), status="failed"))
     garbled.write_text("{")
-    assert [s.words for s in status.cell_states(folder)] == ["1 failed, 1 unreadable", "2 waiting"]
+    assert [s.description for s in status.cell_states(folder)] == ["1 failed, 1 unreadable", "2 waiting"]
 
 
 def test_a_plan_grows_and_never_shrinks(folder):
@@ -62,29 +61,17 @@ def test_a_plan_grows_and_never_shrinks(folder):
 
 def test_a_dry_run_prints_what_is_left_and_how_long_it_may_take(folder):
     walks = folder / "walks.toml"
-    exit_code, printed = bench(
-        "run",
-        walks,
-        "--task",
-        "harvest",
-        "--task",
-        "bacteria",
-        "--seeds",
-        3,
-        "--dry-run",
-        "--workers",
-        0,
-        "--out",
-        folder,
-    )
+    arguments = ("--task", "harvest", "--task", "bacteria", "--seeds", 3, "--workers", 0, "--out", folder)
+    exit_code, printed = bench("run", walks, "--dry-run", *arguments)
     assert exit_code == 0
     harvest, bacteria, total = printed.splitlines()
     seconds = sum(
         r.usage["train_seconds"] + r.usage["compile_seconds"] for r in map(read_record, folder.glob("records/*.json"))
     )
-    assert harvest == f"harvest  faulty_method:Walk  1 seeds to run, 2 done  about {duration_in_words(seconds / 2)}"
-    assert bacteria == f"bacteria  faulty_method:Walk  3 seeds to run, 0 done  about {duration_in_words(seconds / 2 * 3)}"
-    assert total == f"4 runs to do, about {duration_in_words(seconds / 2 * 4)}"
+    name, (one, three, four) = "faulty_method:RandomWalk", (duration_in_words(seconds / 2 * n) for n in (1, 3, 4))
+    assert harvest == f"harvest  {name}  1 seeds to run, 2 done  about {one}"
+    assert bacteria == f"bacteria  {name}  3 seeds to run, 0 done  about {three}"
+    assert total == f"4 runs to do, about {four}"
 
 
 @pytest.mark.skipif(jax.default_backend() == "gpu", reason="this machine has one")
@@ -93,7 +80,7 @@ def test_a_gpu_that_is_not_there_is_said():
         bench("run", "smoke", "--device", "gpu", "--dry-run")
 
 
-def test_an_estimate_is_of_the_likest_cell():
+def test_an_estimate_is_from_the_most_similar_runs():
     known = Estimator({("a", "m"): [1.0, 3.0], ("b", "m"): [10.0], ("b", "n"): [100.0]})
     assert known.cell("a", "m", 5) == 10.0
     assert known.cell("c", "n", 2) == 200.0
@@ -122,10 +109,10 @@ def test_processors_of_one_name_and_other_instructions_share_no_compiled_program
     kinds = [known, {**known, "flags": "avx2 avx512f"}, {**known, "model": "49"}, {"model name": "AMD EPYC"}, {}]
     folders = []
     for info in kinds:
-        monkeypatch.setattr(provenance_module, "_cpuinfo", lambda info=info: info)
+        monkeypatch.setattr(processor, "_cpuinfo", lambda info=info: info)
         folders.append(compilation.cache_folder())
     assert len(set(folders)) == len(kinds)
-    monkeypatch.setattr(provenance_module, "_cpuinfo", lambda: known)
+    monkeypatch.setattr(processor, "_cpuinfo", lambda: known)
     assert processor.cpu_model() == "AMD EPYC (family 23, model 1)"
 
 

@@ -1,6 +1,7 @@
-"""Every task against numbers from elsewhere: the Myriad package, closed forms, conservation laws, adaptive solutions.
+"""Every task against other sources: the Myriad package, closed forms, conservation laws, adaptive solutions.
 
-Tests walk TASKS. Float64, so that a tolerance is about the mathematics; float32 where training's precision is meant.
+Tests walk TASKS. They use float64, so that a tolerance is about the mathematics, and float32 where the precision of
+training matters.
 """
 
 import functools
@@ -30,27 +31,27 @@ every_task = pytest.mark.parametrize("name", TASKS)
 
 
 def random_controls(task, key, count):
-    """Uniform in the bounds, "count steps m"."""
+    """Draw controls uniformly in the bounds, "count steps m"."""
     low, high = task.bounds
     return low + (high - low) * jax.random.uniform(key, (count, task.num_steps, len(low)))
 
 
 def held(task, u):
-    """The control sequence that holds u."""
+    """Return the control sequence that holds u."""
     return jnp.broadcast_to(jnp.asarray(u), (task.num_steps, len(task.controls)))
 
 
 @functools.cache
 def differentiated(name):
-    """The compiled J(us, x0) of a task's default instance, with its gradient in us; compiled once for all tests."""
+    """Return J(us, x0) of a task's default instance with its gradient in us, compiled once for all tests."""
     task = TASKS[name]()
     return jax.jit(jax.value_and_grad(lambda us, x0: open_loop(task, us, x0).cost))
 
 
 def adaptive_cost(task, us):
-    """J by an adaptive method of order 8, interval by interval: the truth that fixed steps are tested against.
+    """Return J by an adaptive method of order 8, interval by interval: the truth that fixed steps are tested against.
 
-    SciPy's, so that it shares no line with the simulator.
+    The method is SciPy's, so it shares no line with the simulator.
     """
 
     @jax.jit
@@ -61,7 +62,7 @@ def adaptive_cost(task, us):
     y = np.append(task.x0, 0.0)
     for k, u in enumerate(np.asarray(us)):
         span = (k * task.dt, (k + 1) * task.dt)
-        # Errors of 1e-10 per interval, at most a few thousand times larger at the end of a chaotic task.
+        # An error of 1e-10 per interval grows at most a few thousand times to the end of a chaotic task.
         y = scipy.integrate.solve_ivp(slope, span, y, "DOP853", args=(u,), rtol=1e-10, atol=1e-12).y[:, -1]
         if isinstance(task, AbstractHybridTask):
             y[:-1] = task.jump(span[1], jnp.asarray(y[:-1]), u)
@@ -72,13 +73,13 @@ def adaptive_cost(task, us):
 
 
 class Counterpart(NamedTuple):
-    """What of a Myriad system our task repeats exactly; each exclusion has a test of its own below."""
+    """The parts of a Myriad system that our task repeats exactly. Each exclusion has a test of its own below."""
 
     task: str
     system: str
-    components: tuple[int, ...] | None = None  # of the vector field; None = all
+    components: tuple[int, ...] | None = None  # components of the vector field; None = all
     running: bool = True
-    terminal: bool = True  # False: the targets are priced on top
+    terminal: bool = True  # False: we add a price of the targets
 
 
 PARITY = [
@@ -107,7 +108,7 @@ PARITY = [
 
 
 def points(system):
-    """(t, x, u) and Myriad's dynamics, running and terminal cost, each over 24 points."""
+    """Return (t, x, u) and Myriad's dynamics, running cost and terminal cost, each at 24 points."""
     data = POINTS[system]
     arrays = [np.array(data[key], float) for key in ("t", "x", "u", "dynamics", "cost", "terminal_cost")]
     return tuple(arrays[:3]), *(np.reshape(a, (24, -1)) for a in arrays[3:])
@@ -119,7 +120,7 @@ def test_parity_covers_the_package():
 
 @pytest.mark.parametrize("counterpart", PARITY, ids=lambda c: c.system)
 def test_agrees_with_myriad_at_points(x64, counterpart):
-    # The same formulas in float64: only rounding differs, amplified by cancellation in sums of terms of either sign.
+    # The formulas are the same. Only rounding differs; cancellation in sums of terms of both signs amplifies it.
     close = {"rtol": 1e-9, "atol": 1e-12}
     task = TASKS[counterpart.task]()
     data = POINTS[counterpart.system]
@@ -138,16 +139,16 @@ def test_agrees_with_myriad_at_points(x64, counterpart):
 
 @pytest.mark.parametrize(
     "counterpart",
-    [c for c in PARITY if c.components is None and c.system in ROLLOUTS and c.task != "bacteria"],  # that one blows up
+    [c for c in PARITY if c.components is None and c.system in ROLLOUTS and c.task != "bacteria"],  # which blows up
     ids=lambda c: c.system,
 )
 def test_agrees_with_myriad_along_the_middle_control(x64, counterpart):
     task, theirs = TASKS[counterpart.task](), ROLLOUTS[counterpart.system]
     ours = open_loop(task, jnp.array(theirs["u"], float).reshape(task.num_steps, -1), task.x0)
     states = np.array(theirs["states"])
-    # 1e-5 is the accuracy promised for the default grid, relative to the size of each state on its path.
+    # 1e-5 is the promised accuracy of the default grid, relative to the size of each state on its path.
     np.testing.assert_array_less(np.max(np.abs(ours.xs - states), 0), 1e-5 * np.max(np.abs(states), 0) + 1e-9)
-    if counterpart.task != "rocket_landing":  # falls below ground, which Myriad does not price
+    if counterpart.task != "rocket_landing":  # it falls below ground, which Myriad does not price
         np.testing.assert_allclose(jnp.sum(ours.costs), theirs["running_cost"], rtol=1e-5, atol=1e-9)
 
 
@@ -194,7 +195,7 @@ def test_cartpole_keeps_its_energy(x64):
         return (task.m_1 * velocity**2 + task.m_2 * tip) / 2 - task.m_2 * task.g * task.l * jnp.cos(angle)
 
     assert_power_balance(task, energy, lambda x, u: u[0] * x[2], 0.0)
-    at, dynamics, _, _ = points("CartPole")  # and Myriad's pole differs by the factor that it drops
+    at, dynamics, _, _ = points("CartPole")  # Myriad's pole differs by the factor that it drops
     sin, cos, spin = np.sin(at[1][:, 1]), np.cos(at[1][:, 1]), at[1][:, 3]
     dropped = task.m_2 * cos * spin**2 * (1 - sin) / (task.m_1 + task.m_2 * sin**2)
     field = jax.vmap(task.vector_field)(*at)
@@ -218,7 +219,7 @@ def test_double_pendulums_keep_their_energy(x64, name, idle):
 
 
 def assert_power_balance(task, energy, power, idle):
-    """dE/dt is the power of the controls, at random points; and a free rollout ends with the energy it had."""
+    """Assert that dE/dt is the power of the controls at random points, and that a free rollout keeps its energy."""
     rng = np.random.default_rng(0)
     low, high = task.bounds
     for _ in range(10):
@@ -227,7 +228,7 @@ def assert_power_balance(task, energy, power, idle):
         np.testing.assert_allclose(rate, power(x, u), atol=1e-11 * float(energy(jnp.abs(x)) + 100))  # rounding
     xs = open_loop(task, held(task, idle), jnp.array([0.0, 2.0, 0.5, 0.0])).xs
     energies = jax.vmap(energy)(xs[2:])  # a launch sets an angle in the first interval
-    # Integration error; a first-order mistake in the field drifts by percents over 100 intervals.
+    # 1e-5 is integration error; a first-order mistake in the field drifts by percents over 100 intervals.
     np.testing.assert_allclose(energies, energies[0], rtol=1e-5)
 
 
@@ -235,13 +236,13 @@ def test_pendulum_swings_at_its_own_frequency(x64):
     task = TASKS["pendulum"]()
     at, dynamics, running, _ = points("Pendulum")
     field = jax.vmap(task.vector_field)(*at)
-    np.testing.assert_allclose(0.05 * field[:, 1], dynamics[:, 1], rtol=1e-9)  # the factor that leaked; rounding only
+    np.testing.assert_allclose(0.05 * field[:, 1], dynamics[:, 1], rtol=1e-9)  # Myriad's extra factor; rounding only
     priced = jax.vmap(task.running_cost)(*at) - wrap(jnp.asarray(at[1][:, 0]) - math.pi) ** 2
     np.testing.assert_allclose(priced, running[:, 0] - wrap(jnp.asarray(at[1][:, 0])) ** 2, rtol=1e-9)
     assert task.vector_field(0.0, jnp.array([0.0, 9.0]), jnp.zeros(1))[0] == 9  # where Myriad cuts the speed to 8
     swing = open_loop(task, held(task, 0.0), jnp.array([1e-3, 0.0])).xs[:, 0]
     exact = 1e-3 * np.cos(math.sqrt(3 * task.g / (2 * task.l)) * task.dt * np.arange(task.num_steps + 1))
-    np.testing.assert_allclose(swing, exact, atol=1e-8)  # the period grows by angle^2 / 16: a phase of 4e-6 at the end
+    np.testing.assert_allclose(swing, exact, atol=1e-8)  # the period grows by angle² / 16: a phase of 4e-6 at the end
 
 
 def test_pendulum_pays_for_hanging(x64):
@@ -257,7 +258,7 @@ def test_mountain_car_has_a_hill(x64):
     x, field = at[1][:, 0], jax.vmap(task.vector_field)(*at)
     parabola = dynamics[:, 1] + task.gravity * x
     np.testing.assert_allclose(field[:, 1] + task.gravity * np.cos(3 * x), parabola, rtol=1e-9)  # rounding only
-    # Underactuated: from rest in the valley, full throttle does not reach the goal.
+    # The car is underactuated: from rest in the valley, full throttle does not reach the goal.
     drive = open_loop(task, held(task, 1.0), jnp.array([-math.pi / 6, 0.0]))
     assert jnp.max(drive.xs[:, 0]) < 0.2
 
@@ -272,7 +273,7 @@ def test_invasive_plant_is_the_map_under_euler_steps(x64):
     (_, xs, us), theirs, _, _ = points("InvasivePlant")
     np.testing.assert_allclose(xs + jax.vmap(task.vector_field)(np.zeros(24), xs, us), theirs, rtol=1e-9)  # rounding
     ends = jax.vmap(task.terminal_cost)(xs)
-    np.testing.assert_allclose(ends, np.sum(xs, 1), rtol=1e-9)  # the documented price of what is left; rounding
+    np.testing.assert_allclose(ends, np.sum(xs, 1), rtol=1e-9)  # the documented price of the plants left; rounding
 
 
 def test_tumour_prices_the_dose_beyond_the_limit(x64):
@@ -319,12 +320,12 @@ def test_toys_at_their_best(x64):
     us = random_controls(copy, jax.random.key(0), 1)[0]
     assert open_loop(copy, us.at[0].set(0.5), copy.x0).cost == -10
     assert open_loop(copy, us.at[0].set(-1.0), copy.x0).cost == 10
-    # The distraction: 19 of 20 later controls pay (r - u)^2 / 20 each.
+    # With the distraction, the 19 controls after the first cost (r - u)² / 20 each.
     distracted = TASKS["copy"](distraction=1.0, r=0.25)
     cost = open_loop(distracted, us.at[0].set(0.5), copy.x0).cost
     np.testing.assert_allclose(cost, -10 + np.sum((0.25 - us[1:]) ** 2) / 20, rtol=1e-9)  # rounding only
     launch = TASKS["double_pendulum_launch"]()
-    # The goal has 8 decimals; integration errors of 1e-9 per interval grow by e^4 or so.
+    # The goal has 8 decimals; integration errors of 1e-9 per interval grow by about e^4.
     assert open_loop(launch, held(launch, 0.3), launch.x0).cost < 1e-9
 
 
@@ -334,7 +335,7 @@ def test_the_bounce_has_the_wrong_derivative(x64):
     end, slope = jax.jit(jax.vmap(jax.value_and_grad(lambda u: open_loop(task, held(task, u), task.x0).xs[-1, 0])))(us)
     trend = np.polyfit(us, end, 1)[0]
     assert -1.2 < trend < -0.7  # about -1: a faster ball comes back further
-    assert slope.min() > -0.25  # documented: -0.2 to +0.9
+    assert slope.min() > -0.25  # the documented range is -0.2 to +0.9
     assert slope.max() > 0.9
 
 
@@ -390,7 +391,7 @@ def test_linear_quadratic_optimum(x64):
     optimal = rollout(task, Gains(jnp.array(gains[::-1])), task.x0)
     np.testing.assert_allclose(optimal.cost, task.x0 @ P @ task.x0, rtol=1e-8)  # integration error
     gradient = jax.jit(jax.grad(lambda us: open_loop(task, us, task.x0).cost))(optimal.us)
-    np.testing.assert_allclose(gradient, 0, atol=1e-6)  # and first-order optimal, up to integration error
+    np.testing.assert_allclose(gradient, 0, atol=1e-6)  # first-order optimal up to integration error
 
 
 # --- accuracy of the default grid
@@ -405,9 +406,9 @@ def test_fixed_steps_agree_with_an_adaptive_solution(x64, name):
 
 
 def test_the_clock_runs_within_an_interval(x64):
-    task = TASKS["harvest"](substeps=3)  # whose price rises with time
+    task = TASKS["harvest"](substeps=3)  # its price rises with time
     us = random_controls(task, jax.random.key(1), 1)[0]
-    # Error of one step per interval, 1e-8, over 3^5; a clock that stood still would cost 1e-3.
+    # One step per interval errs by 1e-8, three steps by 3^5 times less; a clock that stood still would err by 1e-3.
     np.testing.assert_allclose(open_loop(task, us, task.x0).cost, adaptive_cost(task, us), rtol=1e-9)
 
 
@@ -447,7 +448,7 @@ def test_gradients_agree_with_central_differences(x64, name):
     costs = [differentiated(name)(us + k * step * direction, task.x0)[0] for k in (-2, -1, 1, 2)]
     differences = (costs[0] - 8 * costs[1] + 8 * costs[2] - costs[3]) / (12 * step)
     cost, gradient = differentiated(name)(us, task.x0)
-    # Of fourth order in the step, so rounding is left: of the cost, over the step.
+    # The differences are of fourth order in the step, so the rounding of the cost is left, divided by the step.
     tolerance = 1e-5 * abs(differences) + 1e-13 * abs(cost) / step
     assert jnp.any(gradient != 0)
     assert abs(jnp.sum(gradient * direction) - differences) <= tolerance
@@ -455,14 +456,14 @@ def test_gradients_agree_with_central_differences(x64, name):
 
 @every_task
 def test_the_declared_floor_fits(x64, name):
-    """Where the first control decides everything, the best constant is the optimum: those tasks need another floor."""
+    """Where the first control decides everything, the best constant is the optimum, so another floor is declared."""
     task = TASKS[name]()
     us, others = random_controls(task, jax.random.key(0), 2)
     cost, swapped = (differentiated(name)(u, task.x0)[0] for u in (us, others.at[0].set(us[0])))
     assert (cost == swapped) == (task.floor == "random")
 
 
-# --- starts, and what a task file is
+# --- starts, and the form of a task's file
 
 
 @every_task
@@ -473,7 +474,7 @@ def test_starts_are_around_the_fixed_one(x64, name):
         spread = 0.1 * abs(state.start) if state.spread is None else state.spread
         assert np.all(np.abs(starts[:, i] - state.start) <= spread)
         assert np.all((starts[:, i] >= state.low) & (starts[:, i] <= state.high))
-        assert np.ptp(starts[:, i]) >= 0.8 * min(spread, state.high - state.low)  # 200 draws fill what is allowed
+        assert np.ptp(starts[:, i]) >= 0.8 * min(spread, state.high - state.low)  # 200 draws fill the allowed range
     low, high = task.bounds
     assert all(jnp.isfinite(differentiated(name)(held(task, (low + high) / 2), x0)[0]) for x0 in starts[:10])
 
@@ -488,7 +489,7 @@ def test_starts_stay_where_the_task_is_defined(x64):
     assert np.all(starts("copy") == 0)
     assert np.all(starts("one_bounce") == 0)
     epidemic = starts("epidemic_seirn")
-    assert np.all(epidemic[:, 3] >= np.sum(epidemic[:, :3], 1))  # nobody has recovered a negative number of times
+    assert np.all(epidemic[:, 3] >= np.sum(epidemic[:, :3], 1))  # the number of recovered people is not negative
 
 
 @every_task

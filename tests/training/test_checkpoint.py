@@ -1,4 +1,4 @@
-"""A run that is killed and started again ends as if nothing had happened; checkpoints that do not fit are refused."""
+"""A run that is killed and started again ends like an uninterrupted one; checkpoints that do not fit are refused."""
 
 import dataclasses
 import json
@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from faulty_method import RandomWalk, RandomWalkState, bench, start, suite_file
 from reference_tasks import DoubleIntegrator
-from faulty_method import Walk, WalkState, bench, start, suite_file
 
 from bench import run as bench_run
 from bench import suite
@@ -25,12 +25,12 @@ IDENTITY = {"seeds": [0, 1]}
 
 def walk(checkpoint):
     """A small training run, as an iterator."""
-    return train(DoubleIntegrator(), Walk(work=50), Budget(800, evals=4), (0, 1), checkpoint)
+    return train(DoubleIntegrator(), RandomWalk(work=50), Budget(800, evals=4), (0, 1), checkpoint)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The evaluations of a run that nothing interrupted, and the checkpoint that it had left after each."""
+    """The evaluations of an uninterrupted run, and its checkpoint after each."""
     checkpoint = Checkpoint(tmp_path_factory.mktemp("whole") / "c.checkpoint", IDENTITY)
     return [(evaluation, checkpoint.path.read_bytes()) for evaluation in walk(checkpoint)]
 
@@ -41,7 +41,7 @@ def checkpoint(tmp_path):
 
 
 def resumed(checkpoint, whole):
-    """The evaluations of a run that finds `checkpoint`; they must be those of the whole run."""
+    """The evaluations of a run that finds `checkpoint`, which must be those of the whole run."""
     found = list(walk(checkpoint))
     for one, (other, _) in zip(found, whole, strict=True):
         np.testing.assert_array_equal(one.cost, other.cost)
@@ -55,10 +55,10 @@ def test_training_goes_on_from_a_checkpoint_to_the_bit(checkpoint, whole, chunks
     checkpoint.path.write_bytes(whole[chunks - 1][1])
     found = resumed(checkpoint, whole)
     assert checkpoint.notes == []
-    # What is done is not done again: its seconds are those of the first time.
+    # Chunks that are done keep the seconds of the first time.
     same = [one.train_seconds == other.train_seconds for one, (other, _) in zip(found, whole, strict=True)]
     assert same == [True] * chunks + [False] * (5 - chunks)
-    assert len(set(found[-1].state)) == 2  # the hash of a final state tells seeds apart
+    assert len(set(found[-1].state)) == 2  # seeds end in different states
 
 
 def test_after_a_damaged_checkpoint_the_run_starts_afresh(checkpoint, whole):
@@ -72,8 +72,8 @@ def test_after_a_damaged_checkpoint_the_run_starts_afresh(checkpoint, whole):
 
 def test_a_cap_on_seconds_ends_a_run_and_goes_on_ending_it(checkpoint):
     budget = Budget(800, evals=4, seconds=1e-9)
-    (first,) = train(DoubleIntegrator(), Walk(work=50), budget, (0, 1), checkpoint)
-    (again,) = train(DoubleIntegrator(), Walk(work=50), budget, (0, 1), checkpoint)
+    (first,) = train(DoubleIntegrator(), RandomWalk(work=50), budget, (0, 1), checkpoint)
+    (again,) = train(DoubleIntegrator(), RandomWalk(work=50), budget, (0, 1), checkpoint)
     assert first.share == 0
     assert first.state == again.state != ()
 
@@ -82,7 +82,7 @@ def load(checkpoint, data, program=None, shapes=None):
     checkpoint.path.write_bytes(data)
     return checkpoint.load(
         program or json.loads(data.split(b"\n")[1])["program"],
-        shapes or jax.eval_shape(jax.vmap(lambda k: Walk().init(DoubleIntegrator(), k)), jr.split(jr.key(0))),
+        shapes or jax.eval_shape(jax.vmap(lambda k: RandomWalk().init(DoubleIntegrator(), k)), jr.split(jr.key(0))),
     )
 
 
@@ -103,12 +103,12 @@ def test_a_checkpoint_of_something_else_is_refused_with_the_reason(checkpoint, w
         return checkpoint.notes.pop()
 
     assert "another program" in reason(program="0")
-    three = jax.eval_shape(jax.vmap(lambda k: Walk().init(DoubleIntegrator(), k)), jr.split(jr.key(0), 3))
+    three = jax.eval_shape(jax.vmap(lambda k: RandomWalk().init(DoubleIntegrator(), k)), jr.split(jr.key(0), 3))
     assert "another state" in reason(shapes=three)
     checkpoint.identity = {"seeds": [0, 2]}
     assert "another identity.seeds: [0, 1], and this run has [0, 2]" in reason()
     checkpoint.identity = IDENTITY
-    monkeypatch.setattr("bench.checkpoint.SCHEMA", 2)
+    monkeypatch.setattr("bench.training.checkpoint.SCHEMA", 2)
     assert "another schema: 1, and this run has 2" in reason()
 
 
@@ -126,7 +126,7 @@ def test_keys_and_small_floats_return_as_they_were(checkpoint):
     def state(i):
         key = jr.key(i, impl="rbg")
         bits = jnp.full(8, jnp.nan).at[0].set(1 / (3 + i))
-        return WalkState(jnp.full(1, -0.0), bits, bits.astype(jnp.bfloat16), key, jnp.int32(i))
+        return RandomWalkState(jnp.full(1, -0.0), bits, bits.astype(jnp.bfloat16), key, jnp.int32(i))
 
     states = jax.vmap(state)(jnp.arange(2))
     checkpoint.save("program", Progress(states, 7, [{"cost": [float("nan"), 0.1 + 0.2]}]))
@@ -139,7 +139,7 @@ def test_keys_and_small_floats_return_as_they_were(checkpoint):
 
 
 def turns_per_second():
-    """Of the loop in a Walk's step, so that a step can be made to last on any machine."""
+    """The speed of the loop in a RandomWalk's step, by which a test chooses how long a step lasts."""
     loop = jax.jit(lambda n, z: jax.lax.fori_loop(0, n, lambda _, z: 3.99 * z * (1 - z), z))
     z = jnp.full((2, 8), 0.3)
     jax.block_until_ready(loop(1, z))
@@ -149,12 +149,12 @@ def turns_per_second():
 
 
 def test_a_run_killed_at_any_moment_ends_like_one_that_was_not(tmp_path):
-    """A real process and SIGKILL, three times at random moments; then the same command to its end."""
+    """A process gets SIGKILL three times at random moments; then the same command runs to its end."""
     walks = suite_file(tmp_path, env_steps=100 * 100, evals=100)
-    # Seconds of each of the 100 chunks. A kill takes about 10 of them, and more if this machine was slow just now.
+    # Each of the 100 chunks lasts 0.04 s. A kill takes about 10 of them, more if the machine was slow when timed.
     work = str(int(0.04 * turns_per_second()))
-    slow = ("--set", f"faulty_method:Walk.work={work}")
-    cells = suite.load(str(walks)).cells(extra={"faulty_method:Walk": {"work": work}})
+    slow = ("--set", f"faulty_method:RandomWalk.work={work}")
+    cells = suite.load(str(walks)).cells(extra={"faulty_method:RandomWalk": {"work": work}})
     whole = bench_run.run(cells, tmp_path / "whole")
     assert {r.status for r in whole} == {"ok"}
     rng = random.Random()

@@ -1,4 +1,4 @@
-"""Scoring policies again: against SciPy's integrator, and where the simulator's steps are too coarse to be believed."""
+"""Scoring policies again: against SciPy's integrator, and where the simulator's steps are too coarse."""
 
 import dataclasses
 
@@ -11,13 +11,13 @@ from jaxtyping import Array, Float
 from scipy.integrate import solve_ivp
 
 from bench.simulate import AbstractPolicy, rollout
-from bench.training.rescore import FINER, _compiled_interval, rescore
+from bench.training.rescore import GRID_REFINEMENT, _compiled_interval, rescore
 from tasks import TASKS
 from tasks.cancer_treatment import CancerTreatment
 
 
 class Proportional(AbstractPolicy):
-    """u = gain x[0], held for two intervals: the carry says whether to ask again, and what is held."""
+    """u = gain x[0], held for two intervals. The carry is whether a control is held, and which."""
 
     gain: Float[Array, ""]
 
@@ -30,12 +30,12 @@ class Proportional(AbstractPolicy):
         return value[None], (~held, value)
 
 
-GAINS = jnp.array([0.3, 0.6], jnp.float32)  # of two seeds
+GAINS = jnp.array([0.3, 0.6], jnp.float32)  # one for each of two seeds
 STARTS = np.array([[0.975], [0.5]])
 
 
 def truth(task, gain, starts):
-    """The closed loop by SciPy's order 8 at rtol 1e-10: costs. Controls change every second interval of `task`."""
+    """Costs of the closed loop by SciPy's solver of order 8 at rtol 1e-10. Controls change every second interval."""
 
     def right_hand_side(t, y, u):
         return [*np.asarray(task.vector_field(t, y[:-1], u)), float(task.running_cost(t, y[:-1], u))]
@@ -62,7 +62,7 @@ def test_the_adaptive_score_is_scipys(smooth):
     task, again = smooth
     with jax.enable_x64(True):
         costs = np.array([truth(task, gain, STARTS) for gain in GAINS])
-    # The policies compute in float32, and a control that is off by 1e-7 moves the cost as little.
+    # The policies compute in float32: an error of 1e-7 in a control changes the cost by about as much.
     np.testing.assert_allclose(again.adaptive, costs.mean(axis=1), rtol=1e-6)
     np.testing.assert_allclose(again.cost, costs[:, 0], rtol=1e-6)
     np.testing.assert_allclose(again.finer, again.adaptive, rtol=1e-5)  # order 5 on a smooth task
@@ -75,21 +75,21 @@ def test_the_episode_is_that_of_the_simulator_from_the_first_start(smooth):
         own = rollout(task, Proportional(gain), jnp.asarray(STARTS[0], jnp.float32))
         for name, values in {"states": own.xs, "controls": own.us, "costs": own.costs}.items():
             np.testing.assert_allclose(getattr(again, name)[i], values, rtol=1e-4, atol=1e-6)  # fixed steps, float32
-    plain = again.plain()[1]
-    assert plain["scores"] == {"adaptive": again.adaptive[1], "finer": again.finer[1], "end_error": 0}
-    assert plain["episode"]["cost"] == again.cost[1]
-    np.testing.assert_allclose(plain["episode"]["states"], again.states[1], rtol=1e-6)  # seven digits
+    stored = again.to_json()[1]
+    assert stored["scores"] == {"adaptive": again.adaptive[1], "finer": again.finer[1], "end_error": 0}
+    assert stored["episode"]["cost"] == again.cost[1]
+    np.testing.assert_allclose(stored["episode"]["states"], again.states[1], rtol=1e-6)  # seven digits
 
 
 def test_the_finer_grid_takes_smaller_steps_with_the_controls_held():
     task = TASKS["cancer_treatment"](num_steps=4, horizon=0.8, solver="euler", delta=4.0)
     again = rescore(task, Proportional, GAINS, STARTS)
-    # A control held over four intervals of one step each is one interval of four steps.
-    held = dataclasses.replace(task, substeps=FINER)
+    # Four intervals of one step with one control are an interval of four steps.
+    held = dataclasses.replace(task, substeps=GRID_REFINEMENT)
     costs = [float(rollout(held, Proportional(GAINS[0]), jnp.asarray(x, jnp.float32)).cost) for x in STARTS]
     assert again.finer[0] == pytest.approx(np.mean(costs), rel=1e-5)  # float32
     own = float(rollout(task, Proportional(GAINS[0]), jnp.asarray(STARTS[0], jnp.float32)).cost)
-    assert again.cost[0] != pytest.approx(own, rel=1e-2)  # Euler's errors are seen
+    assert again.cost[0] != pytest.approx(own, rel=1e-2)  # it shows Euler's errors
 
 
 def test_a_lost_episode_is_nan_and_the_other_seeds_go_on(smooth):
@@ -97,7 +97,7 @@ def test_a_lost_episode_is_nan_and_the_other_seeds_go_on(smooth):
     broken = rescore(task, Proportional, jnp.array([0.3, np.nan], jnp.float32), STARTS)
     assert broken.adaptive[0] == whole.adaptive[0]
     assert np.isnan([broken.adaptive[1], broken.finer[1], broken.end_error[1], broken.cost[1]]).all()
-    assert broken.plain()[1] == {"scores": dict.fromkeys(("adaptive", "finer", "end_error")), "episode": None}
+    assert broken.to_json()[1] == {"scores": dict.fromkeys(("adaptive", "finer", "end_error")), "episode": None}
 
 
 def test_the_miss_of_a_target_is_that_of_the_end_state():
@@ -119,7 +119,7 @@ def test_scores_are_the_same_again_and_the_precision_stays_as_it_was(smooth):
 
 
 class Weighted(CancerTreatment):
-    """A task with an array among its fields, which is data."""
+    """A task with an array among its fields; the array is data."""
 
     weight: Float[Array, "1"] = eqx.field(default_factory=lambda: jnp.ones(1))
 

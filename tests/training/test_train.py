@@ -24,7 +24,7 @@ class LastKeyState(eqx.Module):
 
 
 class LastKey(AbstractMethod[LastKeyState]):
-    """Starts at zero whatever the seed; a step draws the constant control from its key. Diverges at step `bad`."""
+    """Start at zero for every seed; a step draws the constant control from its key. Diverge at step `bad`."""
 
     bad: int = 1000
 
@@ -58,7 +58,7 @@ class MixingState(eqx.Module):
 
 
 class Mixing(AbstractMethod[MixingState]):
-    """A state of products and sums, which a library may take in another order when seeds are batched."""
+    """A state of products and sums, whose order a library may change when seeds are batched."""
 
     def usage(self, task):
         return Usage(7, init_env_steps=10)
@@ -82,7 +82,7 @@ def test_a_seed_alone_is_trained_as_in_a_block():
 
     alone, block = final((1,)), final((0, 1, 2))
     np.testing.assert_allclose(alone.cost, block.cost[1:2], rtol=1e-4)  # float32, eight products of 65 terms
-    if jax.default_backend() == "cpu":  # where the seeds of a block take turns
+    if jax.default_backend() == "cpu":  # the seeds of a block are trained in turn
         assert alone.state == block.state[1:2]  # all bits
 
 
@@ -91,7 +91,7 @@ def test_the_seeds_of_a_block_together_are_trained_as_in_turn(monkeypatch):
         return [e.cost for e in train(DoubleIntegrator(), Mixing(), Budget(10 + 7 * 8, 2), (0, 1, 2))]
 
     in_turn = costs()
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # all that the loop asks of one
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # the loop asks for nothing else
     np.testing.assert_allclose(costs(), in_turn, rtol=1e-4)  # float32, as above
 
 
@@ -107,7 +107,7 @@ def test_counts_follow_the_declared_usage():
     assert (first.env_steps, first.env_grad_steps, first.share) == (10, 0, 0)
     assert (last.env_steps, last.env_grad_steps, last.share) == (66, 24, 1)
     assert last.train_seconds >= first.train_seconds > 0
-    assert last.compile_seconds > first.compile_seconds > 0  # at the end what scores the policies again is compiled
+    assert last.compile_seconds > first.compile_seconds > 0  # the programs that score policies again are compiled last
 
 
 def test_a_diverged_policy_is_a_value_and_training_goes_on():
@@ -116,7 +116,7 @@ def test_a_diverged_policy_is_a_value_and_training_goes_on():
 
 
 class Halving(AbstractMethod[LastKeyState]):
-    """A constant control, halved in each step; `rate` is data, or decides what is compiled if it `branches`."""
+    """A constant control, multiplied by `rate` in each step; `rate` is data unless the method `branches` on it."""
 
     rate: float = 0.5
     branches: bool = False

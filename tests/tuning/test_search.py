@@ -1,4 +1,4 @@
-"""Tuning: which settings are tried, that nothing is lost when it is killed, and what is stored of it."""
+"""Tuning: the settings that it tries, a search that is killed, and its stored result."""
 
 import dataclasses
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import pytest
-from jaxtyping import Array, Float
 from faulty_method import Hold, bench
+from jaxtyping import Array, Float
 
 from baselines import METHODS
 from bench import registry, suite
@@ -21,6 +21,7 @@ from bench.reference import lookup
 from bench.tuning.search import defaults, result, search
 
 TASK = "cancer_treatment"
+METHOD = "tuning.test_search:Level"  # the name that a `bench` process can import too
 
 
 class LevelState(eqx.Module):
@@ -28,7 +29,7 @@ class LevelState(eqx.Module):
 
 
 class Level(AbstractMethod[LevelState]):
-    """Plays a constant control, `level` of its range from below, which is all there is to tune."""
+    """Play a constant control at `level` of its range; no other setting has an effect on it."""
 
     search: ClassVar = {"level": Between(0.0, 1.0), "often": Between(1, 9), "mood": ("good", "bad")}
     level: float = 0.9
@@ -53,7 +54,7 @@ SUITE = f"""
 description = "levels"
 tasks = ["harvest"]
 tuning_tasks = ["{TASK}"]
-methods = ["test_tune:Level"]
+methods = ["{METHOD}"]
 seeds = 1
 
 [budget]
@@ -69,8 +70,10 @@ def levels(tmp_path):
 
 
 class Runs:
-    """In place of training: records with a cost that falls as the level nears 0.5; interrupted after `patience` calls,
-    with the last one's runs done and not yet told."""
+    """Records in place of training, with a cost that falls as the level nears 0.5.
+
+    It interrupts the search after `patience` calls: the last runs are done, and the study does not know it yet.
+    """
 
     def __init__(self, patience: int = 1000):
         self.calls, self.patience = 0, patience
@@ -93,7 +96,7 @@ class Runs:
 
 
 def tried(levels, folder: Path, trials: int, runs: Runs):
-    return list(search("test_tune:Level", levels, trials, 2, folder, runs))
+    return list(search(METHOD, levels, trials, 2, folder, runs))
 
 
 def test_the_defaults_come_first_and_better_settings_are_found(levels, tmp_path):
@@ -142,19 +145,19 @@ def test_what_is_stored_is_read_again_and_one_method_replaces_itself(tmp_path):
 
 
 def test_the_defaults_in_the_methods_files_are_the_tuned_ones():
-    """What was tuned is what runs: after `bench tune`, write the best setting into the method's file."""
-    for name, tuned in tuning.read_tunings(tuning.PACKAGE).items():
+    """A method runs with its tuned settings. After `bench tune`, write the best ones into the method's file."""
+    for name, tuned in tuning.read_tunings(tuning.PACKAGE_FILE).items():
         settings = registry.settings_of(METHODS[name]())
         assert tuned.is_setting(settings), name
 
 
 def test_the_command_tunes_and_stores(tmp_path):
     (tmp_path / "levels.toml").write_text(SUITE)
-    arguments = ("tune", "test_tune:Level", "--suite", tmp_path / "levels.toml", "--out", tmp_path / "out")
+    arguments = ("tune", METHOD, "--suite", tmp_path / "levels.toml", "--out", tmp_path / "out")
     done = bench(*arguments, "--trials", 2, "--seeds", 1, "--store", tmp_path / "mine" / "tuned.toml")
     assert done.returncode == 0, done.stderr
     assert "trial 2/2  score " in done.stdout
     stored = tuning.read_tunings(tmp_path / "mine" / "tuned.toml")
     assert stored == tuning.read_tunings(tmp_path / "out" / "tuned.toml")
-    assert (stored["test_tune:Level"].trials, stored["test_tune:Level"].seeds) == (2, 1)
+    assert (stored[METHOD].trials, stored[METHOD].seeds) == (2, 1)
     assert bench("tune", "constant").stderr.startswith("bench: method 'constant' declares no search space")
