@@ -39,7 +39,7 @@ LAYERS = {
 }
 # Modules that start without JAX, in packages that as a whole do not.
 JAX_FREE = {
-    "bench": ("__main__",),
+    "bench": (),
     "bench.cli": ("check", "plot", "report", "status"),
     "bench.machine": ("garbage_collection", "locks", "processor", "threads"),
     "bench.sweep": ("executors", "forecast", "status"),
@@ -54,7 +54,7 @@ LIBRARIES = {
     "distributed": ("bench.sweep", "bench.cli"),
     "gymnasium": ("bench.gym",),
     "jinja2": ("bench.report",),
-    "matplotlib": ("bench.report", "bench.gradients"),
+    "matplotlib": ("bench.report", "bench.gradients", "bench.cli"),
     "typer": ("bench.cli",),
     "rich": ("bench.cli",),
 }

@@ -13,7 +13,7 @@ from bench.gradients.landscape import Request
 
 
 class Direction(enum.StrEnum):
-    """Those of `bench.gradients.landscape`; a test compares them."""
+    """The directions of `bench.gradients.slices`; a test compares them."""
 
     first = "first"
     gradient = "gradient"

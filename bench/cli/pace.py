@@ -53,8 +53,10 @@ def command(
 
 
 def _scalable_methods(suite: Suite) -> list[str]:
-    """The methods of a suite whose updates can be scaled. Raises UsageError if the suite has settings for one."""
+    """The methods of a suite whose updates can be scaled. Raises UsageError for none, and for one with settings."""
     methods = [method for method in suite.methods if registry.method(method).paced]
+    if not methods:
+        raise UsageError(f"suite '{suite.name}' has no method that chooses its number of updates: nothing to scale.")
     if settled := [method for method in methods if method in suite.settings]:
         raise UsageError(f"suite '{suite.name}' has settings of its own for {', '.join(settled)}: give one without.")
     return methods

@@ -77,7 +77,7 @@ def _show(search: Iterable[Trial], trials: int) -> list[Trial]:
     for trial in search:
         found.append(trial)
         best = max(t.score for t in found)
-        setting = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial.setting.items())
+        setting = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial.settings.items())
         typer.echo(
             f"trial {len(found)}/{trials}  score {trial.score:.3f}  best {best:.3f}  {setting}  "
             f"({time.monotonic() - began:.0f} s)"

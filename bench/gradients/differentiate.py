@@ -79,6 +79,12 @@ def costs(task: AbstractTask, dynamics: Dynamics, us: Controls, objectives: Obje
     return objectives.weights @ running + jax.vmap(lambda end: task.terminal_cost(xs[end]))(objectives.ends)
 
 
+def total_return(task: AbstractTask, dynamics: Dynamics, us: Controls) -> Float[Array, ""]:
+    """The return of an episode: minus its cost over the whole horizon."""
+    xs, running = dynamics(us)
+    return -(jnp.sum(running) + task.terminal_cost(xs[-1]))
+
+
 def by_controls(
     task: AbstractTask, dynamics: Dynamics, us: Controls, objectives: Objectives
 ) -> Float[Array, "objectives steps m"]:

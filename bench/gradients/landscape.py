@@ -1,10 +1,8 @@
 """The return along one or two directions, under the simulator and under models, and where ascent on each ends.
 
-    J(α) = J(u(α)),    u(α) = ū + α₁ d₁ (+ α₂ d₂)     or     u(α) = π_{θ + α₁ d₁ (+ α₂ d₂)}(t, x[t]) at fixed states
+    J(α) = J(u(α))
 
-ū holds every control in the middle of its range. α runs over [-1, 1]. At ±1 the control that moves farthest has moved
-by half of its range, or the weight that moves farthest by 1. The direction `first` is the first control, with one
-direction for each of its components.
+The controls u(α) are a `Slice` (slices.py), and α runs over [-1, 1].
 
 Ascent takes normalised gradient steps that shrink from 2 % to 0.02 % of the range of α, from starts spread evenly. An
 ascent has reached the best basin if it ends where the true return is within a tenth of the gap between its best and its
@@ -14,23 +12,21 @@ median over the grid.
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
 
 from bench import registry
 from bench.analysis.stats import Floats
 from bench.gradients import differentiate
-from bench.gradients.differentiate import Dynamics
 from bench.gradients.measure import lyapunov
 from bench.gradients.metrics import finite_or_none
 from bench.gradients.records import SIMULATOR, Landscape, Surface, share_in_best_basin
+from bench.gradients.slices import Direction, Slice, Space, make_slice
 from bench.machine import compilation
 from bench.machine.provenance import provenance
 from bench.method import AbstractModelMethod, Model
@@ -38,8 +34,6 @@ from bench.records.reference import References
 from bench.reference.fingerprint import fingerprint
 from tasks.base import AbstractTask
 
-Direction = Literal["first", "gradient", "random"]
-Space = Literal["controls", "policy"]
 BATCH = 32  # points that are simulated at once
 ASCENT_STEPS = 100
 LARGEST_STEP, SMALLEST_STEP = 0.04, 0.0004  # in units of α; together about 2, the length of its range
@@ -76,12 +70,14 @@ def survey(request: Request, references: References) -> list[Landscape]:
     state = eqx.filter_jit(collector.init)(task, init_key)
     with jax.enable_x64(True):
         x0, exact_state = jax.tree.map(lambda leaf: _cast(leaf, jnp.float64), (task.x0, state))
-        controls = _slice(request, task, collector, exact_state, x0, direction_key)
+        controls = make_slice(
+            task, collector, exact_state, x0, direction_key, request.direction, request.space, request.plane
+        )
         truth = _survey_truth(task, controls, x0, request.points, request.starts)
     surfaces = [truth.surface]
     rounded_controls = jax.tree.map(lambda leaf: _cast(leaf, jnp.float32), controls)
     for name, model in _fitted_models(methods, task, collector.collected(state), request.updates, begin_key, fit_key):
-        value = partial(_return, task, differentiate.model_dynamics(task, model, task.x0))
+        value = partial(differentiate.total_return, task, differentiate.model_dynamics(task, model, task.x0))
         surfaces.append(_survey_model(name, value, rounded_controls, truth))
     return [
         Landscape(
@@ -123,76 +119,6 @@ def _fitted_models(
         yield name, fit.model
 
 
-class Slice(eqx.Module):
-    """The controls u(α) along a line or over a plane, in the space of controls or of a policy's parameters."""
-
-    base: Float[Array, "..."]
-    directions: Float[Array, "directions ..."]
-    context: Any  # the arrays that `act` needs
-    act: Callable = eqx.field(static=True)  # from (context, a point of the space) to controls
-
-    def __call__(self, alpha: Float[Array, " directions"]) -> Float[Array, "steps m"]:
-        return self.act(self.context, self.base + jnp.tensordot(alpha, self.directions, 1))
-
-
-def _slice(
-    request: Request,
-    task: AbstractTask,
-    method: AbstractModelMethod,
-    state: Any,
-    x0: Float[Array, " n"],
-    key: Any,
-) -> Slice:
-    """The line or plane of a request. Raises UsageError if it is along the first control in the space of a policy."""
-    low, high = (jnp.asarray(bound, x0.dtype) for bound in task.bounds)
-    if request.space == "policy":
-        base, context, act = _policy_space(task, method, state, x0)
-    else:
-        base = jnp.broadcast_to((low + high) / 2, (task.num_steps, len(low)))
-        context, act = (), _same_controls
-    count = 2 if request.plane else 1
-    if request.direction == "first":
-        if request.space == "policy":
-            raise registry.SettingError(
-                "the direction 'first' is of controls. Give 'gradient' or 'random' for a policy."
-            )
-        return Slice(base, _first_control(base.shape, (high - low) / 2, count), context, act)
-    directions = jr.normal(key, (count, *base.shape), base.dtype)
-    if request.direction == "gradient":
-        dynamics = differentiate.simulator_dynamics(task, x0)
-        directions = directions.at[0].set(-jax.grad(lambda at: -_return(task, dynamics, act(context, at)))(base))
-    unit = (high - low) / 2 if request.space == "controls" else 1.0
-    largest = jnp.max(jnp.abs(directions / unit), axis=tuple(range(1, directions.ndim)), keepdims=True)
-    return Slice(base, directions / largest, context, act)
-
-
-def _policy_space(
-    task: AbstractTask, method: AbstractModelMethod, state: Any, x0: Float[Array, " n"]
-) -> tuple[Array, Any, Callable]:
-    """The base, context and act of a `Slice` of policy parameters, at the states of an episode of the policy."""
-    xs, _ = differentiate.policy_episode(task, method, state, x0)
-
-    def act(context, at):
-        state, xs = context
-        parameters = ravel_pytree(method.parameters(state))[1](at)
-        return differentiate.policy_controls(task, method, method.with_parameters(state, parameters), xs)
-
-    return ravel_pytree(method.parameters(state))[0], (state, xs), act
-
-
-def _same_controls(context: Any, at: Any) -> Any:
-    return at
-
-
-def _first_control(shape: tuple[int, ...], half_range: Any, count: int) -> Array:
-    """One direction for each of the first `count` components of the first control."""
-    count = min(count, shape[1])
-    directions = jnp.zeros((count, *shape))
-    for i in range(count):
-        directions = directions.at[i, 0, i].set(half_range[i])
-    return directions
-
-
 class _Truth(NamedTuple):
     """The simulator's surface, and what surveys of models share with it."""
 
@@ -205,7 +131,7 @@ class _Truth(NamedTuple):
 
 
 def _survey_truth(task: AbstractTask, controls: Slice, x0: Any, num_points: int, num_starts: int) -> _Truth:
-    value = partial(_return, task, differentiate.simulator_dynamics(task, x0))
+    value = partial(differentiate.total_return, task, differentiate.simulator_dynamics(task, x0))
     directions = len(controls.directions)
     grid, starts = _grid(directions, num_points), _ascent_starts(directions, num_starts)
     returns, slopes = _on_grid(value, controls, grid)
@@ -227,12 +153,6 @@ def _surface(name: str, returns: Any, slopes: Any, ends: Any, end_returns: Any, 
     share = share_in_best_basin(np.asarray(true_returns), np.asarray(end_returns))
     numbers = (finite_or_none(each) for each in (returns, slopes, ends, end_returns))
     return Surface(name, *numbers, reached=share)
-
-
-def _return(task: AbstractTask, dynamics: Dynamics, us: Any) -> Any:
-    """The return of controls: minus the cost."""
-    xs, running = dynamics(us)
-    return -(jnp.sum(running) + task.terminal_cost(xs[-1]))
 
 
 def _on_grid(value: Callable, controls: Slice, grid: Any) -> tuple[Any, Any]:

@@ -32,7 +32,7 @@ from bench.reference import difficulty
 from bench.reference.lookup import lookup
 from tasks.base import AbstractTask
 
-DIFFERENCE_STEP = 1e-6  # of finite differences, in units of the controls
+DIFFERENCE_STEP = 1e-6  # the step of finite differences, in units of the controls
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def read_record(path: Path) -> RunRecord:
         if isinstance(error, RecordError):
             raise
         raise RecordError(
-            f"{path}: not a run record ({error}). Move it away; `bench run` then makes it anew."
+            f"{path}: not a run record ({error}). Move it away; `bench run` then computes it again."
         ) from error
 
 

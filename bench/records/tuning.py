@@ -39,13 +39,13 @@ class Tuning:
     date: str
     best: dict[str, Any]
 
-    def is_setting(self, settings: Mapping[str, Any]) -> bool:
+    def matches(self, settings: Mapping[str, Any]) -> bool:
         """Return whether a method's settings are the best ones, to three digits: its file need not show more."""
         return all(name in settings and _close(settings[name], value) for name, value in self.best.items())
 
     def was_used_in(self, runs: Iterable[RunRecord]) -> bool:
         """Return whether these runs had the best settings."""
-        return all(self.is_setting(run.settings["method"]) for run in runs)
+        return all(self.matches(run.settings["method"]) for run in runs)
 
 
 def _close(one: Any, other: Any) -> bool:

@@ -9,7 +9,7 @@ from bench.simulate import adaptive_transition, open_loop, transition
 from tasks.base import AbstractTask
 
 NUM_SEQUENCES = 16
-ADAPTIVE_RTOL = 1e-10  # of the solver that gives the true costs
+ADAPTIVE_RTOL = 1e-10  # for costs that count as true
 
 
 def integration_error(task: AbstractTask) -> float:

@@ -21,7 +21,7 @@ from tasks.base import AbstractTask
 MAX_SUBSTEPS = 64
 INTERVAL_TOL = 1e-9  # error of an interval in units of the states' sizes: over 100 intervals far below 1e-6 of a cost
 RANDOM_SEQUENCES = 400
-MAX_GUESSES = 20  # of each kind, from the random sequences
+MAX_GUESSES = 20  # random guesses of each kind
 IPOPT_OPTIONS = {
     "print_time": False,
     "show_eval_warnings": False,  # IPOPT cuts back a step to where a cost is not defined

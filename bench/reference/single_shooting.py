@@ -27,7 +27,7 @@ from tasks.base import AbstractTask
 RANDOM_STARTS = 6
 FLOOR_SEQUENCES = 1000  # random sequences, for tasks whose floor is their mean cost
 ITERATIONS_PER_START = 300
-MAX_ITERATIONS = 3000  # from the lowest point that the starts reached
+MAX_ITERATIONS = 3000  # for constants, and for the search that goes on from the best start
 GRADIENT_BATCH = 32  # gradients in one call
 LBFGSB_OPTIONS = {"maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "maxcor": 40}
 

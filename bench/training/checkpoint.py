@@ -141,7 +141,7 @@ def _difference(name: str, found: Any, wanted: Any) -> str:
     if isinstance(found, dict) and isinstance(wanted, dict):
         keys = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
         return _difference(f"{name}.{keys[0]}", found.get(keys[0]), wanted.get(keys[0]))
-    return f"it is of another {name}: {found}, and this run has {wanted}"
+    return f"it has another {name}: {found}, and this run has {wanted}"
 
 
 def _is_key(leaf: Any) -> bool:

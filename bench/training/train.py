@@ -132,13 +132,13 @@ def train(
 
 
 class _Lowered(NamedTuple):
-    """The programs of a method, traced, and what they take."""
+    """The programs of a method before compilation, and what they take."""
 
     numbers: Any  # the method's numbers that are data
     start: jax.stages.Lowered
     advance: jax.stages.Lowered
     score: jax.stages.Lowered
-    shapes: Any  # of the state, as the programs see it
+    shapes: Any  # shapes of the state that one call takes
 
 
 class _Training:

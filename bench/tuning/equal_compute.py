@@ -17,7 +17,7 @@ from bench.method import AbstractMethod
 from bench.training.train import train
 from tasks.base import AbstractTask
 
-TIMED_STEPS = 6  # of a method; the first warms up and does not count
+TIMED_STEPS = 6  # the first warms up and does not count
 TIME_RTOL = 0.1  # between the time that a method takes and the given time
 MAX_CORRECTIONS = 5
 

@@ -28,7 +28,7 @@ from bench.sweep.job import Job, prepare
 if TYPE_CHECKING:
     import optuna
 
-Setting = dict[str, Any]
+Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Trial:
     """Settings that were tried, and their score."""
 
     number: int
-    setting: Setting
+    settings: Settings
     score: float
 
 
-def defaults(method: AbstractMethod) -> Setting:
+def defaults(method: AbstractMethod) -> Settings:
     """Return the defaults of the settings that a method declares to be searched.
 
     Raises UsageError if a setting does not exist, or its default is not among the values to search.
@@ -82,22 +82,22 @@ def search(
         if number == 0 and not study.get_trials(states=(optuna.trial.TrialState.WAITING,)):
             study.enqueue_trial(first)
         trial = study.ask()
-        setting = {name: _suggest(trial, name, values) for name, values in made.search.items()}
-        jobs = jobs_of(method, suite, seeds, folder, setting)
+        settings = {name: _suggest(trial, name, values) for name, values in made.search.items()}
+        jobs = jobs_of(method, suite, seeds, folder, settings)
         if not run([job for job in jobs if job.todo]):
             return
         value = score(jobs)
         study.tell(trial, value)
-        yield Trial(number, setting, value)
+        yield Trial(number, settings, value)
 
 
-def jobs_of(method: str, suite: Suite, seeds: int, folder: Path, setting: Setting) -> list[Job]:
+def jobs_of(method: str, suite: Suite, seeds: int, folder: Path, settings: Settings) -> list[Job]:
     """Return a job for each tuning task, with its references. Raises UsageError."""
     if not suite.tuning_tasks:
         raise UsageError(
             f"suite '{suite.name}' has no tuning_tasks: name some, other than its tasks, in a copy of its file."
         )
-    given = {method: {name: str(value) for name, value in setting.items()}}
+    given = {method: {name: str(value) for name, value in settings.items()}}
     tuning = replace(suite, name=f"{suite.name}-tuning", tasks=suite.tuning_tasks, tuning_tasks=())
     jobs = prepare(tuning.cells(methods=[method], seeds=seeds, extra=given), folder)
     known = References.beside(folder)
@@ -126,7 +126,7 @@ def result(method: str, suite: Suite, seeds: int, trials: Sequence[Trial]) -> Tu
     best = max(trials, key=lambda trial: (trial.score, -trial.number))
     today = datetime.now(UTC).date().isoformat()
     return Tuning(
-        method, suite.name, [*suite.tuning_tasks], seeds, len(trials), trials[0].score, best.score, today, best.setting
+        method, suite.name, [*suite.tuning_tasks], seeds, len(trials), trials[0].score, best.score, today, best.settings
     )
 
 

@@ -273,13 +273,18 @@ def test_help_views_and_lists_of_suites_start_without_jax(finished):
 def test_the_device_is_chosen_for_this_process_and_for_workers(finished):
     """JAX is imported by then, and finds no platform of the name that the environment asks for."""
     folder, _ = finished
-    arguments = ("run", folder / "tiny.toml", "--out", folder / "device", "--method", "constant", "--again", "--quiet")
-    assert "nowhere" in bench(*arguments, JAX_PLATFORMS="nowhere").stderr
+    out = folder / "device"
+    shutil.copytree(folder / "out", out)
+    arguments = ("run", folder / "tiny.toml", "--out", out, "--method", "constant", "--again", "--quiet")
+    assert "nowhere" in bench(*arguments, "--dry-run", JAX_PLATFORMS="nowhere").stderr
+    before = {p: p.stat().st_mtime_ns for p in (out / "records").iterdir() if "constant" in p.name}
     for workers in (0, 2):
         done = bench(*arguments, "--device", "cpu", "--workers", workers, JAX_PLATFORMS="nowhere")
         assert done.returncode == 0, done.stderr
-    records = [json.loads(p.read_text()) for p in (folder / "device" / "records").iterdir()]
-    assert [record["status"] for record in records] == ["ok", "ok"]
+        after = {p: p.stat().st_mtime_ns for p in before}
+        assert all(after[p] > before[p] for p in before)
+        before = after
+    assert [json.loads(p.read_text())["status"] for p in before] == ["ok", "ok"]
 
 
 def test_a_wheel_carries_suites_and_references_and_runs(tmp_path):

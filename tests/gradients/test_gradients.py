@@ -20,7 +20,7 @@ from baselines.world_models import HistoryTransformer, OneStep
 from bench.cli import app
 from bench.cli.landscape import Direction, Space
 from bench.errors import UsageError
-from bench.gradients import differentiate, landscape, metrics, records, snapshots
+from bench.gradients import differentiate, metrics, records, slices, snapshots
 from bench.gradients.growth import growth
 from bench.gradients.records import read_all_measurements
 from bench.simulate import open_loop, rollout
@@ -153,8 +153,8 @@ def test_the_best_basin():
 
 
 def test_the_command_offers_what_there_is():
-    assert {d.value for d in Direction} == set(get_args(landscape.Direction))
-    assert {s.value for s in Space} == set(get_args(landscape.Space))
+    assert {d.value for d in Direction} == set(get_args(slices.Direction))
+    assert {s.value for s in Space} == set(get_args(slices.Space))
 
 
 @pytest.fixture(scope="module")

@@ -101,10 +101,10 @@ def tried(levels, folder: Path, trials: int, runs: Runs):
 
 def test_the_defaults_come_first_and_better_settings_are_found(levels, tmp_path):
     trials = tried(levels, tmp_path, 12, Runs())
-    assert trials[0].setting == {"level": 0.9, "often": 1, "mood": "bad"}
+    assert trials[0].settings == {"level": 0.9, "often": 1, "mood": "bad"}
     assert trials[0].score == pytest.approx((-1 + 0.6) / 2)  # a run that diverged counts -1
-    assert all(type(t.setting["often"]) is int and 1 <= t.setting["often"] <= 9 for t in trials)
-    assert len({tuple(t.setting.values()) for t in trials}) == 12
+    assert all(type(t.settings["often"]) is int and 1 <= t.settings["often"] <= 9 for t in trials)
+    assert len({tuple(t.settings.values()) for t in trials}) == 12
     found = result("m", levels, 2, trials)
     assert (found.default_score, found.best_score) == (trials[0].score, max(t.score for t in trials))
     assert found.best["mood"] == "good"
@@ -137,8 +137,8 @@ def test_what_is_stored_is_read_again_and_one_method_replaces_itself(tmp_path):
     for made in (one, other, dataclasses.replace(one, trials=30)):
         tuning.store_tuning(path, made)
     assert tuning.read_tunings(path) == {"my.file:M": dataclasses.replace(one, trials=30), "sac": other}
-    assert one.is_setting({"model.width": 3, "rate": 1.004e-05, "more": 0})
-    assert not any(map(one.is_setting, ({"model.width": 4, "rate": 1e-05}, {"model.width": 3, "rate": 1.01e-05}, {})))
+    assert one.matches({"model.width": 3, "rate": 1.004e-05, "more": 0})
+    assert not any(map(one.matches, ({"model.width": 4, "rate": 1e-05}, {"model.width": 3, "rate": 1.01e-05}, {})))
     path.write_text("[sac]\nnonsense = 1\n")
     with pytest.raises(UsageError, match="no file of tunings"):
         tuning.read_tunings(path)
@@ -148,7 +148,7 @@ def test_the_defaults_in_the_methods_files_are_the_tuned_ones():
     """A method runs with its tuned settings. After `bench tune`, write the best ones into the method's file."""
     for name, tuned in tuning.read_tunings(tuning.PACKAGE_FILE).items():
         settings = registry.settings_of(METHODS[name]())
-        assert tuned.is_setting(settings), name
+        assert tuned.matches(settings), name
 
 
 def test_the_command_tunes_and_stores(tmp_path):

@@ -2,18 +2,18 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import typer
 
 from bench.errors import UsageError
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
+def save_figure(figure: Any, file: Path) -> None:
+    """Write a figure of matplotlib in the format that the file's name asks for, and print the name.
 
-def save_figure(figure: "Figure", file: Path) -> None:
-    """Write a figure in the format that the file's name asks for, and print the name. Raises UsageError."""
+    Raises UsageError.
+    """
     try:
         figure.savefig(file)
     except (OSError, ValueError) as error:  # no such folder; no such format

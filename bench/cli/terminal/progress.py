@@ -26,7 +26,7 @@ def display(forecast: Forecast, quiet: bool) -> Iterator[AbstractObserver]:
     if quiet:
         yield Silent()
     elif not console.is_terminal:
-        yield Lines(forecast)
+        yield SweepLines(forecast)
     else:
         columns = (
             TextColumn("{task.description}"),
@@ -41,7 +41,7 @@ def display(forecast: Forecast, quiet: bool) -> Iterator[AbstractObserver]:
             yield Bars(bars, forecast)
 
 
-class Lines(AbstractObserver):
+class SweepLines(AbstractObserver):
     """Lines of one sweep: when a cell begins, at most every ten seconds while it trains, and when it ends."""
 
     def __init__(self, forecast: Forecast):
