@@ -1,12 +1,13 @@
 """The simulator: the only code that integrates a task.
 
-A control is held on each of H intervals. Within an interval a Diffrax solver takes a fixed number of its own steps. It
+A control is held on each of H intervals. Within an interval a solver takes a fixed number of its own steps. It
 integrates the state and, as a quadrature state, the cost J' = g(t, x, u), so a cost is as accurate as its trajectory.
 """
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import diffrax
 import equinox as eqx
@@ -14,17 +15,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from bench import radau
 from tasks.base import AbstractHybridTask, AbstractTask, Scalar
 
 Transition = Callable[..., tuple[Float[Array, " n"], Float[Array, ""]]]  # (task, t, x, u) -> (x, cost)
+KNOT_MARGIN = 8  # roundings of a knot's time by which the stages of a solver stay inside their interval
 MAX_ADAPTIVE_STEPS = 4096  # within one interval
-SOLVERS = {
-    "euler": diffrax.Euler,
-    "heun": diffrax.Heun,
-    "bosh3": diffrax.Bosh3,
-    "tsit5": diffrax.Tsit5,
-    "dopri8": diffrax.Dopri8,
-}
 
 
 class AbstractPolicy(eqx.Module):
@@ -54,9 +50,27 @@ def transition(
     task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]
 ) -> tuple[Float[Array, " n"], Float[Array, ""]]:
     """Return (state at t + dt, running cost over the interval) while u, which is in bounds, is held."""
-    solver = SOLVERS[task.solver]()
+    end, cost = SOLVERS[task.solver].fixed(task, t, x, u)
+    return _after_reset(task, t, end, u), cost
+
+
+def adaptive_transition(
+    task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"], rtol: float = 1e-8
+) -> tuple[Float[Array, " n"], Float[Array, ""]]:
+    """Do what `transition` does by an adaptive solver, in float64: the truth that judges fixed steps.
+
+    The adaptive solver is implicit where the task's own is. The result is nan where MAX_ADAPTIVE_STEPS do not reach the
+    end.
+    """
+    end, cost = SOLVERS[task.solver].adaptive(task, t, x, u, rtol)
+    return _after_reset(task, t, end, u), cost
+
+
+def _explicit_steps(method, task, t, x, u):
+    """Take `solver_steps` steps of a Diffrax solver."""
+    solver = method()
     # The control jumps between intervals, which makes a stage of the last interval stale: the solver starts afresh.
-    term = _with_cost(task, u)
+    term = _with_cost(task, t, u)
     h = task.dt / task.solver_steps
 
     def step(carry, i):
@@ -69,19 +83,17 @@ def transition(
     # XLA fuses two or three steps that are unrolled; more are a loop, which compiles as fast as one step.
     unroll = min(task.solver_steps, 3)
     ((x, cost), _), _ = jax.lax.scan(step, carry, jnp.arange(task.solver_steps), unroll=unroll)
-    return _after_reset(task, t, x, u), cost
+    return x, cost
 
 
-def adaptive_transition(
-    task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"], rtol: float = 1e-8
-) -> tuple[Float[Array, " n"], Float[Array, ""]]:
-    """Do what `transition` does by an adaptive solver of order 8, in float64: the truth that judges fixed steps.
+def _explicit_adaptive(task, t, x, u, rtol):
+    """Take the steps that Diffrax's controller asks of its solver of order 8.
 
-    The result is nan where MAX_ADAPTIVE_STEPS do not reach the end. The loop is written out here, because that of
-    `diffeqsolve` takes twice as long to compile and calls back into Python, so its programs cannot be kept on disk.
+    The loop is written out here, because that of `diffeqsolve` takes twice as long to compile and calls back into
+    Python, so its programs cannot be kept on disk.
     """
     controller = diffrax.PIDController(rtol=rtol, atol=1e-2 * rtol)
-    solver, term, end = diffrax.Dopri8(), _with_cost(task, u), t + task.dt
+    solver, term, end = diffrax.Dopri8(), _with_cost(task, t, u), t + task.dt
     y = (x, jnp.zeros((), x.dtype))
     h = task.dt / task.solver_steps
     next_t, control = controller.init(term, t, end, y, h, None, solver.func, solver.order(term))
@@ -98,12 +110,66 @@ def adaptive_transition(
 
     start = (t, next_t, y, solver.init(term, t, next_t, y, None), control, 0)
     reached, _, (x, cost), *_ = jax.lax.while_loop(lambda c: (c[0] < end) & (c[-1] < MAX_ADAPTIVE_STEPS), step, start)
-    x, cost = jax.tree.map(lambda a: jnp.where(reached < end, jnp.nan, a), (x, cost))
-    return _after_reset(task, t, x, u), cost
+    return jax.tree.map(lambda a: jnp.where(reached < end, jnp.nan, a), (x, cost))
 
 
-def _with_cost(task, u):
-    return diffrax.ODETerm(lambda t, y, _: (task.vector_field(t, y[0], u), task.running_cost(t, y[0], u)))
+def _implicit_steps(task, t, x, u):
+    """`solver_steps` steps of Radau IIA."""
+    h = jnp.asarray(task.dt / task.solver_steps, x.dtype)
+    return radau.steps(*_field_and_cost(task, t, u), jnp.asarray(t, x.dtype), h, x, task.solver_steps)
+
+
+def _implicit_adaptive(task, t, x, u, rtol):
+    """Radau IIA with step sizes by halving."""
+    h = jnp.asarray(task.dt, x.dtype)
+    return radau.adaptive(*_field_and_cost(task, t, u), jnp.asarray(t, x.dtype), h, x, rtol)
+
+
+class Solver(NamedTuple):
+    """How an interval is integrated: by a fixed number of steps, and adaptively, to a relative tolerance."""
+
+    fixed: Transition
+    adaptive: Transition  # of (task, t, x, u, rtol)
+
+
+SOLVERS = {
+    "euler": Solver(partial(_explicit_steps, diffrax.Euler), _explicit_adaptive),
+    "heun": Solver(partial(_explicit_steps, diffrax.Heun), _explicit_adaptive),
+    "bosh3": Solver(partial(_explicit_steps, diffrax.Bosh3), _explicit_adaptive),
+    "tsit5": Solver(partial(_explicit_steps, diffrax.Tsit5), _explicit_adaptive),
+    "dopri8": Solver(partial(_explicit_steps, diffrax.Dopri8), _explicit_adaptive),
+    "radau5": Solver(_implicit_steps, _implicit_adaptive),  # for stiff plants
+}
+
+
+def within(task: AbstractTask, t: Scalar, s: Scalar) -> Scalar:
+    """The time s, moved strictly inside the interval that starts at t.
+
+    A price or a dose may switch at a knot. A solver's last stage lies on the knot, and must still read the old value
+    (the left limit, as `jump_ts` gives it in Diffrax); its first stage must read the new one. Knots are products k dt,
+    and a task writes them its own way, so that both may be some roundings off: 3 * 0.1 > 0.3.
+    """
+    end = t + task.dt
+    margin = KNOT_MARGIN * jnp.finfo(jnp.result_type(end, float)).eps * jnp.abs(end)
+    margin = jnp.minimum(margin, task.dt / 4)
+    return jnp.clip(s, t + margin, end - margin)
+
+
+def _field_and_cost(task, t, u):
+    """f and g of (s, x) on the interval that starts at t, with u held."""
+
+    def field(s, x):
+        return task.vector_field(within(task, t, s), x, u)
+
+    def cost(s, x):
+        return task.running_cost(within(task, t, s), x, u)
+
+    return field, cost
+
+
+def _with_cost(task, t, u):
+    field, cost = _field_and_cost(task, t, u)
+    return diffrax.ODETerm(lambda s, y, _: (field(s, y[0]), cost(s, y[0])))
 
 
 def _after_reset(task, t, x, u):
@@ -124,7 +190,12 @@ def open_loop(
     return _scan(task, transition, lambda t, x, carry, u: (u, carry), (), x0, us)
 
 
-def from_knots(task: AbstractTask, us: Float[Array, "steps m"], xs: Float[Array, "knots n"]) -> Trajectory:
+def from_knots(
+    task: AbstractTask,
+    us: Float[Array, "steps m"],
+    xs: Float[Array, "knots n"],
+    transition: Transition = transition,
+) -> Trajectory:
     """Simulate each interval from its own knot: an optimum may be so unstable that its controls alone lose it."""
     ts = task.dt * jnp.arange(task.num_steps)
     ends, costs = jax.vmap(lambda t, x, u: transition(task, t, x, u))(ts, xs[:-1], us)
@@ -137,8 +208,8 @@ def trapezoid_costs(
 ) -> Float[Array, " steps"]:
     """Return the running costs of the intervals by the trapezoid rule, for a model's predicted states at the knots."""
     ts = task.dt * jnp.arange(task.num_steps)
-    left = jax.vmap(task.running_cost)(ts, xs[:-1], us)
-    right = jax.vmap(task.running_cost)(ts + task.dt, xs[1:], us)
+    left = jax.vmap(task.running_cost)(jax.vmap(lambda t: within(task, t, t))(ts), xs[:-1], us)
+    right = jax.vmap(task.running_cost)(jax.vmap(lambda t: within(task, t, t + task.dt))(ts), xs[1:], us)
     return task.dt * (left + right) / 2
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bench.reference.jaxpr_to_casadi import TaskFunctions, casadi_functions
+from bench.simulate import KNOT_MARGIN
 from tasks.base import AbstractTask
 
 MAX_SUBSTEPS = 64
@@ -189,11 +190,13 @@ def _interval(task: AbstractTask, functions: TaskFunctions, substeps: int) -> ca
     """(t, x, u) -> (x after one held control and its reset, running cost over it), by RK4."""
     t, x, u = casadi.SX.sym("t"), casadi.SX.sym("x", len(task.states)), casadi.SX.sym("u", len(task.controls))
     h = task.dt / substeps
+    margin = KNOT_MARGIN * np.finfo(float).eps * (t + task.dt)  # as `simulate.within`: stages read their own interval
     y, cost = x, casadi.SX(0)
     for i in range(substeps):
         slopes: list[tuple[casadi.SX, casadi.SX]] = []
         for share in (0.0, 0.5, 0.5, 1.0):
-            s, at = t + (i + share) * h, y + share * h * slopes[-1][0] if slopes else y
+            s = casadi.fmin(casadi.fmax(t + (i + share) * h, t + margin), t + task.dt - margin)
+            at = y + share * h * slopes[-1][0] if slopes else y
             slopes.append((functions.vector_field(s, at, u), functions.running_cost(s, at, u)))
         (a, p), (b, q), (c, r), (d, o) = slopes
         y, cost = y + h / 6 * (a + 2 * b + 2 * c + d), cost + h / 6 * (p + 2 * q + 2 * r + o)
