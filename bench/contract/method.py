@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from bench.records.reference import References
 from bench.reference.fingerprint import fingerprint
 from bench.reference.lookup import complete
 from bench.simulate import AbstractPolicy, rollout
-from bench.training.checkpoint import Checkpoint, Progress, state_digests
+from bench.training.checkpoint import Checkpoint, Progress, program_digest, state_digests
 from bench.tuning import search
 
 SEEDS = (0, 1, 0)  # two are alike
@@ -68,6 +68,18 @@ class MethodUnderTest:
     def stepped(self) -> tuple[Any, tuple[int, int]]:
         """The state after one step, and what the step spent."""
         return self._counted(self.advance, self.started[0], self._keys[1])
+
+    @property
+    def functions(self) -> dict[str, tuple[Callable, tuple]]:
+        """What the harness compiles, for one seed, with arguments."""
+        task, method = self.task, self.method
+        key = jax.tree.map(lambda leaf: leaf[0], self._keys[0])
+        state = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), self.shapes)
+        return {
+            "init": (lambda key: method.init(task, key), (key,)),
+            "step": (lambda state, key: method.step(task, state, key), (state, key)),
+            "policy": (lambda state: rollout(task, method.policy(task, state), task.x0).cost, (state,)),
+        }
 
     def twice(self, after_one: Any) -> Any:
         """Return the state after the second step."""
@@ -130,7 +142,16 @@ def spends_what_it_declares(subject: MethodUnderTest) -> None:
 
 
 def only_the_seed_matters(subject: MethodUnderTest) -> None:
-    """Equal seeds end in equal states, and different seeds in different ones."""
+    """Equal seeds end in equal states, different seeds in different ones, and two traces are one program: a random
+    number of Python or NumPy would be a constant in it."""
+    for name, (function, arguments) in subject.functions.items():
+        # JAX traces a function only once, and a partial is a new one.
+        one, same = (program_digest(jax.jit(partial(function)).lower(*arguments)) for _ in range(2))
+        require(
+            one == same,
+            f"{name}() is another program each time it is traced: a random number of Python or NumPy, or a clock, is a "
+            "constant in it. Draw from the key with jax.random",
+        )
     first, other, again = state_digests(subject.stepped[0], len(SEEDS))
     require(first == again, "two runs with one seed end in different states: something else is random")
     require(first != other or not subject.usage.env_steps, "two seeds end in the same state: the key is not used")

@@ -29,7 +29,7 @@ class HillState(eqx.Module):
 class Hill(AbstractMethod[HillState]):
     """One episode a step, with a random control, and a flaw."""
 
-    flaw: Literal["none", "step", "init", "gradient", "key", "luck", "shape", "nan"] = "none"
+    flaw: Literal["none", "step", "init", "gradient", "key", "luck", "draw", "shape", "nan"] = "none"
 
     def usage(self, task):
         return Usage(3 if self.flaw == "step" else 4)
@@ -47,6 +47,8 @@ class Hill(AbstractMethod[HillState]):
         if self.flaw == "luck":
             shape = jax.ShapeDtypeStruct((), jnp.float32)
             u = u + jax.experimental.io_callback(lambda _: np.float32(np.random.default_rng().random()), shape, u)
+        if self.flaw == "draw":
+            u = u + np.random.default_rng().normal()
         if self.flaw == "nan":
             u = u * jnp.nan
         return HillState(jnp.tile(u, 2) if self.flaw == "shape" else u)
@@ -64,6 +66,7 @@ FLAWS = {
         "the seed matters, and only the seed": "something else is random",
         "resumes from a checkpoint to the bit": "there is state outside the state",
     },
+    "draw": {"the seed matters, and only the seed": "step() is another program each time"},
     "nan": {"its policy acts within the bounds": "not finite after one step"},
 }
 
