@@ -5,18 +5,22 @@ with settings of one's own, are in a file beside a run's records. Reading needs 
 """
 
 import json
+import math
 import statistics
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from bench.records.files import write_atomically
+from bench.errors import UsageError
+from bench.records.files import set_aside, write_atomically
 
 PACKAGE_FILE = Path(__file__).parents[2] / "tasks" / "references.toml"
 FILE_NAME = "references.toml"  # beside the records of a run
 NUM_STARTS = 16  # in an evaluation with random starts
+MAX_SOLVER_GAP = 1e-3  # of a best cost, in units of `cost_unit`, when an adaptive solver scores its controls again
 AGREEMENT_RTOL = 1e-4  # between two routes; solver tolerances and two integrators make them differ by at most 1e-6
 JSON_FIELDS = ("controls", "states")  # stored as JSON within a string, which is read 50 times as fast as TOML's arrays
 
@@ -31,7 +35,9 @@ class Reference:
     `residual` is the norm of the projected gradient at `controls`, with controls in units of their range and the cost
     in units of `cost_unit`: 0 at a first-order point. `second_order` says whether the Hessian has no negative
     eigenvalue there, None where that is unknown. `grade` is A (the cost meets a formula), B (both routes reach `best`
-    to AGREEMENT_RTOL) or C (best known).
+    to AGREEMENT_RTOL, and an adaptive solver changes it by at most MAX_SOLVER_GAP) or C (best known).
+
+    `adaptive` is the cost of `controls` by an adaptive solver: the task's own grid may be too coarse for them.
 
     `single_shooting` and `multiple_shooting` are the costs that each route reached from its own starts; the last one of
     single shooting continues its best. `multiple_shooting` is None where it was not tried, as with settings of one's
@@ -60,6 +66,7 @@ class Reference:
     start: list[float] | None = None
     integration_error: float | None = None
     lyapunov: float | None = None
+    adaptive: float | None = None
 
     @property
     def key(self) -> str:
@@ -69,7 +76,24 @@ class Reference:
     @property
     def is_complete(self) -> bool:
         """Whether both routes were taken and, at the task's own start, the difficulty was measured."""
-        return self.multiple_shooting is not None and (self.start is not None or self.lyapunov is not None)
+        measured = self.start is not None or self.lyapunov is not None
+        return self.multiple_shooting is not None and self.adaptive is not None and measured
+
+    @property
+    def solver_gap(self) -> float | None:
+        """Change of the best cost by an adaptive solver, in units of `cost_unit`; None where it was not scored again.
+
+        inf where the adaptive solver loses the episode.
+        """
+        if self.adaptive is None:
+            return None
+        gap = abs(self.adaptive - self.best) / cost_unit(self.floor, self.best)
+        return gap if math.isfinite(gap) else math.inf
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the best cost lives off the grid: an adaptive solver changes it by more than MAX_SOLVER_GAP."""
+        return self.solver_gap is not None and self.solver_gap > MAX_SOLVER_GAP
 
     @property
     def difference(self) -> float | None:
@@ -109,12 +133,20 @@ def cost_size(floor: float, best: float) -> float:
 
 
 def read_references(path: Path) -> dict[str, Reference]:
-    """Read the references of a file by key; none if there is no file."""
+    """Read the references of a file by key; none if there is no file.
+
+    Raises UsageError for a file that is not well formed, which is set aside so that the next command goes on.
+    """
     try:
         found = path.stat()
     except FileNotFoundError:
         return {}
-    return dict(_parsed(path, found.st_ino, found.st_mtime_ns, found.st_size))
+    try:
+        return dict(_parsed(path, found.st_ino, found.st_mtime_ns, found.st_size))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{path} holds no references ({error}). {set_aside(path)}; the same command now computes what it needs."
+        ) from error
 
 
 @lru_cache(maxsize=16)
@@ -130,15 +162,27 @@ def write_references(path: Path, references: dict[str, Reference]) -> None:
     entries = sorted(references.values(), key=lambda r: (r.task, r.horizon, r.num_steps, r.key))
     blocks = ["\n".join(_lines(entry)) for entry in entries]
     head = "# Made by `python -m bench reference`; do not edit.\n"
-    write_atomically(path, head + "".join(f"\n[[reference]]\n{block}\n" for block in blocks))
+    text = head + "".join(f"\n[[reference]]\n{block}\n" for block in blocks)
+    tomllib.loads(text)  # what cannot be read must not replace what can
+    write_atomically(path, text)
 
 
 def _lines(entry: Reference) -> Iterator[str]:
     for key, value in asdict(entry).items():
         if value is not None:
-            # JSON's strings, finite numbers, truth values and arrays are valid TOML too.
-            text = json.dumps(value)
-            yield f"{key} = '{text}'" if key in JSON_FIELDS else f"{key} = {text}"
+            yield f"{key} = '{json.dumps(value)}'" if key in JSON_FIELDS else f"{key} = {_toml(value)}"
+
+
+def _toml(value: Any) -> str:
+    """A text, number, truth value or list as TOML, which JSON is but for three numbers and for odd characters."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # nan, inf, -inf
+    if isinstance(value, str):
+        written = value.encode(errors="backslashreplace").decode()  # half a surrogate pair is no character
+        return json.dumps(written, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)
 
 
 def over_starts(group: Sequence[Reference]) -> Reference:
@@ -148,6 +192,7 @@ def over_starts(group: Sequence[Reference]) -> Reference:
     """
     if len(group) == 1:
         return group[0]
+    scored = [r.adaptive for r in group]
     return replace(
         group[0],
         floor=statistics.fmean(r.floor for r in group),
@@ -155,6 +200,7 @@ def over_starts(group: Sequence[Reference]) -> Reference:
         grade=max(r.grade for r in group),
         residual=max(r.residual for r in group),
         start=None,
+        adaptive=None if None in scored else statistics.fmean(cost for cost in scored if cost is not None),
     )
 
 

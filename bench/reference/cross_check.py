@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bench.records.reference import AGREEMENT_RTOL, Reference, cost_size, cost_unit
+from bench.reference.adaptive_cost import adaptive_cost
 from bench.reference.multiple_shooting import NonlinearProgram, Solution
 from bench.reference.single_shooting import local_search, rounded
 from bench.reference.starts import evaluation_starts
@@ -61,6 +62,7 @@ def cross_check(task: AbstractTask, first: Reference, earlier: Reference | None 
         second_order=bool(program.optimality(optimum)[1] > -EIGENVALUE_TOL) if optimum else None,
         multiple_shooting=[s.cost for s in solutions],
     )
+    improved = dataclasses.replace(improved, adaptive=adaptive_cost(task, improved))
     return dataclasses.replace(improved, grade=_grade(task, improved))
 
 
@@ -109,5 +111,5 @@ def _grade(task: AbstractTask, reference: Reference) -> str:
     size = cost_size(reference.floor, reference.best)
     if optimum is not None and abs(reference.best - optimum) < COST_RTOL * size:
         return "A"
-    difference = reference.difference
+    difference = None if reference.is_doubtful else reference.difference
     return "B" if difference is not None and difference < AGREEMENT_RTOL else "C"

@@ -1,5 +1,6 @@
 """Lookup of a task's references, and their computation on first use."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from bench.records.reference import (
@@ -11,6 +12,7 @@ from bench.records.reference import (
     read_references,
     write_references,
 )
+from bench.reference.adaptive_cost import adaptive_cost
 from bench.reference.fingerprint import fingerprint
 from bench.reference.single_shooting import single_shooting
 from bench.reference.starts import evaluation_starts
@@ -50,6 +52,7 @@ def complete(references: References, name: str, task: AbstractTask, path: Path |
             if key_of(identity, None if task.starts == "fixed" else x0.tolist()) in references.by_key:
                 continue
             found = single_shooting(name, task, x0)
+            found = replace(found, adaptive=adaptive_cost(task, found))
             if path:
                 write_references(path, read_references(path) | {found.key: found})
             references = references.updated([found])

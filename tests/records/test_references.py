@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from synthetic import reference as made_up
 
+from bench.errors import UsageError
 from bench.records import reference
 from bench.records.reference import NUM_STARTS, References, key_of, read_references, write_references
 
@@ -86,3 +87,41 @@ def test_a_file_that_another_process_wrote_again_is_read_again(one, tmp_path):
         assert read_references(path)[one.key].best == best
     path.unlink()
     assert read_references(path) == {}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_are_not_finite_are_written_as_toml_has_them(one, tmp_path, value):
+    path = tmp_path / "references.toml"
+    odd = dataclasses.replace(one, adaptive=value, multiple_shooting=[value], controls=[[value]])
+    write_references(path, {one.key: odd})
+    assert repr(read_references(path)[one.key]) == repr(odd)
+
+
+@pytest.mark.parametrize("name", ['a"b', "new\nline", "\\", "\x7f", "half \ud800 pair", "Übung", "#"])
+def test_any_name_of_a_task_is_written_as_text(one, tmp_path, name):
+    path = tmp_path / "references.toml"
+    write_references(path, {one.key: dataclasses.replace(one, task=name)})
+    assert read_references(path)[one.key].task == name.encode(errors="backslashreplace").decode()
+
+
+@pytest.mark.parametrize(
+    "text", ["[[reference]]\nbest = Infinity\n", "[[reference]]\nbest = 1\n", "reference = 3\n", "\x00"]
+)
+def test_a_file_that_is_not_well_formed_is_set_aside_with_one_line(one, tmp_path, text):
+    path = tmp_path / "references.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"holds no references .* kept as references\.toml\.unusable-1") as refused:
+        References.beside(tmp_path)
+    assert "\n" not in str(refused.value)
+    write_references(path, {one.key: one})
+    assert References.beside(tmp_path).of("f") == (one,)
+
+
+def test_a_best_cost_that_an_adaptive_solver_changes_is_doubtful(one):
+    """In units of the headroom, which is 10 here."""
+    scored = {
+        gap: dataclasses.replace(one, adaptive=one.best + gap) for gap in (0.0, 0.009, 0.011, -0.02, float("nan"))
+    }
+    assert [r.is_doubtful for r in scored.values()] == [False, False, True, True, True]
+    assert scored[0.011].solver_gap == pytest.approx(1.1e-3)
+    assert (one.solver_gap, one.is_doubtful) == (None, False)
