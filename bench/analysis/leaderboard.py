@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bench.analysis import tables, trajectories
+from bench.analysis import cell_tables, tables, trajectories
+from bench.analysis.cell_tables import CellLearning, CellScores
 from bench.analysis.rows import (
     AggregateRow,
     CurvePoint,
@@ -28,7 +29,6 @@ from bench.analysis.rows import (
     to_frame,
 )
 from bench.analysis.scores import CellKey, Cells, GridKey, group_by_cell
-from bench.analysis.tables import CellLearning, CellScores
 from bench.analysis.trajectories import MedianTrajectory
 from bench.records.reference import Reference
 from bench.records.run import RunRecord
@@ -96,9 +96,9 @@ def build(
         find: looks for the stored trajectory of a run.
     """
     groups = group_by_cell(records)
-    cells = [tables.score_cell(key, runs, references.get(runs[0].fingerprint)) for key, runs in groups.items()]
+    cells = [cell_tables.score_cell(key, runs, references.get(runs[0].fingerprint)) for key, runs in groups.items()]
     learning = _learning(cells)
-    task_rows = [tables.task_row(cell, learning.get(cell.key)) for cell in cells]
+    task_rows = [cell_tables.task_row(cell, learning.get(cell.key)) for cell in cells]
     suites = [_compare(suite, methods, tunings or {}) for suite, methods in _by_suite(learning.values()).items()]
     notes = [
         *_missing(groups),
@@ -115,10 +115,10 @@ def build(
             ["suite", "rank", "score"], ascending=[True, True, False], kind="stable"
         ),
         pairs=to_frame(PairRow, [row for suite in suites for row in suite.pairs]),
-        curves=to_frame(CurvePoint, [point for each in learning.values() for point in tables.curve_points(each)]),
+        curves=to_frame(CurvePoint, [point for each in learning.values() for point in cell_tables.curve_points(each)]),
         profiles=to_frame(ProfilePoint, [point for suite in suites for point in suite.profiles]),
         targets=to_frame(TargetPoint, [point for suite in suites for point in suite.targets]),
-        runs=to_frame(RunRow, [row for cell in cells for row in tables.run_rows(cell, learning.get(cell.key))]),
+        runs=to_frame(RunRow, [row for cell in cells for row in cell_tables.run_rows(cell, learning.get(cell.key))]),
         trajectories=tuple(trajectories.median_trajectories(groups, find)),
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -129,9 +129,9 @@ def _learning(cells: Sequence[CellScores]) -> dict[CellKey, CellLearning]:
     on_grid: dict[GridKey, list[RunRecord]] = defaultdict(list)
     for cell in cells:
         on_grid[cell.key.grid_key] += cell.runs
-    largest = {grid: tables.most_spent(runs) for grid, runs in on_grid.items()}
+    largest = {grid: cell_tables.most_spent(runs) for grid, runs in on_grid.items()}
     return {
-        cell.key: tables.learning_of(cell, cell.reference, largest[cell.key.grid_key])
+        cell.key: cell_tables.learning_of(cell, cell.reference, largest[cell.key.grid_key])
         for cell in cells
         if cell.reference is not None and cell.reference.headroom is not None
     }

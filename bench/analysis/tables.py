@@ -1,178 +1,21 @@
-"""Records of cells -> rows of tables. No JAX here."""
+"""The rows of a suite: its methods against each other, over all cells. No JAX here."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
 from bench.analysis import learning_curves, ranking, simulator_gap, stats
-from bench.analysis.rows import AggregateRow, CurvePoint, PairRow, ProfilePoint, RunRow, TargetPoint, TaskRow
-from bench.analysis.scores import CellKey, GridKey, clipped, scores
+from bench.analysis.cell_tables import UNITS, CellLearning, count_failed
+from bench.analysis.rows import AggregateRow, PairRow, ProfilePoint, TargetPoint
+from bench.analysis.scores import GridKey
 from bench.analysis.stats import Floats
-from bench.records.reference import Reference
-from bench.records.run import RunRecord
 
-UNITS = ("env_steps", "updates", "train_seconds")  # what areas and targets count, named as in records
 THRESHOLDS = np.linspace(-1, 1, 81)  # scores at which a performance profile is evaluated
 TARGET_POINTS = 60  # points of a curve of regret targets
 
 
-class CellScores(NamedTuple):
-    """A cell: its records by seed, and what the table of its task shows of each run.
-
-    scores: "runs", unclipped; nan for an unfinished run, and on a task without a reference or headroom
-    cost_gaps, end_misses: one number for each run, by `bench.analysis.simulator_gap`
-    """
-
-    key: CellKey
-    runs: list[RunRecord]
-    reference: Reference | None
-    scores: Floats
-    cost_gaps: list[float]
-    end_misses: list[float]
-
-
-class CellLearning(NamedTuple):
-    """A cell of a task with headroom: what curves and aggregates show of it.
-
-    clipped: "runs", final scores in [-1, 1], -1 for a run that did not finish
-    curves: "runs points", scores at the evaluations, clipped alike
-    spent: by UNITS, "runs points": what a run had spent at an evaluation
-    areas: by UNITS, "runs": area under the curve over what is spent
-    """
-
-    cell: CellScores
-    clipped: Floats
-    curves: Floats
-    spent: dict[str, Floats]
-    areas: dict[str, Floats]
-
-
 Methods = Mapping[str, Mapping[GridKey, CellLearning]]  # method -> grid -> cell, within one suite
-
-
-def score_cell(key: CellKey, runs: list[RunRecord], reference: Reference | None) -> CellScores:
-    """Score the runs of a cell, and measure their gaps and misses."""
-    return CellScores(
-        key,
-        runs,
-        reference,
-        scores(runs, reference),
-        [simulator_gap.cost_gap(run, reference) for run in runs],
-        [simulator_gap.end_miss(run) for run in runs],
-    )
-
-
-def learning_of(cell: CellScores, reference: Reference, largest: Mapping[str, float]) -> CellLearning:
-    """Follow the learning of a cell's runs on a task with headroom.
-
-    Args:
-        reference: the reference of the cell's task.
-        largest: the largest amounts that a run on the cell's grid spent, by `most_spent`. Areas over updates and over
-            seconds take them as the budget.
-    """
-    curves = learning_curves.score_curves(cell.runs, reference)
-    spent = {unit: learning_curves.values_at_evaluations(cell.runs, unit, 0.0) for unit in UNITS}
-    budgets = {**largest, "env_steps": cell.runs[0].settings["budget"]["env_steps"]}
-    areas = {unit: learning_curves.area(spent[unit], curves, budgets[unit]) for unit in UNITS}
-    return CellLearning(cell, clipped(cell.scores), curves, spent, areas)
-
-
-def most_spent(runs: Iterable[RunRecord]) -> dict[str, float]:
-    """The largest amount that any of the runs spent, by UNITS; 0 where none spent anything."""
-    amounts = {unit: [run.curve[-1].get(unit) or 0 for run in runs if run.curve] for unit in UNITS}
-    return {unit: float(max(values, default=0)) for unit, values in amounts.items()}
-
-
-def task_row(cell: CellScores, learning: CellLearning | None) -> TaskRow:
-    """The row of a cell in the table of its task; without `learning` it has no areas."""
-    key, runs = cell.key, cell.runs
-    finished = cell.scores[np.isfinite(cell.scores)]
-    low, high = stats.bootstrap_interval([finished], stats.mean)
-    costs = [r.cost for r in runs if r.cost is not None]
-    areas = {unit: float(np.mean(learning.areas[unit])) if learning else math.nan for unit in UNITS}
-    return TaskRow(
-        suite=key.suite,
-        task=key.task,
-        num_steps=key.num_steps,
-        method=key.method,
-        seeds=len(runs),
-        failed=_count_failed(runs),
-        cost=float(np.mean(costs)) if costs else math.nan,
-        score=float(np.mean(finished)) if len(finished) else math.nan,
-        score_low=float(low),
-        score_high=float(high),
-        auc=areas["env_steps"],
-        auc_updates=areas["updates"],
-        auc_seconds=areas["train_seconds"],
-        cost_gap=simulator_gap.largest_measured(cell.cost_gaps),
-        cost_gaps=simulator_gap.count_marked(cell.cost_gaps),
-        end_miss=simulator_gap.largest_measured(cell.end_misses),
-        end_misses=simulator_gap.count_marked(cell.end_misses),
-        env_steps=int(_mean_usage(runs, "env_steps")),
-        train_seconds=_mean_usage(runs, "train_seconds"),
-        compile_seconds=_mean_usage(runs, "compile_seconds"),
-    )
-
-
-def run_rows(cell: CellScores, learning: CellLearning | None) -> Iterator[RunRow]:
-    """One row for each record of a cell; without `learning` they have no areas."""
-    areas = learning.areas["env_steps"].tolist() if learning else [math.nan] * len(cell.runs)
-    of_run = zip(cell.runs, cell.scores.tolist(), areas, cell.cost_gaps, cell.end_misses, strict=True)
-    for run, score, area, cost_gap, end_miss in of_run:
-        made_by = run.provenance
-        yield RunRow(
-            suite=run.suite,
-            task=run.task,
-            horizon=run.horizon,
-            num_steps=run.num_steps,
-            method=run.method,
-            seed=run.seed,
-            status=run.status,
-            cost=math.nan if run.cost is None else run.cost,
-            score=score,
-            auc=area,
-            env_steps=int(run.usage["env_steps"]),
-            train_seconds=run.usage["train_seconds"],
-            cost_gap=cost_gap,
-            end_miss=end_miss,
-            version=made_by.get("version"),
-            commit=made_by.get("commit"),
-            dirty=made_by.get("dirty"),
-            device=made_by.get("device"),
-            precision=made_by.get("precision"),
-            started=made_by.get("started"),
-            settings=run.settings,
-            error=run.error,
-        )
-
-
-def curve_points(learning: CellLearning) -> Iterator[CurvePoint]:
-    """One point for each evaluation; a run that failed before it counts as -1."""
-    key, runs = learning.cell.key, learning.cell.runs
-    evaluations = np.array([len(run.curve) for run in runs])
-    longest = runs[evaluations.argmax()].curve
-    known = np.arange(len(longest)) < evaluations[:, None]
-    scores = np.where(known, learning.curves[:, : len(longest)], -1)
-    means = stats.mean([scores])
-    lows, highs = stats.bootstrap_interval([scores], stats.mean)
-    numbers = np.column_stack((means, lows, highs)).tolist()
-    for evaluation, (score, low, high) in zip(longest, numbers, strict=True):
-        yield CurvePoint(
-            suite=key.suite,
-            task=key.task,
-            horizon=key.horizon,
-            num_steps=key.num_steps,
-            method=key.method,
-            env_steps=int(_or_nan(evaluation["env_steps"])),
-            updates=_or_nan(evaluation.get("updates")),
-            train_seconds=_or_nan(evaluation["train_seconds"]),
-            score=score,
-            low=low,
-            high=high,
-        )
 
 
 def is_oracle(cells: Iterable[CellLearning]) -> bool:
@@ -207,7 +50,7 @@ def aggregate_rows(
             trials=trials.get(method, 0),
             tasks=len(strata),
             seeds=min(map(len, strata)),
-            failed=sum(_count_failed(learning.cell.runs) for learning in cells.values()),
+            failed=sum(count_failed(learning.cell.runs) for learning in cells.values()),
             score=score,
             score_low=score_low,
             score_high=score_high,
@@ -268,18 +111,6 @@ def target_points(suite: str, methods: Methods) -> Iterator[TargetPoint]:
             shares = learning_curves.share_reached(strata, grid)
             for amount, share in zip(grid.tolist(), shares.tolist(), strict=True):
                 yield TargetPoint(suite, method, unit, amount, share)
-
-
-def _mean_usage(runs: Sequence[RunRecord], name: str) -> float:
-    return float(np.mean([run.usage[name] for run in runs]))
-
-
-def _or_nan(value: int | float | None) -> int | float:
-    return math.nan if value is None else value
-
-
-def _count_failed(runs: Sequence[RunRecord]) -> int:
-    return sum(run.status != "ok" for run in runs)
 
 
 def _with_interval(strata: stats.Strata, statistic: Callable[..., stats.Values]) -> tuple[float, float, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic import record, reference
 
-from bench.analysis import learning_curves, ranking, tables
+from bench.analysis import cell_tables, learning_curves, ranking
 from bench.analysis.leaderboard import build
 from bench.analysis.scores import group_by_cell
 
@@ -26,7 +26,7 @@ def test_what_is_added_to_shorter_curves_changes_no_area_and_no_first_time():
     for point in old.curve:
         del point["updates"]
     runs = [record(score=0.999, points=8), brief, old, none]
-    for unit in tables.UNITS:
+    for unit in cell_tables.UNITS:
         spent = learning_curves.values_at_evaluations(runs, unit, 0.0)
         curves = learning_curves.score_curves(runs, reference())
         assert spent.shape == curves.shape == (4, 9)
@@ -122,7 +122,7 @@ def test_the_tables_of_a_suite_have_the_known_answers():
     assert profile.loc[0.25:0.35].unique() == pytest.approx([0.5])
     reached = board.targets[(board.targets["method"] == "a") & (board.targets["unit"] == "env_steps")]
     assert reached["share"].iloc[-1] == pytest.approx(1 / len(learning_curves.REGRET_TARGETS))  # the floor only
-    assert set(board.targets["unit"]) == set(tables.UNITS)
+    assert set(board.targets["unit"]) == set(cell_tables.UNITS)
     last = board.curves[board.curves["env_steps"] == 500].set_index(["method", "task"])["score"]
     assert last["a", "t"] == pytest.approx(0.3)
     assert last["b", "t"] == pytest.approx((0.4 - 1) / 2)
