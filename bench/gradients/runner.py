@@ -73,6 +73,7 @@ class Runner:
             if self.interrupted or self.backend.stop():
                 break
             diagnostic, path = DIAGNOSTICS[type(request)], self._path(request)
+            self.results[path] = ()  # tables and figures follow the requests, not which worker ends first
             try:
                 self.results[path] = diagnostic.read(path)
             except FileNotFoundError:
