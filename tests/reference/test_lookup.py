@@ -73,9 +73,11 @@ def test_only_the_missing_starts_are_computed_and_each_is_stored_at_once(tmp_pat
         return dataclasses.replace(*known(task, [x0]), task=name)
 
     monkeypatch.setattr(lookup, "single_shooting", search)
+    monkeypatch.setattr(lookup, "adaptive_cost", lambda task, reference: 3.0)  # made-up references have one step
     found = lookup.complete(first_14, "lq", task, path)
     assert computed == starts[14:].tolist()
     assert stored == [1, 2]
+    assert [r.adaptive for r in found.of(fingerprint(task)) if r.task == "lq"] == [3.0, 3.0]
     assert [r.start for r in lookup.lookup_each(task, found)] == starts.tolist()
     assert {r.key for r in found.of(fingerprint(task)) if r.task == "lq"} | {other.key} == {*read_references(path)}
     assert len(first_14.by_key) == 14
