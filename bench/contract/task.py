@@ -9,6 +9,7 @@ import jax.random as jr
 import numpy as np
 
 from bench.errors import require
+from bench.precision import float64
 from bench.reference.fingerprint import fingerprint
 from bench.simulate import open_loop
 from tasks.base import AbstractTask
@@ -62,7 +63,7 @@ def gradients_are_derivatives(subject: TaskUnderTest) -> None:
     low, high = task.bounds
     middle = (low + high) / 2
     us, direction = middle + 0.9 * (subject.us[0] - middle), (subject.us[1] - middle) / np.sqrt(task.num_steps)
-    with jax.enable_x64(True):
+    with float64(task):
         program = jax.jit(jax.value_and_grad(lambda u: open_loop(task, u, task.x0).cost))
         costs = [float(program(jnp.asarray(us + k * step * direction))[0]) for k in (-2, -1, 1, 2)]
         cost, gradient = jax.device_get(program(jnp.asarray(us)))

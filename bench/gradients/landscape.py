@@ -30,6 +30,7 @@ from bench.gradients.slices import Direction, Slice, Space, make_slice
 from bench.machine import compilation
 from bench.machine.provenance import provenance
 from bench.method import AbstractModelMethod, Model
+from bench.precision import float64
 from bench.records.reference import References
 from bench.reference.fingerprint import fingerprint
 from tasks.base import AbstractTask
@@ -68,7 +69,7 @@ def survey(request: Request, references: References) -> list[Landscape]:
     collector = methods[request.models[0]]
     init_key, direction_key, begin_key, fit_key = jr.split(jr.key(request.seed), 4)
     state = eqx.filter_jit(collector.init)(task, init_key)
-    with jax.enable_x64(True):
+    with float64(task):
         x0, exact_state = jax.tree.map(lambda leaf: _cast(leaf, jnp.float64), (task.x0, state))
         controls = make_slice(
             task, collector, exact_state, x0, direction_key, request.direction, request.space, request.plane

@@ -27,6 +27,7 @@ from bench.gradients.snapshots import Snapshot
 from bench.machine import compilation
 from bench.machine.provenance import provenance
 from bench.method import AbstractModelMethod, Model
+from bench.precision import float64
 from bench.records.reference import References
 from bench.reference import difficulty
 from bench.reference.lookup import lookup
@@ -86,7 +87,7 @@ def _true_gradients(snapshot: Snapshot, horizons: tuple[int, ...]) -> _TrueGradi
     task = snapshot.task
     objectives = differentiate.horizon_objectives(task.num_steps, horizons)
     read, us = _episodes(snapshot)
-    with jax.enable_x64(True):
+    with float64(task):
         x0s, exact_us = (jnp.asarray(np.asarray(leaf), jnp.float64) for leaf in (read[:, 0], us))
         keys = jr.split(jr.key(1), len(us))
         found = eqx.filter_jit(jax.vmap(partial(_exact_gradients, task, objectives)))(x0s, exact_us, keys)

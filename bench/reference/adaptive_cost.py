@@ -1,10 +1,10 @@
 """Score a reference again by an adaptive solver, as every final policy is: a grid must not invent a best cost."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bench.precision import float64
 from bench.records.reference import Reference
 from bench.reference.starts import evaluation_starts
 from bench.simulate import adaptive_transition, from_knots, open_loop
@@ -17,7 +17,7 @@ def adaptive_cost(task: AbstractTask, reference: Reference) -> float:
     Each interval starts from its knot where the reference has `states`.
     """
     x0 = evaluation_starts(task)[0] if reference.start is None else np.array(reference.start)
-    with jax.enable_x64(True):
+    with float64(task):
         us = jnp.array(reference.controls)
         knots = None if reference.states is None else jnp.array(reference.states)
         return float(_cost(task, us, jnp.asarray(x0), knots))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from bench.precision import float64
 from bench.records.reference import AGREEMENT_RTOL, Reference, cost_size, cost_unit
 from bench.reference.adaptive_cost import adaptive_cost
 from bench.reference.multiple_shooting import NonlinearProgram, Solution
@@ -86,11 +87,11 @@ def _state_simulator(
 
     States that are not finite are replaced by x0, so that they can be a guess.
     """
-    with jax.enable_x64(True):
+    with float64(task):
         run = jax.jit(lambda us: open_loop(task, us, jnp.asarray(x0)).xs)
 
     def states(us):
-        with jax.enable_x64(True):
+        with float64(task):
             xs = np.array(run(us))
         return np.where(np.isfinite(xs), xs, x0)
 
@@ -99,7 +100,7 @@ def _state_simulator(
 
 def _cost_from_knots(task: AbstractTask, solution: Solution) -> float | None:
     """The cost by the project's simulator, each interval started from its knot; None if one misses the next knot."""
-    with jax.enable_x64(True):
+    with float64(task):
         xs = jnp.asarray(solution.xs)
         trajectory = from_knots(task, jnp.asarray(solution.us), xs)
         gaps = jnp.max(jnp.abs(trajectory.xs - xs) / (1 + jnp.abs(xs)))

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from bench.precision import float64
 from bench.simulate import adaptive_transition, open_loop, transition
 from tasks.base import AbstractTask
 
@@ -14,7 +15,7 @@ ADAPTIVE_RTOL = 1e-10  # for costs that count as true
 
 def integration_error(task: AbstractTask) -> float:
     """Return the largest relative difference between a cost and its value by an adaptive solver."""
-    with jax.enable_x64(True):
+    with float64(task):
         us = _random_sequences(task)
         cost = jax.jit(lambda us: jax.vmap(lambda u: open_loop(task, u, task.x0).cost)(us))(us)
 
@@ -32,7 +33,7 @@ def lyapunov(task: AbstractTask) -> float:
 
     It begins at the end of the first interval, because some resets forget the start.
     """
-    with jax.enable_x64(True):
+    with float64(task):
         sizes = jnp.array([s.size for s in task.states])
         ts = task.dt * jnp.arange(1, task.num_steps)
 

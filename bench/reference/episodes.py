@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from bench.precision import float64
 from bench.records import trajectory
 from bench.records.reference import Reference
 from bench.simulate import Trajectory, from_knots, open_loop
@@ -24,7 +25,7 @@ def simulate_controls(
 
     `knots` are the states of an optimum that is too unstable to be reached again from its controls alone.
     """
-    with jax.enable_x64(True):
+    with float64(task):
         if knots is not None:
             return jax.device_get(from_knots(task, jnp.asarray(us), jnp.asarray(knots)))
         return jax.device_get(_open_loop(task, jnp.asarray(us), task.x0 if x0 is None else jnp.asarray(x0)))

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 
+from bench.precision import float64
 from bench.records.reference import Reference, cost_unit
 from bench.reference.fingerprint import fingerprint
 from bench.reference.newton import polish
@@ -52,7 +53,7 @@ def single_shooting(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) 
     low, high = task.bounds
     shape = (task.num_steps, len(low))
     cost = partial(_cost, task, x0)
-    with jax.enable_x64(True):
+    with float64(task):
         evaluate = _value_and_gradient(task, x0)
         minimise_sequence = _minimiser(evaluate, ITERATIONS_PER_START)
 
@@ -95,12 +96,12 @@ def local_search(
     digits. Its residuals have costs in units of `unit`.
     """
     low, high = task.bounds
-    with jax.enable_x64(True):
+    with float64(task):
         evaluate, gradients = _value_and_gradient(task, x0), _gradients(task, x0)
         minimise_sequence = _minimiser(evaluate)
 
     def search(us):
-        with jax.enable_x64(True):
+        with float64(task):
             v = polish(evaluate, gradients, minimise_sequence(((us - low) / (high - low)).ravel())[1])
             kept = np.array(rounded(low + (high - low) * v.reshape(us.shape)))
             v = np.clip((kept - low) / (high - low), 0, 1).ravel()

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from bench.machine import compilation
+from bench.precision import float64
 from bench.records import trajectory
 from bench.simulate import AbstractPolicy, adaptive_transition, clip, end_error, transition
 from tasks.base import AbstractTask, Scalar
@@ -70,7 +71,8 @@ def rescore(
     origin = np.tile(np.asarray(starts, np.float64), (seeds, 2, 1))
     began = time.perf_counter()
     arrays, rest = eqx.partition(task, eqx.is_array)
-    interval = partial(_compiled_interval(rest, jax.tree.map(jax.typeof, arrays), origin.shape[:-1]), arrays)
+    with float64(task):
+        interval = partial(_compiled_interval(rest, jax.tree.map(jax.typeof, arrays), origin.shape[:-1]), arrays)
     act, carry = _compiled_policy(task, policy, state, origin)
     compile_seconds = time.perf_counter() - began
     episodes = _play(task, interval, partial(act, state), carry, origin)
@@ -150,18 +152,17 @@ def _play(
 def _compiled_interval(rest: AbstractTask, arrays: AbstractTask, episodes: tuple[int, int]) -> Callable:
     """Compile `_interval` for a task in two parts, the types of its arrays and all else, and for "seeds episodes".
 
-    The compiled function takes the arrays in place of the task.
+    It is called within `float64`. The compiled function takes the arrays in place of the task.
     """
 
     def call(arrays, *others):
         return _interval(eqx.combine(arrays, rest), *others)
 
-    with jax.enable_x64(True):
-        t, xs, us = (
-            jax.ShapeDtypeStruct(shape, np.float64)
-            for shape in ((), (*episodes, len(rest.states)), (*episodes, len(rest.controls)))
-        )
-        return jax.jit(call).lower(arrays, t, xs, us).compile(compilation.quick_options())
+    t, xs, us = (
+        jax.ShapeDtypeStruct(shape, np.float64)
+        for shape in ((), (*episodes, len(rest.states)), (*episodes, len(rest.controls)))
+    )
+    return jax.jit(call).lower(arrays, t, xs, us).compile(compilation.quick_options())
 
 
 def _interval(
