@@ -20,6 +20,17 @@ class Usage:
     updates: int = 0
     charged: bool = True
 
+    def __post_init__(self):
+        for name in ("env_steps", "env_grad_steps", "init_env_steps", "updates"):
+            value = getattr(self, name)
+            try:
+                whole = int(value)
+            except (TypeError, ValueError, OverflowError):
+                whole = None
+            if whole is None or whole != value:
+                raise BudgetError(f"Usage: {name} must be a whole number, got {value!r}.")
+            object.__setattr__(self, name, whole)  # a whole number of NumPy is no value of JSON
+
 
 class BudgetError(UsageError):
     """A budget that is malformed, or does not pay for a single step of a method."""

@@ -3,17 +3,22 @@
 import dataclasses
 import importlib
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from baselines import METHODS
 from bench.errors import UsageError, did_you_mean
 from bench.method import AbstractMethod, is_setting
 from bench.simulate import SOLVERS
 from tasks import TASKS, AbstractTask
+from tasks.base import shape_fault
 
 
 class SettingError(UsageError):
@@ -25,6 +30,9 @@ def task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractTask:
     built = _build("task", name, TASKS, AbstractTask, settings or {})
     if built.solver not in SOLVERS:
         raise SettingError(did_you_mean(f"solver of task '{name}':", built.solver, SOLVERS))
+    fault = _shape_fault(built)
+    if fault:
+        raise SettingError(f"task '{name}': {fault}.")
     return built
 
 
@@ -36,11 +44,7 @@ def method(name: str, settings: Mapping[str, Any] | None = None) -> AbstractMeth
 def method_or_task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractMethod | AbstractTask:
     """Return the method or the task of this name, whichever exists. Raises SettingError."""
     if ":" in name:
-        made = _load("method or task", name)
-        try:
-            is_task = isinstance(made(), AbstractTask)
-        except (TypeError, ValueError) as error:
-            raise SettingError(f"'{name}' cannot be made without arguments: {error}") from error
+        is_task = isinstance(_made("method or task", name, _load("method or task", name)), AbstractTask)
         return task(name, settings) if is_task else method(name, settings)
     if name in TASKS:
         return task(name, settings)
@@ -74,21 +78,88 @@ def _build(what: str, name: str, table: Mapping[str, Callable], kind: type, sett
     factory = _load(what, name) if ":" in name else table.get(name)
     if factory is None:
         raise SettingError(did_you_mean(what, name, table) + f" A {what} of your own is 'module:attr'.")
+    default = _made(what, name, factory)
+    if not isinstance(default, kind):
+        raise SettingError(f"{what} '{name}' makes a {type(default).__name__}, which is no {kind.__name__}.")
+    return _made(what, name, partial(factory, **_overrides(name, default, settings))) if settings else default
+
+
+def _made(what: str, name: str, factory: Callable) -> Any:
+    """Call the factory; every number of what it makes is one of Python. Raises SettingError."""
+    _refuse_properties(what, name, factory)
     try:
-        default = factory()
-        if not isinstance(default, kind):
-            raise SettingError(f"{what} '{name}' makes a {type(default).__name__}, which is no {kind.__name__}.")
-        return factory(**_overrides(name, default, settings)) if settings else default
-    except (TypeError, ValueError) as error:
-        raise error if isinstance(error, SettingError) else SettingError(f"{what} '{name}': {error}") from error
+        made = factory()
+        if not isinstance(made, AbstractTask | AbstractMethod):
+            return made
+        plain = {f.name: _plain(getattr(made, f.name), f.type) for f in dataclasses.fields(made) if is_setting(f)}
+        changed = {key: value for key, value in plain.items() if type(value) is not type(getattr(made, key))}
+        return dataclasses.replace(made, **changed) if changed else made
+    except SettingError:
+        raise
+    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise SettingError(f"{what} '{name}': {reason}") from error
+
+
+def _refuse_properties(what: str, name: str, factory: Callable) -> None:
+    """Raise SettingError where a property has the name of a setting: it could not be set."""
+    made = factory.func if isinstance(factory, partial) else factory
+    if isinstance(made, type) and dataclasses.is_dataclass(made):
+        for field in dataclasses.fields(made):
+            if isinstance(inspect.getattr_static(made, field.name, None), property):
+                raise SettingError(
+                    f"{what} '{name}': {field.name} must be a field with a default, got a property. "
+                    f"Write a value, such as `{field.name}: int = 20`, so that it can be set."
+                )
+
+
+def _plain(value: Any, hint: Any) -> Any:
+    """Return a number of NumPy as that of Python, and a number as the kind that its field declares if it equals one."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        value = value.item()
+    if isinstance(value, float) and hint in (int, "int") and value.is_integer():
+        return int(value)
+    return float(value) if type(value) is int and hint in (float, "float") else value
+
+
+def _shape_fault(task: AbstractTask) -> str:
+    """Return what is wrong with the shapes. A function that raises is left to training, which keeps its traceback."""
+    try:
+        return shape_fault(task)
+    except Exception:
+        return ""
 
 
 def _load(what: str, name: str) -> Callable:
-    module, _, attribute = name.partition(":")
+    """Return the attribute of "module:attr" or "folder/file.py:attr". An instance is a factory of its like."""
+    module, _, attribute = name.rpartition(":")
+    file = Path(module).resolve() if module.endswith(".py") else None
+    if file and not file.is_file():
+        raise SettingError(f"{what} '{name}' cannot be loaded: there is no file {file}.")
+    if file and str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))  # workers inherit it, and so find the module by its name
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        loaded = importlib.import_module(file.stem if file else module)
+    except ImportError as error:
         raise SettingError(f"{what} '{name}' cannot be loaded: {error}.") from error
+    origin = Path(loaded.__file__).resolve() if getattr(loaded, "__file__", None) else "built into Python"
+    if file and origin != file:
+        raise SettingError(
+            f"{what} '{name}' cannot be loaded: {file} is shadowed by the module '{file.stem}', which is {origin}. "
+            "Give your file another name."
+        )
+    try:
+        found = getattr(loaded, attribute)
+    except AttributeError as error:
+        raise SettingError(
+            f"{what} '{name}' cannot be loaded: {error} ({origin}). Where that is not your file, it shadows yours: "
+            "give yours another name."
+        ) from error
+    if isinstance(found, AbstractTask | AbstractMethod):
+        return partial(dataclasses.replace, found)
+    if not callable(found):
+        raise SettingError(f"{what} '{name}' is a {type(found).__name__}. Give a class, a function or an instance.")
+    return found
 
 
 def _overrides(name: str, default: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,6 +208,7 @@ def _typed(setting: str, value: Any, hint: Any) -> Any:
 
 
 def _to_json(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, bool | int | float | str) or value is None:
         return value
     target = value.func if isinstance(value, partial) else value

@@ -8,8 +8,9 @@ float fields, so `TASKS[name](r=0.4, num_steps=200)` is another instance of the 
 
 import abc
 import dataclasses
+import inspect
 import math
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -58,6 +59,10 @@ def wrap(angle: Float[Array, "*shape"] | float, period: float = 2 * math.pi) -> 
     return jnp.mod(angle + period / 2, period) - period / 2
 
 
+# The fields that every task declares, each with an example.
+GRID_FIELDS = {"horizon": "float = 2.0", "num_steps": "int = 20", "solver": 'str = "tsit5"', "substeps": "int = 1"}
+
+
 class AbstractTask(eqx.Module):
     """An optimal-control problem. Final classes are tasks. Their fields are constants, the grid, and the integrator."""
 
@@ -87,6 +92,19 @@ class AbstractTask(eqx.Module):
 
     def __check_init__(self):
         name = type(self).__name__
+        default = {field.name: field.default for field in dataclasses.fields(self)}
+        for field in GRID_FIELDS:
+            if default.get(field, dataclasses.MISSING) is dataclasses.MISSING:
+                raise ValueError(
+                    f"{name}: {field} must be a field with a default, got none: write `{field}: {GRID_FIELDS[field]}` "
+                    "in the class, neither a property nor an __init__ of your own."
+                )
+        left_out = [field for field in default if field not in inspect.signature(type(self)).parameters]
+        if left_out:
+            raise ValueError(
+                f"{name}: its own __init__ does not take {', '.join(left_out)}. Remove it, and write every setting as "
+                "a field with a default, such as `horizon: float = 2.0`."
+            )
         for control in self.controls:
             if not (math.isfinite(control.low) and math.isfinite(control.high) and control.low < control.high):
                 raise ValueError(
@@ -104,6 +122,8 @@ class AbstractTask(eqx.Module):
         if not (math.isfinite(self.horizon) and self.horizon > 0):
             raise ValueError(f"{name}: horizon must be a positive number, got {self.horizon}.")
         for field in ("num_steps", "substeps"):
+            if not (math.isfinite(getattr(self, field)) and getattr(self, field) == int(getattr(self, field))):
+                raise ValueError(f"{name}: {field} must be a whole number, got {getattr(self, field)!r}.")
             if getattr(self, field) < 1:
                 raise ValueError(f"{name}: {field} must be at least 1, got {getattr(self, field)}.")
 
@@ -118,14 +138,14 @@ class AbstractTask(eqx.Module):
 
         So no choice of grid makes the integration coarser than the tested one.
         """
-        default: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(self)}
+        default = {field.name: field.default for field in dataclasses.fields(self)}
         longer = self.dt / (default["horizon"] / default["num_steps"])
         return max(self.substeps, math.ceil(self.substeps * longer - 1e-9))
 
     @property
     def x0(self) -> Float[Array, " n"]:
         """The start state, in physical units."""
-        return jnp.array([s.start for s in self.states])
+        return jnp.array([float(s.start) for s in self.states])
 
     def start(self, key: Key[Array, ""]) -> Float[Array, " n"]:
         """Return the start of a training episode: x0 or, with random starts, a draw."""
@@ -134,7 +154,7 @@ class AbstractTask(eqx.Module):
     @property
     def bounds(self) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
         """Lower and upper bounds of the controls, in physical units."""
-        return np.array([c.low for c in self.controls]), np.array([c.high for c in self.controls])
+        return np.array([c.low for c in self.controls], float), np.array([c.high for c in self.controls], float)
 
     def misses(self, x: Float[Array, " n"]) -> Float[Array, " targets"]:
         """Return signed distances of x from the targets, in units of each state's range; empty without targets."""
@@ -146,8 +166,8 @@ class AbstractTask(eqx.Module):
     def sample_start(self, key: Key[Array, ""]) -> Float[Array, " n"]:
         """Draw a start near x0: each state is uniform within its `spread` of the fixed start, and in its range."""
         spreads = [0.1 * abs(s.start) if s.spread is None else s.spread for s in self.states]
-        low = [max(s.start - spread, s.low) for s, spread in zip(self.states, spreads, strict=True)]
-        high = [min(s.start + spread, s.high) for s, spread in zip(self.states, spreads, strict=True)]
+        low = [float(max(s.start - spread, s.low)) for s, spread in zip(self.states, spreads, strict=True)]
+        high = [float(min(s.start + spread, s.high)) for s, spread in zip(self.states, spreads, strict=True)]
         return jax.random.uniform(key, (len(low),), minval=jnp.array(low), maxval=jnp.array(high))
 
 
@@ -165,3 +185,26 @@ class AbstractSolvedTask(AbstractTask):
     @abc.abstractmethod
     def optimum(self) -> float | None:
         """Return the minimum with these constants on this grid, or None where the formula does not hold."""
+
+
+def shape_fault(task: AbstractTask) -> str:
+    """Return which of f, g, Φ and the jump returns no array of its shape, and what to write; "" where all do.
+
+    Nothing is compiled. Raises what the task's own functions raise.
+    """
+    x, u = (jax.ShapeDtypeStruct((len(v),), jnp.float32) for v in (task.states, task.controls))
+    functions = [
+        ("vector_field", task.vector_field, (0.0, x, u), x.shape),
+        ("running_cost", task.running_cost, (0.0, x, u), ()),
+        ("terminal_cost", task.terminal_cost, (x,), ()),
+    ]
+    if isinstance(task, AbstractHybridTask):
+        functions.append(("jump", task.jump, (0.0, x, u), x.shape))
+    for name, function, arguments, wanted in functions:
+        found = jax.eval_shape(function, *arguments)
+        hint = "give one number, such as x[0] in place of x" if wanted == () else "give it by jnp.stack([...])"
+        if not isinstance(found, jax.ShapeDtypeStruct):
+            return f"{name} returns a {type(found).__name__}, it must be one array of shape {wanted}: {hint}"
+        if found.shape != wanted:
+            return f"{name} returns shape {found.shape}, it must be {wanted}: {hint}"
+    return ""

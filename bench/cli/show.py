@@ -10,7 +10,7 @@ from bench.analysis.stats import score
 from bench.cli.terminal.figures import save_figure
 from bench.cli.terminal.options import parse_settings
 from bench.records.reference import Reference
-from bench.reference.controls import control_sequence
+from bench.reference.controls import bounds_warning, control_sequence
 from bench.reference.episodes import simulate_controls
 from bench.reference.lookup import lookup
 from bench.report import episode_figure
@@ -38,6 +38,8 @@ def command(
     task = registry.task(name, extra.get(name))
     reference = _reference(task)
     us = control_sequence(control, name, task, reference, seed)
+    if Path(control).suffix and (warning := bounds_warning(us, task)):  # a known optimum may miss them by a rounding
+        typer.echo(f"warning: --control {control}: {warning}", err=True)
     episode = simulate_controls(task, us, reference.states if reference and control == "best" else None)
     results = [f"cost {float(episode.cost):.6g}"]
     if reference and reference.headroom:
