@@ -142,7 +142,7 @@ def _load(what: str, name: str) -> Callable:
         loaded = importlib.import_module(file.stem if file else module)
     except ImportError as error:
         raise SettingError(f"{what} '{name}' cannot be loaded: {error}.") from error
-    origin = Path(loaded.__file__).resolve() if getattr(loaded, "__file__", None) else "built into Python"
+    origin = Path(source).resolve() if (source := getattr(loaded, "__file__", None)) else "part of Python"
     if file and origin != file:
         raise SettingError(
             f"{what} '{name}' cannot be loaded: {file} is shadowed by the module '{file.stem}', which is {origin}. "

@@ -10,7 +10,7 @@ import abc
 import dataclasses
 import inspect
 import math
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -92,7 +92,7 @@ class AbstractTask(eqx.Module):
 
     def __check_init__(self):
         name = type(self).__name__
-        default = {field.name: field.default for field in dataclasses.fields(self)}
+        default: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(self)}
         for field in GRID_FIELDS:
             if default.get(field, dataclasses.MISSING) is dataclasses.MISSING:
                 raise ValueError(
@@ -138,7 +138,7 @@ class AbstractTask(eqx.Module):
 
         So no choice of grid makes the integration coarser than the tested one.
         """
-        default = {field.name: field.default for field in dataclasses.fields(self)}
+        default: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(self)}
         longer = self.dt / (default["horizon"] / default["num_steps"])
         return max(self.substeps, math.ceil(self.substeps * longer - 1e-9))
 

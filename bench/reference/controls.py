@@ -43,7 +43,7 @@ def _read(file: Path, task: AbstractTask) -> Float[np.ndarray, "steps m"]:
         us = np.load(file) if file.suffix == ".npy" else _read_text(file)
         us = np.asarray(us, float)
     except (OSError, ValueError) as error:
-        raise UsageError(f"--control {file}: {error}. It should hold {wanted}.") from error
+        raise UsageError(f"--control {file}: {str(error).rstrip(".")}. It should hold {wanted}.") from error
     if us.shape != shape or not np.all(np.isfinite(us)):
         got = f"shape {us.shape}" if us.shape != shape else "numbers that are not finite"
         raise UsageError(f"--control {file} should hold {wanted}, got {got}.")
@@ -66,7 +66,10 @@ def bounds_warning(us: Float[np.ndarray, "steps m"], task: AbstractTask) -> str:
 def _read_text(file: Path) -> Float[np.ndarray, "steps m"]:
     """Read rows of numbers by commas, after a byte-order mark and a line of names if there are such."""
     lines = [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    return np.loadtxt(lines[_is_header(lines[0]) :] if lines else [], delimiter=",", ndmin=2)
+    rows = lines[1:] if lines and _is_header(lines[0]) else lines
+    if not rows:
+        raise ValueError("it has no numbers")
+    return np.loadtxt(rows, delimiter=",", ndmin=2)
 
 
 def _is_header(line: str) -> bool:
