@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import json
+import os
+import subprocess
 import sys
 
 import jax
@@ -190,6 +192,17 @@ def test_a_file_loads_like_a_module(tmp_path, monkeypatch):
         registry.task("./tasks.py:Mine")
     with pytest.raises(registry.SettingError, match=r"no attribute 'Mine' \(.*__init__\.py\)"):
         registry.task("tasks:Mine")
+
+
+def test_a_file_that_shadows_the_tasks_is_named_in_one_line(tmp_path):
+    (tmp_path / "tasks.py").write_text("from tasks.base import AbstractTask\n")
+    paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])}
+    command = [sys.executable, "-m", "bench", "validate", "./tasks.py:Mine"]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | paths, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"bench: {tmp_path / 'tasks.py'} shadows the package 'tasks' of the benchmark. Give that file another name."
+    ]
 
 
 @pytest.mark.parametrize("before", ["", "\ufeff", "pump\n", '\ufeff"pump"\n'])

@@ -4,9 +4,11 @@ A command's module is imported when the command is invoked, so that `--help` nee
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -142,4 +144,12 @@ def main() -> None:
         app()
     except UsageError as error:
         typer.echo(f"bench: {error}", err=True)
+        sys.exit(2)
+    except ImportError as error:
+        file = getattr(importlib.util.find_spec("tasks"), "origin", None)
+        if (error.name or "").partition(".")[0] != "tasks" or Path(file or "__init__.py").name == "__init__.py":
+            raise
+        typer.echo(
+            f"bench: {file} shadows the package 'tasks' of the benchmark. Give that file another name.", err=True
+        )
         sys.exit(2)

@@ -43,7 +43,7 @@ def _read(file: Path, task: AbstractTask) -> Float[np.ndarray, "steps m"]:
         us = np.load(file) if file.suffix == ".npy" else _read_text(file)
         us = np.asarray(us, float)
     except (OSError, ValueError) as error:
-        raise UsageError(f"--control {file}: {str(error).rstrip(".")}. It should hold {wanted}.") from error
+        raise UsageError(f"--control {file}: {str(error).rstrip('.')}. It should hold {wanted}.") from error
     if us.shape != shape or not np.all(np.isfinite(us)):
         got = f"shape {us.shape}" if us.shape != shape else "numbers that are not finite"
         raise UsageError(f"--control {file} should hold {wanted}, got {got}.")
