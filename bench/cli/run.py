@@ -137,7 +137,7 @@ def _exit_with_failures(sweep: Sweep, unwritten: str) -> None:
         what = f"{record.task}  {record.method}  seed {record.seed}"
         typer.echo(f"bench: failed: {what}: {reason} (log: {job.log})", err=True)
     for path, reason in sweep.unstored.items():
-        typer.echo(f"bench: not stored: {path}: {reason}. Make room and run the same command again.", err=True)
+        typer.echo(f"bench: not stored: {path}: {reason}", err=True)
     if sweep.failed:
         typer.echo(f"bench: {len(sweep.failed)} runs failed; the end of each traceback is in its record.", err=True)
     if unwritten:

@@ -66,7 +66,7 @@ def _complete(jobs: Sequence[Job], backend: Backend) -> bool:
         reason = record.error.strip().splitlines()[-1]
         typer.echo(f"bench: failed: {job.cell.task_label}, seed {record.seed}: {reason}", err=True)
     for path, why in sweep.unstored.items():
-        raise UsageError(f"{path} could not be written: {why}. Make room and run the same command again.")
+        raise UsageError(f"{path} could not be written: {why}")
     return not sweep.interrupted
 
 

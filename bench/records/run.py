@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import numbers
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,8 +23,8 @@ class RunRecord:
     end_error (None where not finite). `usage` is what the run spent: env_steps, env_grad_steps, updates, train_seconds
     and compile_seconds (with tracing and, except in older records, with the programs that score the final policy
     again). Seconds are the wall time of the block of seeds divided by their number. `settings` holds every field of the
-    task, the method and the budget. `ended_by` is "budget", or the cap that came first, "updates" or "seconds"; for a
-    failed run it is "error", "time limit" or "lost worker".
+    task, the method and the budget; infinities and NaN are text there (see `storable`). `ended_by` is "budget", or the
+    cap that came first, "updates" or "seconds"; for a failed run it is "error", "time limit" or "lost worker".
 
     `rescored` holds the final policy's cost by an adaptive solver (`adaptive`) and on a finer grid (`finer`), and its
     `end_error` by the adaptive solver (see `bench.training.rescore`). A value is None where an episode was lost, and
@@ -89,12 +90,39 @@ def _for_file_name(name: str) -> str:
 
 
 def write_record(path: Path, record: RunRecord) -> None:
-    """Write a record, and its trajectory in a file of its own, atomically. Raises OSError."""
+    """Write a record, and its trajectory in a file of its own, atomically.
+
+    Raises OSError, or TypeError or ValueError for a value that JSON lacks.
+    """
     data = asdict(replace(record, trajectory=None))
     del data["trajectory"]
     if record.trajectory is not None:  # first, because a run that has a record is done
-        write_atomically(trajectory_path(path), json.dumps(record.trajectory, allow_nan=False) + "\n")
-    write_atomically(path, json.dumps(data, allow_nan=False, indent=1) + "\n")
+        write_atomically(
+            trajectory_path(path), json.dumps(record.trajectory, allow_nan=False, default=_plain_number) + "\n"
+        )
+    write_atomically(path, json.dumps(data, allow_nan=False, indent=1, default=_plain_number) + "\n")
+
+
+def storable(value: Any) -> Any:
+    """Return settings as values of JSON: NumPy's numbers as Python's; infinities and NaN, which JSON lacks, as text."""
+    if isinstance(value, dict):
+        return {key: storable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(each) for each in value]
+    if isinstance(value, numbers.Number) and not isinstance(value, int | float):
+        value = _plain_number(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _plain_number(value: Any) -> int | float:
+    """Return a number that JSON's encoder does not know, such as one of NumPy's, as Python's. Raises TypeError."""
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be stored in a record")
 
 
 def trajectory_path(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from bench.method import inform
 from bench.records.files import write_atomically
 from bench.records.run import RunRecord
 from bench.sweep.executors import TimeLimitError, should_stop
+from bench.sweep.failure import describe
 from bench.sweep.job import Job
 from bench.sweep.to_records import to_records
 from bench.training.train import Evaluation, train
@@ -68,7 +68,7 @@ def execute(
     except Exception as problem:  # whatever a method raises, the sweep goes on; the traceback is in the record
         if "RESOURCE_EXHAUSTED" in str(problem) and len(job.todo) > 1:  # XLA's word for a lack of memory
             return _execute_halves(job, lambda half: execute(half, observe, stop, limit))
-        error, ended_by = traceback.format_exc(), "time limit" if isinstance(problem, TimeLimitError) else "error"
+        error, ended_by = describe(problem), "time limit" if isinstance(problem, TimeLimitError) else "error"
     return Outcome(to_records(job, evaluations, started, error, ended_by), checkpoint.notes, error)
 
 

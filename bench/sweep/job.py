@@ -12,7 +12,7 @@ from bench.errors import UsageError
 from bench.method import AbstractMethod
 from bench.records.files import RecordError
 from bench.records.reference import Reference
-from bench.records.run import read_record, record_path, run_name
+from bench.records.run import read_record, record_path, run_name, storable
 from bench.reference.fingerprint import fingerprint
 from bench.suite import Cell
 from bench.sweep.status import PlannedCell
@@ -86,7 +86,7 @@ class Job:
         """The cell in the form that `bench status` reads."""
         return PlannedCell(
             self.cell.task_label,
-            self.task.num_steps,
+            int(self.task.num_steps),  # a user may compute it with NumPy
             self.cell.method_label,
             list(self.cell.seeds),
             [self.path(seed).relative_to(self.folder).as_posix() for seed in self.cell.seeds],
@@ -120,7 +120,11 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
             "method": registry.settings_of(method) | ({} if usage.charged else {"charged": False}),
             "budget": budget.to_json(),
         }
-        jobs.append(Job(cell, task, method, fingerprint(task), settings, budget, cell.seeds, folder, again).refreshed())
+        jobs.append(
+            Job(
+                cell, task, method, fingerprint(task), storable(settings), budget, cell.seeds, folder, again
+            ).refreshed()
+        )
     return jobs
 
 

@@ -71,4 +71,6 @@ class OutcomeStore:
             write_record(path, record)
             self.unstored.pop(path, None)
         except OSError as error:
-            self.unstored[path] = error.strerror or str(error)
+            self.unstored[path] = f"{error.strerror or error}. Make room and run the same command again."
+        except Exception as error:  # a value that JSON lacks fails its own record; the sweep goes on
+            self.unstored[path] = f"{type(error).__name__}: {error}. Mend the task or method that made this value."

@@ -63,7 +63,7 @@ def _record(
         suite=job.cell.suite,
         task=job.cell.task_label,
         horizon=float(job.task.horizon),
-        num_steps=job.task.num_steps,
+        num_steps=int(job.task.num_steps),
         method=job.cell.method_label,
         seed=job.todo[i],
         status=status,

@@ -1,0 +1,83 @@
+"""A value that cannot be stored fails its own record, and the user's exception is shown."""
+
+import inspect
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from faulty_method import suite_file
+
+from bench import suite
+from bench.records.run import read_record, run_name, storable
+from bench.sweep import store
+from bench.sweep.failure import describe
+from bench.sweep.job import prepare
+from bench.sweep.observer import Silent
+from bench.sweep.schedule import Sweep, in_process
+
+
+def test_numbers_that_json_lacks_are_stored_and_equal_on_reading():
+    settings = {
+        "a": math.inf,
+        "b": [-math.inf, math.nan],
+        "c": np.int64(20),
+        "d": np.float32(0.5),
+        "e": np.float32(np.nan),
+    }
+    stored = storable(settings)
+    assert stored == {"a": "Infinity", "b": ["-Infinity", "NaN"], "c": 20, "d": 0.5, "e": "NaN"}
+    assert json.loads(json.dumps(stored, allow_nan=False)) == stored
+
+
+def test_finite_settings_keep_the_name_of_their_files():
+    key = {"task": "t", "method": "m", "settings": {"x": 0.1, "n": 3, "on": True, "s": "tsit5", "none": None}}
+    assert run_name(key | {"settings": storable(key["settings"])}) == run_name(key)
+
+
+def test_what_is_no_number_is_left_alone():
+    assert storable({"s": "Infinity", "on": False}) == {"s": "Infinity", "on": False}
+
+
+def test_complex_numbers_are_refused():
+    with pytest.raises(TypeError, match="cannot be stored"):
+        storable(1j)
+
+
+def test_a_record_that_cannot_be_written_fails_its_cell_alone(tmp_path, monkeypatch):
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=["harvest", "bacteria"], seeds=1)
+    write = store.write_record
+
+    def refuse(path, record):
+        if record.task == "harvest":
+            raise ValueError("Out of range float values are not JSON compliant: inf")
+        write(path, record)
+
+    monkeypatch.setattr(store, "write_record", refuse)
+    jobs = prepare(cells, tmp_path)
+    sweep = Sweep(in_process(Silent()), Silent())
+    sweep.run(jobs)
+    ((path, reason),) = sweep.unstored.items()
+    assert path == jobs[0].path(0)
+    assert "not JSON compliant" in reason
+    assert read_record(jobs[1].path(0)).status == "ok"
+
+
+def test_the_last_line_of_an_error_is_the_users_own():
+    def theirs(x):
+        return x.reshape(7)  # the line that a user must find
+
+    with pytest.raises(TypeError) as caught:
+        jax.jit(theirs)(jnp.zeros(3))
+    text = describe(caught.value)
+    assert "removed its internal frames" not in text
+    last = text.strip().splitlines()[-1]
+    line = inspect.getsourcelines(theirs)[1] + 1
+    assert last.startswith("TypeError: ")
+    assert last.endswith(f"({__file__}:{line})")
+
+
+def test_an_error_without_a_message_or_a_file_is_named():
+    assert describe(KeyboardInterrupt()).strip() == "KeyboardInterrupt\nKeyboardInterrupt"
