@@ -4,9 +4,7 @@ import re
 import traceback
 from pathlib import Path
 
-import bench
-
-OWN = Path(bench.__file__).parent
+HARNESS = Path(__file__).parents[1]
 HIDDEN_FRAMES = re.compile(r"^-+\nFor simplicity, JAX has removed its internal frames.*\n", re.MULTILINE)
 
 
@@ -24,4 +22,4 @@ def describe(error: BaseException) -> str:
 
 
 def _is_users(file: Path) -> bool:
-    return file.is_file() and OWN not in file.parents and not {"site-packages", "dist-packages"} & {*file.parts}
+    return file.is_file() and HARNESS not in file.parents and not {"site-packages", "dist-packages"} & {*file.parts}
