@@ -63,7 +63,7 @@ class Claim:
     others: tuple[str, ...]
 
 
-def load(quick: bool, path: Path = TABLE) -> tuple[list[Claim], dict[str, Experiment]]:
+def load_claims(quick: bool, path: Path = TABLE) -> tuple[list[Claim], dict[str, Experiment]]:
     """The claims, and the experiments by name, which are smaller if `quick`."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     experiments = {}

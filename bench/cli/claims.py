@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.claims import verdicts
-from bench.claims.claim import Claim, load
+from bench.claims.claim import Claim, load_claims
 from bench.claims.experiments import collect_evidence
 from bench.claims.report import lines, markdown, verdict_notes
 from bench.claims.verdicts import Finding
@@ -37,7 +37,7 @@ def command(
     What was computed before is kept in the folder and not computed again. Exit status: 0 whatever the verdicts are,
     1 if a part failed, 130 interrupted.
     """
-    claims, experiments = load(quick)
+    claims, experiments = load_claims(quick)
     chosen = _choose(claims, only or [])
     wanted = {claim.experiment: experiments[claim.experiment] for claim in chosen}
     _announce(chosen)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from bench import registry
 from bench.analysis.leaderboard import build
 from bench.claims import report, verdicts
-from bench.claims.claim import Claim, Experiment, load
+from bench.claims.claim import Claim, Experiment, load_claims
 from bench.claims.effects import EFFECTS, Evidence
 from bench.claims.experiments import collect_evidence
 from bench.claims.verdicts import Comparison
@@ -124,7 +124,7 @@ def test_effects_of_gradients_and_landscapes_are_above_0_for_the_claim():
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_the_table_of_claims_is_well_formed(tmp_path, quick):
-    claims, experiments = load(quick)
+    claims, experiments = load_claims(quick)
     assert len({claim.name for claim in claims}) == len(claims)
     for claim in claims:
         experiment = experiments[claim.experiment]

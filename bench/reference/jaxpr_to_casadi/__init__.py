@@ -31,7 +31,7 @@ from bench.reference.jaxpr_to_casadi.arrays import (
     elementwise,
     expression,
     is_symbolic,
-    run,
+    run_primitive,
 )
 from bench.reference.jaxpr_to_casadi.control_flow import branched, looped, scanned
 from bench.reference.jaxpr_to_casadi.entries import (
@@ -110,7 +110,7 @@ def _outputs(equation: Any, operands: list[np.ndarray]) -> list[np.ndarray]:
     if name in CALLS:
         return evaluate(parameters[CALLS[name]], operands)
     if not any(map(is_symbolic, operands)):
-        return run(equation, operands)
+        return run_primitive(equation, operands)
     if name in RULES:
         return RULES[name](equation, operands)
     if name in MOVES:

@@ -26,7 +26,7 @@ def is_symbolic(value: np.ndarray) -> bool:
     return value.dtype == object
 
 
-def run(equation: Any, numbers: Sequence[Any]) -> list[np.ndarray]:
+def run_primitive(equation: Any, numbers: Sequence[Any]) -> list[np.ndarray]:
     """What JAX makes of numbers."""
     found = equation.primitive.bind(*map(jnp.asarray, numbers), **equation.params)
     return [np.asarray(part) for part in (found if equation.primitive.multiple_results else [found])]

@@ -16,7 +16,7 @@ from bench.reference.jaxpr_to_casadi.arrays import (
     elementwise,
     expression,
     is_symbolic,
-    run,
+    run_primitive,
 )
 
 MAX_CASES = 10_000  # of an index that depends on the inputs, each an `if_else`
@@ -65,7 +65,7 @@ def moved(equation: Any, operands: list[np.ndarray]) -> list[np.ndarray]:
         else:
             numbers.append(np.arange(len(entries), len(entries) + value.size).reshape(value.shape))
             entries.extend(value.ravel())
-    places = run(equation, numbers)
+    places = run_primitive(equation, numbers)
     # A gather beyond the end fills with the least number.
     return [array_of([entries[i] if i >= 0 else math.nan for i in p.ravel()], p.shape) for p in places]
 
