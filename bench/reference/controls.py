@@ -42,6 +42,8 @@ def _read(file: Path, task: AbstractTask) -> Float[np.ndarray, "steps m"]:
     try:
         us = np.load(file) if file.suffix == ".npy" else _read_text(file)
         us = np.asarray(us, float)
+    except FileNotFoundError as error:
+        raise UsageError(f"--control: {file} not found. It should hold {wanted}.") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"--control {file}: {str(error).rstrip('.')}. It should hold {wanted}.") from error
     if us.shape != shape or not np.all(np.isfinite(us)):
