@@ -126,7 +126,7 @@ def _shape_fault(task: AbstractTask) -> str:
     """Return what is wrong with the shapes. A function that raises is left to training, which keeps its traceback."""
     try:
         return shape_fault(task)
-    except Exception:
+    except Exception:  # whatever a user's function raises is the run's own failure, told with the user's line
         return ""
 
 

@@ -22,7 +22,7 @@ SUITE = "gradients"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is measured at each policy: models, the horizons of gradients, and the numbers of updates in a fit."""
+    """The measurements at each policy: models, horizons of gradients, and numbers of updates in a fit."""
 
     models: tuple[str, ...]
     horizons: tuple[int, ...]

@@ -12,17 +12,8 @@ from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.rows import RunRow, from_frame
 from bench.errors import UsageError
 from bench.report.charts import methods
-from bench.report.page_sections import (
-    AREA_COLUMNS,
-    ORIGIN_COLUMNS,
-    RUN_COLUMNS,
-    method_style,
-    origin_of,
-    run_line,
-    setting_texts,
-    sort_key,
-    suite_sections,
-)
+from bench.report.page_runs import ORIGIN_COLUMNS, RUN_COLUMNS, origin_of, run_line, setting_texts, sort_key
+from bench.report.page_sections import AREA_COLUMNS, method_style, suite_sections
 from bench.report.text import (
     AGGREGATE_COLUMNS,
     TASK_COLUMNS,
