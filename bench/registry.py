@@ -4,17 +4,18 @@ import dataclasses
 import importlib
 import inspect
 import sys
-import types
 import typing
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import jax
 import numpy as np
 
 from baselines import METHODS
 from bench.errors import UsageError, did_you_mean
+from bench.identity import UnhashableError, digest
 from bench.method import AbstractMethod, is_setting
 from bench.simulate import SOLVERS
 from tasks import TASKS, AbstractTask
@@ -54,11 +55,17 @@ def method_or_task(name: str, settings: Mapping[str, Any] | None = None) -> Abst
 
 
 def settings_of(built: AbstractTask | AbstractMethod) -> dict[str, Any]:
-    """Return every setting as a value of JSON. A class or a partial becomes its name, and gives its arguments."""
+    """Return every setting as a value of JSON. A class or a partial becomes its name, and gives its arguments.
+
+    Other objects become their kind and a hash of their contents. Raises SettingError for one that cannot be hashed.
+    """
     flat: dict[str, Any] = {}
     for field in filter(is_setting, dataclasses.fields(built)):
         value = getattr(built, field.name)
-        flat[field.name] = _to_json(value)
+        try:
+            flat[field.name] = _to_json(value)
+        except UnhashableError as error:
+            raise SettingError(f"{type(built).__name__}: {field.name} holds {error}") from error
         if callable(value):
             flat |= {f"{field.name}.{k}": _to_json(p.default) for k, p in _arguments(value).items()}
     return flat
@@ -182,8 +189,11 @@ def _overrides(name: str, default: Any, settings: Mapping[str, Any]) -> dict[str
 
 
 def _arguments(target: Callable) -> dict[str, inspect.Parameter]:
-    """Return keyword-only arguments with defaults, and their annotations resolved."""
-    parameters = inspect.signature(target, eval_str=True).parameters.items()
+    """Return keyword-only arguments with defaults, and their annotations resolved; none where C hides them."""
+    try:
+        parameters = inspect.signature(target, eval_str=True).parameters.items()
+    except (ValueError, TypeError):
+        return {}
     return {k: p for k, p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
 
 
@@ -212,5 +222,15 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, bool | int | float | str) or value is None:
         return value
     target = value.func if isinstance(value, partial) else value
-    is_named = isinstance(target, type | types.FunctionType)
-    return f"{target.__module__}:{target.__qualname__}" if is_named else repr(value)
+    name = getattr(target, "__qualname__", None)  # of a class or a function, compiled ones too
+    if isinstance(name, str):
+        return f"{target.__module__}:{name}"
+    if isinstance(value, np.ndarray | jax.Array):
+        return f"{value.dtype}{list(value.shape)} {digest(value)}"
+    return repr(value) if _is_plain(value) else f"{type(value).__name__} {digest(value)}"
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) in (tuple, list):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 from bench import radau
 from tasks.base import AbstractHybridTask, AbstractTask, Scalar
 
+SIMULATOR_VERSION = 1  # part of every method's fingerprint; raise it when episodes or their scores change
 Transition = Callable[..., tuple[Float[Array, " n"], Float[Array, ""]]]  # (task, t, x, u) -> (x, cost)
 KNOT_MARGIN = 8  # roundings of a knot's time by which the stages of a solver stay inside their interval
 MAX_ADAPTIVE_STEPS = 4096  # within one interval

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from bench.analysis import stats
 from bench.analysis.stats import Floats
 from bench.errors import UsageError
+from bench.records.identity import code_difference, environment_difference, file_of, is_unknown
 from bench.records.reference import Reference
 from bench.records.run import RunRecord
 
@@ -52,7 +54,8 @@ Cells = Mapping[CellKey, list[RunRecord]]
 def group_by_cell(records: Iterable[RunRecord]) -> dict[CellKey, list[RunRecord]]:
     """Group records by cell, each group in the order of its seeds.
 
-    Raises MixtureError where a cell holds two settings or the same seed twice, or a grid two versions of its task.
+    Raises MixtureError where a cell holds two settings, two programs or the same seed twice, a grid two versions of its
+    task, or the cells of a method two precisions or two versions of a package.
     """
     cells: dict[CellKey, list[RunRecord]] = defaultdict(list)
     for record in records:
@@ -75,10 +78,40 @@ def group_by_cell(records: Iterable[RunRecord]) -> dict[CellKey, list[RunRecord]
                 f"{', '.join(sorted(fingerprints))}). Move the older away, or report them from a folder of their own."
             )
     for key, runs in cells.items():
-        seeds = [r.seed for r in runs]
-        if len(set(seeds)) < len(seeds):
-            raise MixtureError(f"two records of the same seed of {key.method} on {key.grid}. Move one of them away.")
+        for one, other in pairwise(runs):
+            if one.seed == other.seed:
+                raise MixtureError(
+                    f"two records of seed {one.seed} of {key.method} on {key.grid}: {file_of(one)} and "
+                    f"{file_of(other)}. Move one of them away."
+                )
+    _refuse_mixed_identities(cells)
     return dict(cells)
+
+
+def _refuse_mixed_identities(cells: Cells) -> None:
+    """Raise MixtureError for runs of a method that differ in what decides their bits, and would share a row."""
+    of_method: dict[tuple[str, str], list[RunRecord]] = defaultdict(list)
+    for key, runs in cells.items():
+        of_method[key.suite, key.method] += runs
+        finished = [run for run in runs if run.status != "failed"]
+        for run in finished[1:]:
+            _refuse(key.method, finished[0], run, code_difference(finished[0], run))
+    for (_, method), runs in of_method.items():
+        finished = [run for run in runs if run.status != "failed"]
+        known = {is_unknown(run): run for run in reversed(finished)}
+        for run in runs[1:]:
+            _refuse(method, runs[0], run, environment_difference(runs[0].provenance, run.provenance))
+        if len(known) > 1:
+            _refuse(method, known[True], known[False], code_difference(known[True], known[False]))
+
+
+def _refuse(method: str, one: RunRecord, other: RunRecord, difference: str) -> None:
+    if difference:
+        raise MixtureError(
+            f"records of {method} differ in {difference}, so they must not share a row: {file_of(one)} and "
+            f"{file_of(other)}. `bench run` of the same suite into this folder computes the older ones again; or move "
+            "one of them away."
+        )
 
 
 def changed_settings(one: Mapping, other: Mapping) -> list[str]:

@@ -151,7 +151,7 @@ def _regret_difference(
     A run without a cost gets the largest regret among all runs of the claim on its grid.
     """
     samples = {}
-    for (task, _, steps), records in _runs_by_grid(claim, evidence).items():
+    for (task, _, steps), records in runs_by_grid(claim, evidence).items():
         values = {(r.method, r.seed): read(r, evidence.references[r.fingerprint]) for r in records}
         worst = max((v for v in values.values() if v is not None), default=0.0)
         filled = {key: worst if v is None else v for key, v in values.items()}
@@ -161,7 +161,7 @@ def _regret_difference(
     return samples
 
 
-def _runs_by_grid(claim: Claim, evidence: Evidence) -> dict[tuple[str, float, int], list[RunRecord]]:
+def runs_by_grid(claim: Claim, evidence: Evidence) -> dict[tuple[str, float, int], list[RunRecord]]:
     """The runs of the claim's methods in its experiment, by (task, horizon, steps)."""
     names = {claim.subject, *claim.others}
     grids = evidence.grids.get(claim.experiment, ())

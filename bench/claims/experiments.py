@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
+from bench.analysis.scores import group_by_cell
 from bench.claims.claim import SUITE, Experiment
 from bench.claims.effects import Evidence
 from bench.gradients import landscape, measure, snapshots
@@ -20,8 +21,10 @@ def collect_evidence(runner: Runner, experiments: Mapping[str, Experiment]) -> E
     runner.compute([request for e in experiments.values() for request in _requests(runner, e)])
     if not runner.interrupted:
         runner.train(needed)
+    records = [record for record in read_records(runner.folder) if isinstance(record, RunRecord)]
+    group_by_cell(records)  # refuses what must not be pooled
     return Evidence(
-        records=[record for record in read_records(runner.folder) if isinstance(record, RunRecord)],
+        records=records,
         grids={name: {_grid(cell) for cell in each} for name, each in cells.items()},
         references=References.beside(runner.folder).by_fingerprint(),
         measurements=runner.measurements(),

@@ -22,8 +22,14 @@ def lines(f: Finding) -> list[str]:
         f"    {f.subject}, {f.unit}:",
         *(f"      {name}{effect_with_interval(c)}" for name, c in zip(over, f.comparisons, strict=True)),
         f"    on {f.where_run}, {f.seeds} seeds",
-        *(f"    {remark}" for remark in f.remarks),
+        *(f"    {remark}" for remark in all_remarks(f)),
     ]
+
+
+def all_remarks(f: Finding) -> list[str]:
+    """List the remarks on a claim, and mark runs whose code nobody knows."""
+    mark = f"{f.unknown_code} runs are of unknown code: their records are older than fingerprints of methods"
+    return [*f.remarks, *[mark] * (f.unknown_code > 0)]
 
 
 def comparison_name(f: Finding, c: Comparison) -> str:
@@ -59,7 +65,7 @@ def markdown(findings: Sequence[Finding]) -> str:
         document.append(f"| {f.claim} | {f.statement} | {verdict} | {f.unit}:<br>{effects} | <br>{ends} |")
     document.append("")
     for f in findings:
-        remarks = "".join(f"; {remark}" for remark in f.remarks)
+        remarks = "".join(f"; {remark}" for remark in all_remarks(f))
         document.append(f"- {f.claim}: {f.where}; run on {f.where_run}, {f.seeds} seeds{remarks}.")
     document += ["", "Behind a task stands its finite-time Lyapunov exponent times the horizon.", ""]
     return "\n".join(document)
@@ -87,6 +93,7 @@ def section(folder: Path) -> dict[str, Any]:
     return {
         "findings": findings,
         "notes": verdict_notes(findings),
+        "all_remarks": all_remarks,
         "comparison_name": comparison_name,
         "effect_with_interval": effect_with_interval,
         "tables": summaries(measured),

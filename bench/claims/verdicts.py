@@ -13,8 +13,9 @@ import numpy as np
 
 from bench.analysis.stats import Floats
 from bench.claims.claim import Claim, Experiment
-from bench.claims.effects import EFFECTS, Evidence, Samples, floored_fit_error
+from bench.claims.effects import EFFECTS, Evidence, Samples, floored_fit_error, runs_by_grid
 from bench.gradients.records import SIMULATOR
+from bench.records.identity import is_unknown
 
 RULE = (
     "A claim holds if the 95 % interval of every comparison lies above 0; it fails if that of any comparison, at the "
@@ -43,6 +44,7 @@ class Finding:
     """A claim, the comparisons that test it, and the verdict.
 
     `where_run` names the tasks, each with its Lyapunov exponent x horizon. `quick` marks a small experiment.
+    `unknown_code` is the number of runs whose records are older than fingerprints of methods.
     """
 
     claim: str
@@ -56,6 +58,7 @@ class Finding:
     where_run: str
     quick: bool
     remarks: list[str] = field(default_factory=list)
+    unknown_code: int = 0
 
 
 def judge(claim: Claim, experiment: Experiment, evidence: Evidence, quick: bool) -> Finding:
@@ -85,6 +88,7 @@ def judge(claim: Claim, experiment: Experiment, evidence: Evidence, quick: bool)
         where_run=_tasks_with_exponents(experiment, evidence),
         quick=quick,
         remarks=remarks,
+        unknown_code=sum(is_unknown(run) for runs in runs_by_grid(claim, evidence).values() for run in runs),
     )
 
 

@@ -102,6 +102,8 @@ def _print_plan(jobs: Sequence[Job], known: Sequence[RunRecord], width: int) -> 
     for job in jobs:
         done = len(job.cell.seeds) - len(job.todo)
         line = f"{progress.job_name(job)}  {len(job.todo)} seeds to run, {done} done"
+        if superseded := job.superseded():
+            line += f" ({len(superseded)} again: {'; '.join(dict.fromkeys(superseded.values()))})"
         point = status.last_point(job.checkpoint().path) if job.todo else None
         if point:
             forecast.shares[job.lock] = point["share"]

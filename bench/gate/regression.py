@@ -8,6 +8,7 @@ p-values are corrected for their number (Benjamini-Hochberg). A difference count
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +19,7 @@ from bench.analysis import permutation
 from bench.analysis.scores import CellKey, Cells, changed_settings, clipped_by_seed
 from bench.errors import UsageError
 from bench.gate.power import AbstractTest, Scores, detectable_drop, plan_tests
+from bench.records.identity import code_difference, environment_difference, is_unknown
 from bench.records.reference import Reference
 from bench.records.run import RunRecord
 
@@ -119,6 +121,7 @@ def check(baseline: Cells, candidate: Cells, references: Mapping[str, Reference]
         old[key] = clipped_by_seed(baseline[key], reference)
         new[key] = clipped_by_seed(candidate[key], reference)
     notes += [f"New, not in the baseline: {k.method} on {k.grid}." for k in candidate if k not in baseline]
+    notes += _identity_notes(baseline, candidate)
     return Check((*equal, *compare(old, new, limits)), tuple(not_compared), tuple(notes))
 
 
@@ -129,7 +132,26 @@ def check_exactly(baseline: Cells, candidate: Cells) -> Check:
         where = first_difference(baseline[key], candidate[key])
         seeds = len(baseline[key]), len(candidate[key])
         verdicts.append(CellVerdict((key,), "exact", "differs" if where else "same", seeds, first_difference=where))
-    return Check(tuple(verdicts), tuple(_not_comparable(baseline, candidate)))
+    return Check(
+        tuple(verdicts), tuple(_not_comparable(baseline, candidate)), tuple(_identity_notes(baseline, candidate))
+    )
+
+
+def _identity_notes(baseline: Cells, candidate: Cells) -> Iterator[str]:
+    """A line for each way in which programs, precision or packages differ, with the cells that it concerns."""
+    concerned: dict[str, list[CellKey]] = defaultdict(list)
+    for key in (key for key in baseline if key in candidate):
+        old, new = baseline[key][0], candidate[key][0]
+        if is_unknown(old) or is_unknown(new):
+            which = "baseline" if is_unknown(old) else "candidate"
+            concerned[f"The {which} does not say which code it ran (its records are older)"].append(key)
+        elif code_difference(old, new):
+            concerned["Other code than in the baseline"].append(key)
+        if difference := environment_difference(old.provenance, new.provenance):
+            concerned[f"Baseline and candidate differ in {difference}"].append(key)
+    for what, keys in concerned.items():
+        more = f" and {len(keys) - 1} more cells" if len(keys) > 1 else ""
+        yield f"{what}: {keys[0].method} on {keys[0].grid}{more}."
 
 
 def first_difference(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> str:

@@ -21,7 +21,7 @@ from bench.machine import compilation
 from bench.method import AbstractModelMethod
 from bench.records.run import run_name
 from bench.suite import Cell
-from bench.sweep.execute import Outcome, execute
+from bench.sweep.execute import Outcome, execute, refused
 from bench.sweep.executors import should_stop
 from bench.sweep.job import Job, prepare
 from bench.sweep.status import last_point
@@ -90,7 +90,7 @@ def keep_snapshot(job: Job, evaluation: Evaluation) -> None:
 def execute_with_snapshots(job: Job) -> Outcome:
     """`execute` a job in a worker process, and keep snapshots."""
     compilation.enable_cache()
-    return execute(job, observe=keep_snapshot, stop=should_stop)
+    return refused(job) or execute(job, observe=keep_snapshot, stop=should_stop)
 
 
 def read_snapshot(file: Path) -> Snapshot:

@@ -16,20 +16,39 @@ from bench.machine.processor import cpu_model
 PACKAGES = ("jax", "jaxlib", "diffrax", "equinox", "optax", "numpy", "scipy")
 
 
-@functools.cache
 def provenance() -> dict[str, Any]:
     """Return version, git commit, uncommitted changes, packages, Python, platform, device, threads and precision."""
+    return _of_process() | {"precision": precision()}
+
+
+def precision() -> str:
+    """Return the precision in use, which may change within a process."""
+    return "float64" if jax.config.read("jax_enable_x64") else "float32"
+
+
+@functools.cache  # each call would search the disk
+def packages() -> dict[str, str]:
+    """Return the versions of the packages that a record names."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def environment() -> dict[str, Any]:
+    """Return what of the provenance can change the bits of a run."""
+    return {"precision": precision(), "packages": packages()}
+
+
+@functools.cache
+def _of_process() -> dict[str, Any]:
     device = jax.devices()[0]
     return {
         "version": importlib.metadata.version("myriad-bench"),
         **_git(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": packages(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": cpu_model() if device.platform == "cpu" else device.device_kind,
         "threads": threads.count(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "precision": "float64" if jax.config.read("jax_enable_x64") else "float32",
     }
 
 

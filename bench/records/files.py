@@ -38,3 +38,15 @@ def set_aside(path: Path) -> str:
     except OSError as error:
         return f"It could not be moved ({error.strerror})"
     return f"It is kept as {aside.name}"
+
+
+def supersede(folder: Path, stem: str) -> None:
+    """Move all files of a run, by the start of their names, from the folders of `folder` into `superseded/`.
+
+    Raises OSError.
+    """
+    for path in sorted(folder.glob(f"*/{stem}[-.]*")):
+        places = (folder / "superseded" / f"{path.parent.name}-{n}" / path.name for n in itertools.count(1))
+        to = next(place for place in places if not place.exists())
+        to.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(to)

@@ -30,6 +30,9 @@ class RunRecord:
     `end_error` by the adaptive solver (see `bench.training.rescore`). A value is None where an episode was lost, and
     `rescored` is empty where nothing was measured. `trajectory` is stored in a file of its own (see
     `bench.records.trajectory`), which `read_record` does not read.
+
+    `method_fingerprint` identifies the programs that ran, and `sources` the code that was traced to them; both are
+    empty in older records. `file` is where the record was read.
     """
 
     suite: str
@@ -50,6 +53,9 @@ class RunRecord:
     rescored: dict[str, float | None] = field(default_factory=dict)
     trajectory: dict[str, Any] | None = field(default=None, compare=False, repr=False)
     schema: int = SCHEMA
+    method_fingerprint: str = ""
+    sources: str = ""
+    file: Path | None = field(default=None, compare=False, repr=False)
 
     @property
     def charged(self) -> bool:
@@ -95,7 +101,7 @@ def write_record(path: Path, record: RunRecord) -> None:
     Raises OSError, or TypeError or ValueError for a value that JSON lacks.
     """
     data = asdict(replace(record, trajectory=None))
-    del data["trajectory"]
+    del data["trajectory"], data["file"]
     if record.trajectory is not None:  # first, because a run that has a record is done
         write_atomically(
             trajectory_path(path), json.dumps(record.trajectory, allow_nan=False, default=_plain_number) + "\n"
@@ -136,7 +142,7 @@ def read_record(path: Path) -> RunRecord:
         data = json.loads(path.read_bytes())
         if data["schema"] != SCHEMA:
             raise RecordError(f"{path}: record schema {data['schema']}, this version reads {SCHEMA}.")
-        return RunRecord(**data)
+        return RunRecord(**data, file=path)
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, RecordError):
             raise

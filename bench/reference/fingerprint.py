@@ -4,12 +4,14 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from bench.identity import digest
 from bench.reference.starts import evaluation_starts
 from tasks.base import AbstractHybridTask, AbstractTask
 
@@ -20,8 +22,10 @@ def fingerprint(task: AbstractTask) -> str:
     """Return twelve hex digits of a hash over the field values, the variables, f, g, Φ and the reset at the probe
     points, and the starts where they are random.
 
-    Functions are evaluated in float64 whatever the precision in use, to 10 digits. A field that is not a JSON value
-    counts by its repr.
+    Functions are evaluated in float64 whatever the precision in use, to 10 digits. Probe points are too few for a
+    tariff that is a function or a table. So where a task has such a field, or reads an array of more than NUM_PROBES
+    numbers from elsewhere, the programs that f, g, Φ and the reset are traced to count as well, with all constants in
+    them. They change with some versions of JAX.
     """
     fields = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
     if fields["starts"] == "fixed":  # that start is one of the variables
@@ -32,8 +36,26 @@ def fingerprint(task: AbstractTask) -> str:
     variables = [[[part for part in v if part is not None] for v in (*task.states, *task.controls)]]
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
         values = [_function_values(task, *point) for point in probe_points(task)]
-    text = json.dumps([fields, variables, values], sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    others: list[Any] = []  # fields that are no values of JSON
+
+    def stand_in(value: Any) -> Any:
+        return value.item() if isinstance(value, np.generic) else others.append(value)
+
+    text = json.dumps([fields, variables, values], sort_keys=True, default=stand_in)
+    return hashlib.sha256(f"{text}{_tables_and_functions(task, others)}".encode()).hexdigest()[:12]
+
+
+def _tables_and_functions(task: AbstractTask, others: list[Any]) -> str:
+    """Return a hash of what the probe points may miss: arrays, functions and other objects; "" where there are none."""
+    arrays = [value for value in others if isinstance(value, jax.Array | np.ndarray)]
+    x, u = np.zeros(len(task.states)), np.zeros(len(task.controls))
+    functions = [(task.vector_field, (0.0, x, u)), (task.running_cost, (0.0, x, u)), (task.terminal_cost, (x,))]
+    if isinstance(task, AbstractHybridTask):
+        functions.append((task.jump, (0.0, x, u)))
+    with jax.enable_x64(True):
+        programs = [jax.make_jaxpr(function)(*arguments) for function, arguments in functions]
+    tables = [constant for program in programs for constant in program.consts if np.size(constant) > NUM_PROBES]
+    return digest((arrays, programs)) if others or tables else ""
 
 
 def probe_points(

@@ -13,6 +13,7 @@ from bench.records.files import write_atomically
 from bench.records.run import RunRecord
 from bench.sweep.executors import TimeLimitError, should_stop
 from bench.sweep.failure import describe
+from bench.sweep.foreign import UnsureError, foreign
 from bench.sweep.job import Job
 from bench.sweep.to_records import to_records
 from bench.training.train import Evaluation, train
@@ -25,7 +26,8 @@ class Outcome:
     """The result of a job.
 
     `records` is empty if the job was interrupted. `notes` are for the user; `log` is the full traceback of a failure. A
-    job that was interrupted on another machine goes on from `carried` and `spent` (see `Job`).
+    job that was interrupted on another machine goes on from `carried` and `spent` (see `Job`). The outcome is `unsure`
+    if the job was not run because it does not say which program it means.
     """
 
     records: list[RunRecord]
@@ -33,6 +35,7 @@ class Outcome:
     log: str = ""
     carried: dict[str, bytes] = field(default_factory=dict)
     spent: float = 0.0
+    unsure: bool = False
 
 
 Observe = Callable[[Job, Evaluation], None]
@@ -94,10 +97,21 @@ def failed_outcome(job: Job, error: str, ended_by: str) -> Outcome:
     return Outcome(to_records(job, [], datetime.now(UTC), error, ended_by), [], error)
 
 
+def refused(job: Job) -> Outcome | None:
+    """The outcome of a job that does not mean the same here as where it comes from; None if it does."""
+    try:
+        reason = foreign(job)
+    except UnsureError:
+        return Outcome([], unsure=True)
+    except Exception:  # whatever the user's code raises, training shows it
+        return None
+    return failed_outcome(job, reason, "error") if reason else None
+
+
 def execute_in_worker(job: Job) -> Outcome:
     """`execute` a job in a process of `bench.sweep.executors.Workers`, which enforces the time limit."""
     compilation.enable_cache()
-    return execute(job, stop=should_stop)
+    return refused(job) or execute(job, stop=should_stop)
 
 
 def execute_remotely(job: Job, limit: float | None) -> Outcome:
@@ -109,6 +123,8 @@ def execute_remotely(job: Job, limit: float | None) -> Outcome:
     threads.use_one()
     compilation.enable_cache()
     began = time.monotonic()
+    if refusal := refused(job):
+        return refusal
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         remote = replace(job, folder=Path(name))
         for path, data in job.carried.items():

@@ -9,23 +9,32 @@ from typing import Any
 from bench import registry
 from bench.budget import Budget, BudgetError
 from bench.errors import UsageError
+from bench.machine.provenance import environment
 from bench.method import AbstractMethod
-from bench.records.files import RecordError
+from bench.records.files import RecordError, supersede
+from bench.records.identity import environment_difference, is_unknown
 from bench.records.reference import Reference
-from bench.records.run import read_record, record_path, run_name, storable
+from bench.records.run import RunRecord, read_record, record_path, run_name, storable
 from bench.reference.fingerprint import fingerprint
 from bench.suite import Cell
+from bench.sweep.code_hashes import CodeHashes, joint_hash
 from bench.sweep.status import PlannedCell
 from bench.training.checkpoint import Checkpoint
+from bench.training.programs import method_fingerprint
 from tasks.base import AbstractTask
+
+OTHER_CODE = "their code computed something else"
+UNKNOWN = "they are older than fingerprints of methods, and are pooled only with their like"
 
 
 @dataclass(frozen=True)
 class Job:
     """A cell that is known to be well formed, with the seeds that are still to run (`todo`).
 
-    `known` are the references of its task, one for each start of its evaluation. `carried` and `spent` are for machines
-    that do not see our files: the job's checkpoints by their paths in the folder, and the seconds that it has taken.
+    `code` is a hash of the code of its task and method, and `environment` the precision and packages. `program` is the
+    method's fingerprint on the task where it had to be computed, else "". `known` are the references of its task, one
+    for each start of its evaluation. `carried` and `spent` are for machines that do not see our files: the job's
+    checkpoints by their paths in the folder, and the seconds that it has taken.
     """
 
     cell: Cell
@@ -37,6 +46,9 @@ class Job:
     todo: tuple[int, ...]
     folder: Path
     again: bool = False
+    code: str = ""
+    environment: dict[str, Any] = field(default_factory=dict)
+    program: str = ""
     known: tuple[Reference, ...] = ()
     carried: dict[str, bytes] = field(default_factory=dict)
     spent: float = 0.0
@@ -95,17 +107,62 @@ class Job:
         )
 
     def refreshed(self) -> "Job":
-        """The same job without the seeds that another run has finished in the meantime."""
-        return self if self.again else replace(self, todo=tuple(s for s in self.todo if not _finished(self.path(s))))
+        """The same job without the seeds that have a record of these programs, maybe by another run in the meantime."""
+        if self.again:
+            return self
+        records = {seed: self.record(seed) for seed in self.cell.seeds}
+        todo = {seed for seed, record in records.items() if record is None or self.outdated(record)}
+        if todo:  # a record of unknown code is pooled with its like only, and the new ones will be of known code
+            todo |= {seed for seed, record in records.items() if record is not None and is_unknown(record)}
+        return replace(self, todo=tuple(seed for seed in self.todo if seed in todo))
+
+    def record(self, seed: int) -> RunRecord | None:
+        """The record of a seed, unless there is none, or one that is failed or unreadable."""
+        path = self.path(seed)
+        try:
+            found = read_record(path) if path.exists() else None
+        except RecordError:
+            return None
+        return found if found is not None and found.status != "failed" else None
+
+    def outdated(self, record: RunRecord) -> str:
+        """Why a record is not of what would run now, in words; "" if it is, or if that is unknown."""
+        difference = environment_difference(record.provenance, self.environment)
+        if difference:
+            return f"they differ in {difference}"
+        same = is_unknown(record) or record.sources == self.code or record.method_fingerprint == self.program
+        return "" if same else OTHER_CODE
+
+    def superseded(self) -> dict[int, str]:
+        """The seeds that are to run although they have a record, with the reasons in words."""
+        records = {seed: record for seed in self.todo if (record := self.record(seed))}
+        reasons = {
+            seed: self.outdated(record) or UNKNOWN * (is_unknown(record) and not self.again)
+            for seed, record in records.items()
+        }
+        return {seed: reason for seed, reason in reasons.items() if reason}
+
+    def set_aside(self, seeds: Iterable[int]) -> None:
+        """Move what earlier programs left of `seeds` into the folder `superseded`. Raises OSError."""
+        for seed in seeds:
+            supersede(self.folder, f"{run_name(self.key)}-seed{seed}")
+
+    def traced(self) -> "Job":
+        """The same job with its method's fingerprint."""
+        try:
+            return replace(self, program=method_fingerprint(self.task, self.method))
+        except Exception:  # whatever the user's code raises is the run's own failure, told with the user's line
+            return replace(self, program="cannot be traced")
 
 
 def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Job]:
     """Make jobs of `cells`, without compiling anything.
 
-    Seeds that have a record are left out unless it is "failed", or `again` is set. Raises UsageError.
+    Seeds that have a record are left out unless it is "failed" or of other programs, or `again` is set. Programs are
+    traced and compared only where the code has changed. Raises UsageError.
     """
     _check_writable(folder)
-    jobs = []
+    jobs, hashes = [], CodeHashes()
     for cell in cells:
         task = task_of_cell(cell)
         method = registry.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
@@ -120,11 +177,26 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
             "method": registry.settings_of(method) | ({} if usage.charged else {"charged": False}),
             "budget": budget.to_json(),
         }
-        jobs.append(
-            Job(
-                cell, task, method, fingerprint(task), storable(settings), budget, cell.seeds, folder, again
-            ).refreshed()
+        code = joint_hash(
+            hashes.of(cell.task, settings["task"], task), hashes.of(cell.method, settings["method"], method)
         )
+        job = Job(
+            cell=cell,
+            task=task,
+            method=method,
+            fingerprint=fingerprint(task),
+            settings=storable(settings),
+            budget=budget,
+            todo=cell.seeds,
+            folder=folder,
+            again=again,
+            code=code,
+            environment=environment(),
+        )
+        records = () if again else map(job.record, cell.seeds)
+        if any(record is not None and job.outdated(record) == OTHER_CODE for record in records):
+            job = job.traced()
+        jobs.append(job.refreshed())
     return jobs
 
 
@@ -146,10 +218,3 @@ def _check_writable(folder: Path) -> None:
         raise UsageError(
             f"cannot write to the output folder {folder} ({error.strerror}). Give another with --out."
         ) from error
-
-
-def _finished(path: Path) -> bool:
-    try:
-        return path.exists() and read_record(path).status != "failed"
-    except RecordError:
-        return False

@@ -5,6 +5,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -107,6 +108,7 @@ class Sweep:
             lock = None
         left = job.refreshed()
         if left.todo:
+            self._set_aside(left)
             self.observer.begin(left)
             self._submit(left, lock)
         else:
@@ -114,6 +116,16 @@ class Sweep:
             if lock:
                 lock.release()
         return True
+
+    def _set_aside(self, job: Job) -> None:
+        """Move records of other programs out of the way, and say why they are computed again."""
+        superseded = job.superseded()
+        if superseded:
+            reasons = "; ".join(dict.fromkeys(superseded.values()))
+            say = f"{job.cell.task_label}  {job.cell.method_label}: {len(superseded)} seeds again: {reasons}"
+            self.observer.say(f"{say}. The old records are in {job.folder / 'superseded'}")
+            with suppress(OSError):  # a folder that takes no files will not take the new records either
+                job.set_aside(superseded)
 
     def _submit(self, job: Job, lock: Lock | None) -> None:
         try:
@@ -150,6 +162,9 @@ class Sweep:
         for future in done:
             job, lock = self._running.pop(future)
             outcome = self._outcome(job, future)
+            if outcome.unsure:
+                self._submit(job.traced(), lock)
+                continue
             if outcome.carried:
                 self._store.store_checkpoints(job, outcome)
                 if not self.backend.stop():

@@ -82,6 +82,8 @@ def _record(
         error="".join(error.splitlines(keepends=True)[-40:]),
         ended_by=ended_by,
         rescored=final.get("scores", {}),
+        method_fingerprint=last.program if last else "",
+        sources=job.code,
         trajectory={**context, "policy": final["episode"]} if final.get("episode") else None,
     )
 

@@ -165,6 +165,11 @@ def _compiled_interval(rest: AbstractTask, arrays: AbstractTask, episodes: tuple
     return jax.jit(call).lower(arrays, t, xs, us).compile(compilation.quick_options())
 
 
+def forget_programs() -> None:
+    """Forget the solvers that were compiled, because the code of a task has changed."""
+    _compiled_interval.cache_clear()
+
+
 def _interval(
     task: AbstractTask, t: Scalar, xs: Float[Array, "seeds episodes n"], us: Float[Array, "seeds episodes m"]
 ) -> tuple:

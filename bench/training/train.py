@@ -11,12 +11,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Float
 
@@ -24,18 +21,11 @@ from bench.budget import Budget
 from bench.machine import compilation, garbage_collection
 from bench.method import AbstractMethod
 from bench.reference.starts import evaluation_starts
-from bench.simulate import rollout
 from bench.training.blocks import SeedsInTurn, SeedsTogether
 from bench.training.checkpoint import Checkpoint, Progress, program_digest, state_digests
+from bench.training.programs import fingerprint_in_training, trace
 from bench.training.rescore import rescore
 from tasks.base import AbstractTask
-
-# JAX's errors for a method that branches on a number that is data.
-BRANCHING_ERRORS = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-)
 
 
 @dataclass(frozen=True)
@@ -55,6 +45,7 @@ class Evaluation:
     end_error: Float[np.ndarray, " seeds"]
     state: tuple[str, ...] = ()  # in a run's last evaluation, a hash of each seed's final state
     final: tuple[dict[str, Any], ...] = ()  # in a run's last evaluation, `Rescore.to_json` of the final policies
+    program: str = ""  # in a run's last evaluation, the method's fingerprint
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as values of JSON."""
@@ -86,16 +77,17 @@ def train(
     block = SeedsTogether(seeds) if jax.default_backend() != "cpu" else SeedsInTurn(seeds)
     began = time.perf_counter()
     with garbage_collection.paused():
-        lowered = _lower(task, method, block)
-    training = _Training(block, lowered)
-    digest = program_digest(lowered.start, lowered.advance, lowered.score) if checkpoint else ""
+        programs = trace(task, method, block)
+        lowered = [each.lower() for each in (programs.start, programs.advance, programs.score)]
+    training = _Training(block, programs.numbers, *lowered)
+    digest = program_digest(*lowered) if checkpoint else ""
     compile_seconds = time.perf_counter() - began
 
     def out_of_time():
         return budget.seconds is not None and training.seconds > budget.seconds
 
     curve: list[Evaluation] = []
-    saved = checkpoint.load(digest, block.shapes(lowered.shapes)) if checkpoint else None
+    saved = checkpoint.load(digest, block.shapes(programs.shapes)) if checkpoint else None
     if saved:
         points = [point for point in points if point > saved.done]
         curve.extend(map(Evaluation.from_json, saved.curve))
@@ -124,6 +116,7 @@ def train(
             end_error=end_error,
             state=state_digests(state, len(seeds)) if at_end else (),
             final=again.to_json() if again else (),
+            program=fingerprint_in_training(task, method, programs, block) if at_end else "",
         )
         curve.append(evaluation)
         if checkpoint:
@@ -131,23 +124,13 @@ def train(
         yield evaluation
 
 
-class _Lowered(NamedTuple):
-    """The programs of a method before compilation, and what they take."""
-
-    numbers: Any  # the method's numbers that are data
-    start: jax.stages.Lowered
-    advance: jax.stages.Lowered
-    score: jax.stages.Lowered
-    shapes: Any  # shapes of the state that one call takes
-
-
 class _Training:
     """A block of seeds in training: its compiled programs, its states, and the wall time of its steps."""
 
-    def __init__(self, block: SeedsTogether | SeedsInTurn, lowered: _Lowered):
-        self._block, self._numbers = block, lowered.numbers
-        self._start = lowered.start.compile(compilation.quick_options())
-        self._advance, self._score = lowered.advance.compile(), lowered.score.compile()
+    def __init__(self, block: SeedsTogether | SeedsInTurn, numbers: Any, start, advance, score):
+        self._block, self._numbers = block, numbers
+        self._start = start.compile(compilation.quick_options())
+        self._advance, self._score = advance.compile(), score.compile()
         self.states: list[Any] = []
         self.done, self.seconds = 0, 0.0
 
@@ -175,44 +158,3 @@ class _Training:
         """Return cost and end error of every seed's policy."""
         scores = [np.array(self._score(self._numbers, state), np.float64).reshape(2, -1) for state in self.states]
         return np.hstack(scores)
-
-
-def _lower(task, method, block) -> _Lowered:
-    """Trace the programs that start, advance and score seeds.
-
-    Fractional numbers of the method are data, so that cells which differ in nothing else share a compilation. A method
-    that branches on one of them is compiled for its numbers.
-    """
-    try:
-        return _lower_with(*eqx.partition(method, lambda leaf: isinstance(leaf, float)), task, block)
-    except BRANCHING_ERRORS:
-        return _lower_with(*eqx.partition(method, lambda leaf: False), task, block)
-
-
-def _lower_with(numbers, rest, task, block) -> _Lowered:
-    starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
-
-    def init(numbers, key):
-        return eqx.combine(numbers, rest).init(task, key)
-
-    def advance(numbers, state, key, start, stop):
-        method = eqx.combine(numbers, rest)
-        # Bounds are data: one program serves chunks of any length.
-        return jax.lax.fori_loop(start, stop, lambda i, s: method.step(task, s, jr.fold_in(key, i)), state)
-
-    def score(numbers, state):
-        policy = eqx.combine(numbers, rest).policy(task, state)
-        trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
-        return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error)
-
-    init_key, step_key, zero = block.init_keys[0], block.step_keys[0], np.int32(0)
-    start = jax.jit(block.program(init, (None, 0))).lower(numbers, init_key)
-    shapes = start.out_info
-    advancing = block.program(advance, (None, 0, 0, None, None))
-    return _Lowered(
-        numbers=numbers,
-        start=start,
-        advance=jax.jit(advancing, donate_argnums=1).lower(numbers, shapes, step_key, zero, zero),
-        score=jax.jit(block.program(score, (None, 0))).lower(numbers, shapes),
-        shapes=shapes,
-    )

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,32 @@ def test_versions_and_settings_are_never_mixed():
         build([record(), record("other", fingerprint="g")], {})
     with pytest.raises(MixtureError, match=r"differ in method\.rate"):
         build([record(), record(seed=1, settings={"method": {"rate": 2}, "budget": {"env_steps": 100}})], {})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "difference"),
+    [
+        ({"method_fingerprint": "a"}, {"method_fingerprint": "b"}, "method fingerprint (a, b)"),
+        ({"method_fingerprint": "a"}, {}, "method fingerprint (a, unknown)"),
+        ({"method_fingerprint": "a"}, {"task": "u"}, "method fingerprint (unknown, a)"),
+        ({"provenance": {"precision": "float32"}}, {"provenance": {"precision": "float64"}}, "precision"),
+        ({"provenance": {"packages": {"jax": "1"}}}, {"provenance": {"packages": {"jax": "2"}}}, "jax (1, 2)"),
+        ({"provenance": {"packages": {"jax": "1"}}}, {"task": "u", "provenance": {"packages": {"jax": "2"}}}, "jax"),
+        ({"method_fingerprint": "a"}, {"cost": None}, ""),
+        ({"method_fingerprint": "a"}, {"task": "u", "method_fingerprint": "b"}, ""),  # each task has its own program
+        ({"method_fingerprint": "a"}, {"method": "other"}, ""),
+        ({"provenance": {"packages": {"jax": "1", "scipy": "1"}}}, {"provenance": {"packages": {"scipy": "2"}}}, ""),
+    ],
+)
+def test_what_other_code_computed_is_never_in_one_row(one, other, difference):
+    runs = [record(file=Path("one.json"), **one), record(seed=1, file=Path("other.json"), **other)]
+    if not difference:
+        build(runs, {})
+        return
+    with pytest.raises(MixtureError, match=re.escape(difference)) as caught:
+        build(runs, {})
+    assert {"one.json", "other.json"} <= {*re.findall(r"\w+\.json", str(caught.value))}
+    assert "computes the older ones again" in str(caught.value)
 
 
 def test_seconds_of_several_devices_are_not_compared_in_silence():

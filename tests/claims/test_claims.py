@@ -77,6 +77,14 @@ def test_regrets_are_compared_in_decades_and_a_failed_run_counts_as_the_worst():
     assert judged(runs[:3]).remarks == ["no result of b"]
 
 
+def test_runs_of_unknown_code_are_marked():
+    runs = [record(m, seed, 0.5, suite="claims") for m in "ab" for seed in range(3)]
+    known = [replace(run, method_fingerprint="f") for run in runs]
+    assert judged(known).unknown_code == 0
+    assert not any("unknown code" in line for line in report.lines(judged(known)))
+    assert any("6 runs are of unknown code" in line for line in report.lines(judged(runs)))
+
+
 def test_the_trend_is_per_doubling_of_the_steps():
     scores = {("a", 10): 0.9, ("b", 10): 0.9, ("a", 40): 0.99, ("b", 40): 0.9}
     runs = [record(m, i, s, num_steps=n, suite="claims") for (m, n), s in scores.items() for i in range(3)]

@@ -155,6 +155,23 @@ def test_what_cannot_be_compared_is_named():
     assert result.status == 3
 
 
+def test_other_code_precision_and_packages_are_named():
+    def noted(old, new):
+        baseline, candidate = (sample({"a": 0.5}, tasks=("t", "u"), seeds=2) for _ in range(2))
+        pairs = ((baseline, old), (candidate, new))
+        return judge(*([dataclasses.replace(r, **changes) for r in runs] for runs, changes in pairs)).notes
+
+    assert noted({"method_fingerprint": "a"}, {"method_fingerprint": "a"}) == ()
+    assert noted({"method_fingerprint": "a"}, {"method_fingerprint": "b"}) == (
+        "Other code than in the baseline: a on t (10 steps) and 1 more cells.",
+    )
+    (unknown,) = noted({}, {"method_fingerprint": "b"})
+    assert unknown.startswith("The baseline does not say which code it ran")
+    known = {"method_fingerprint": "a"}
+    (other,) = noted({**known, "provenance": {"precision": "a"}}, {**known, "provenance": {"precision": "b"}})
+    assert other.startswith("Baseline and candidate differ in precision (a, b)")
+
+
 def test_a_method_with_other_settings_is_judged_and_named():
     result = judge(sample({"a": 0.5}, seeds=20), sample({"a": -0.5}, seeds=2, rate=0.0))
     assert result.status == 1
@@ -188,7 +205,7 @@ def test_exactly_names_the_first_difference():
 
 
 def test_the_same_seed_twice_is_refused():
-    with pytest.raises(MixtureError, match="two records of the same seed"):
+    with pytest.raises(MixtureError, match="two records of seed 0"):
         group_by_cell([record(), record()])
 
 
