@@ -32,6 +32,8 @@ def command(
         raise UsageError(f"no {status.PLAN} in {folder}. Give a folder that `bench run` writes, e.g. results/smoke.")
     rows = [(s.cell.task, str(s.cell.num_steps), s.cell.method, str(len(s.cell.seeds)), s.description) for s in states]
     print_table(Table(str(folder), COLUMNS, rows))
+    for line in (line for state in states for line in state.unreadable):
+        typer.echo(f"warning: {line}", err=True)
     done = sum(sum(s.counts.values()) for s in states)
     running = sum(s.holder is not None for s in states)
     typer.echo(f"{done} of {sum(len(s.cell.records) for s in states)} runs done, {running} cells running")

@@ -137,7 +137,7 @@ def contradiction(found: Measurement | Landscape) -> str:
         return "" if lengths <= {len(found.alphas)} else "a surface has other points than the landscape"
     lists = {name: found.numbers[name] for name in PER_HORIZON if found.numbers.get(name)}
     lengths = {len(values) for values in check(msgspec.convert, lists, dict[str, list[float | None]]).values()}
-    check(msgspec.convert, found.numbers.get("growth"), dict[str, Any])
+    check(msgspec.convert, found.numbers.get("growth", {}), dict[str, Any])
     check(msgspec.convert, found.numbers.get("by_distance", []), list[float | None])
     for name in ("fit_error", "effective_horizon"):
         check(msgspec.convert, found.numbers.get(name), float | None)
@@ -213,5 +213,5 @@ def _csv_rows(m: Measurement) -> Iterator[dict[str, Any]]:
             "lyapunov": m.lyapunov * h / m.num_steps,
             **{key: m.at(key, h) for key in PER_HORIZON},
             "effective_horizon": m.numbers.get("effective_horizon"),
-            **{key: m.numbers["growth"].get(key) for key in GROWTH},
+            **{key: m.numbers.get("growth", {}).get(key) for key in GROWTH},
         }

@@ -61,7 +61,7 @@ class Decoder(Generic[Kind]):
 
     def schema(self, title: str) -> dict[str, Any]:
         """Return the JSON Schema of the stored form."""
-        (found,), definitions = msgspec.json.schema_components([self._struct], "#/$defs/{name}")
+        (found,), definitions = msgspec.json.schema_components([self._struct], ref_template="#/$defs/{name}")
         own = definitions.pop(found["$ref"].rpartition("/")[2])
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from bench.errors import UsageError
 from bench.records.decode import Decoder, Name, Size, check
 from bench.records.files import open_regular, read_text, set_aside, write_atomically
@@ -156,7 +158,7 @@ def read_references(path: Path) -> dict[str, Reference]:
 
 @lru_cache(maxsize=16)
 def _parsed(path: Path, *_file_version: int) -> dict[str, Reference]:
-    entries = check(tomllib.loads, read_text(path)).get("reference", [])
+    entries = check(msgspec.convert, check(tomllib.loads, read_text(path)).get("reference", []), list[dict[str, Any]])
     found = [_DECODER.convert(check(_with_arrays, entry)) for entry in entries]
     return {reference.key: reference for reference in found}
 

@@ -17,6 +17,7 @@ from bench.records.run_parts import Horizon, Point, Rescored, Settings, Usage
 
 SCHEMA: Literal[1] = 1
 Status = Literal["ok", "diverged", "failed"]
+SCHEMA_FILE = Path(__file__).with_name("run.schema.json")
 NAMED_FOR_A_CELL = re.compile(r"-[0-9a-f]{8}-seed\d+\.json$")
 
 
@@ -154,6 +155,11 @@ def decode_run(data: bytes) -> RunRecord:
     if wrong:
         raise DecodeError(wrong)
     return record
+
+
+def run_schema() -> str:
+    """Return the JSON Schema of a record, which SCHEMA_FILE has."""
+    return json.dumps(RUN_DECODER.schema("A run: one seed of a method on a task"), indent=1) + "\n"
 
 
 def contradiction(record: RunRecord) -> str:

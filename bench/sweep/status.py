@@ -52,6 +52,7 @@ class CellState:
     counts: dict[str, int]
     holder: dict[str, Any] | None
     point: dict[str, Any] | None
+    unreadable: tuple[str, ...]  # its files and the reasons
 
     @property
     def description(self) -> str:
@@ -96,16 +97,19 @@ def cell_states(folder: Path) -> list[CellState]:
 
 
 def _state(folder: Path, cell: PlannedCell) -> CellState:
-    counts = {"ok": 0, "diverged": 0, "failed": 0, "unreadable": 0}
+    counts = {"ok": 0, "diverged": 0, "failed": 0}
+    unreadable: list[str] = []
     for record in cell.records:
         try:
             counts[read_record(folder / record).status] += 1
         except FileNotFoundError:
             continue
-        except RecordError:
-            counts["unreadable"] += 1
+        except RecordError as error:
+            unreadable.append(str(error))
     points = [point for path in folder.glob(cell.checkpoints) if (point := last_point(path))]
-    return CellState(cell, counts, locks.holder(folder / cell.lock), points[-1] if points else None)
+    counts["unreadable"] = len(unreadable)
+    holder = locks.holder(folder / cell.lock)
+    return CellState(cell, counts, holder, points[-1] if points else None, tuple(unreadable))
 
 
 def last_point(checkpoint: Path) -> dict[str, Any] | None:
