@@ -95,7 +95,7 @@ class Runs:
                         task=TASK,
                         horizon=job.task.horizon,
                         num_steps=job.task.num_steps,
-                        method=METHOD,
+                        method=job.cell.method_label,
                         seed=seed,
                         status=status,
                         cost=value,
