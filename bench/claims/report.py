@@ -79,7 +79,7 @@ def _read_findings(file: Path, say: Callable[[str], None]) -> list[Finding]:
     return []
 
 
-def section(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def section(folder: Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """Collect what a page shows of a folder's gradients, landscapes and claims; empty if there are none.
 
     `say` is told of each file that cannot be read, and why.

@@ -172,7 +172,7 @@ def read_landscapes(path: Path) -> list[Landscape]:
     return _read(path, LANDSCAPES, "landscape")
 
 
-def read_all_measurements(folder: Path, say: Callable[[str], None]) -> Iterator[Measurement]:
+def read_all_measurements(folder: Path, say: Callable[[str], None] = lambda text: None) -> Iterator[Measurement]:
     """Every measurement in a folder of results; `say` is told of each file that cannot be read, and why."""
     for path in sorted((folder / "gradients").glob("*.json")):
         try:
