@@ -8,21 +8,24 @@ depend on where the chunks end.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import jax
+import msgspec
 import numpy as np
 from jaxtyping import Float
 
 from bench.budget import Budget
 from bench.machine import compilation, garbage_collection
 from bench.method import AbstractMethod
+from bench.records.decode import DecodeError, check
+from bench.records.run_parts import BlockPoint
 from bench.reference.starts import evaluation_starts
 from bench.training.blocks import SeedsInTurn, SeedsTogether
-from bench.training.checkpoint import Checkpoint, Progress, program_digest, state_digests
+from bench.training.checkpoint import Checkpoint, CheckpointError, Progress, program_digest, state_digests
 from bench.training.programs import fingerprint_in_training, trace
 from bench.training.rescore import rescore
 from tasks.base import AbstractTask
@@ -86,8 +89,9 @@ def train(
     def out_of_time():
         return budget.seconds is not None and training.seconds > budget.seconds
 
+    accept = partial(_check_progress, points=points, seeds=len(seeds))
     curve: list[Evaluation] = []
-    saved = checkpoint.load(digest, block.shapes(programs.shapes)) if checkpoint else None
+    saved = checkpoint.load(digest, block.shapes(programs.shapes), accept) if checkpoint else None
     if saved:
         points = [point for point in points if point > saved.done]
         curve.extend(map(Evaluation.from_json, saved.curve))
@@ -122,6 +126,21 @@ def train(
         if checkpoint:
             checkpoint.save(digest, Progress(state, point, [e.to_json() for e in curve]))
         yield evaluation
+
+
+def _check_progress(saved: Progress, points: Sequence[int], seeds: int) -> None:
+    """Raise CheckpointError unless the curve has an evaluation of every seed at each point up to the progress."""
+    if saved.done not in points or len(saved.curve) != points.index(saved.done) + 1:
+        raise CheckpointError(f"its {len(saved.curve)} evaluations and {saved.done} steps are not those of this run")
+    try:
+        curve: list[BlockPoint] = check(msgspec.convert, saved.curve, list[BlockPoint])
+    except DecodeError as error:
+        raise CheckpointError(f"its curve is garbled ({error})") from error
+    lengths = {len(costs) for each in curve for costs in (each["cost"], each["end_error"])}
+    if saved.done == points[-1]:
+        lengths |= {len(curve[-1]["state"]), len(curve[-1].get("final", ()))}
+    if lengths != {seeds}:
+        raise CheckpointError(f"its curve has evaluations of other than {seeds} seeds")
 
 
 class _Training:
