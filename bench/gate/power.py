@@ -14,9 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-from bench.analysis import permutation
 from bench.analysis.scores import CellKey
 from bench.analysis.stats import Floats
+from bench.gate import permutation
 
 MIN_PAIRS = 8
 POWER = 0.8  # chance with which a detectable drop is found
@@ -65,7 +65,7 @@ class PairedTest(AbstractTest):
         self.per_seed, self.differences = per_seed, (float(np.mean(per_seed)),)
 
     def p_value(self) -> float:
-        return permutation.paired([self.per_seed])
+        return permutation.paired(self.per_seed)
 
     def smallest_p_value(self, seeds: int) -> float:
         return permutation.smallest_paired_p_value(seeds)

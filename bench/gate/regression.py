@@ -15,9 +15,9 @@ from typing import Literal
 
 import numpy as np
 
-from bench.analysis import permutation
 from bench.analysis.scores import CellKey, Cells, changed_settings, clipped_by_seed
 from bench.errors import UsageError
+from bench.gate import permutation
 from bench.gate.power import AbstractTest, Scores, detectable_drop, plan_tests
 from bench.records.identity import code_difference, environment_difference, is_unknown
 from bench.records.reference import Reference

@@ -15,32 +15,17 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bench.analysis.stats import Floats, Values
+from bench.analysis.stats import Floats
 
 MAX_RELABELLINGS = 20_000
 MIN_P_VALUE = 1 / (MAX_RELABELLINGS + 1)  # the smallest that random relabellings can give
 TIE_RTOL = 1e-12  # relative to the largest difference: sums of the same numbers in another order are ties
 
 
-def paired(strata: Sequence[Floats]) -> float:
-    """Two-sided p-value of differences within pairs, under flips of their signs. All strata (tasks) weigh the same."""
-    return float(paired_each([strata])[0])
-
-
-def paired_each(tests: Sequence[Sequence[Floats]]) -> Floats:
-    """p-value of each of several paired tests; 1 for a test without a pair.
-
-    Tests with the same number of pairs share one product with the flips, which are far more numbers than the
-    differences.
-    """
-    weighted = [np.concatenate([[], *(d / (len(d) * len(strata)) for d in strata)]) for strata in tests]
-    p_values = np.empty(len(tests))
-    for pairs in {len(differences) for differences in weighted}:
-        alike = [i for i, differences in enumerate(weighted) if len(differences) == pairs]
-        differences = np.stack([weighted[i] for i in alike], axis=1)
-        null = np.concatenate([part @ differences for part in _signs(pairs)])
-        p_values[alike] = _p_values(null, differences.sum(axis=0), exact=2**pairs <= MAX_RELABELLINGS)
-    return p_values
+def paired(differences: Floats) -> float:
+    """Two-sided p-value of the mean of the differences within pairs, under flips of their signs."""
+    null = np.concatenate([part @ differences for part in _signs(len(differences))])
+    return _p_value(null, float(differences.sum()), exact=2 ** len(differences) <= MAX_RELABELLINGS)
 
 
 def unpaired(strata: Sequence[tuple[Floats, Floats]]) -> float:
@@ -51,10 +36,10 @@ def unpaired(strata: Sequence[tuple[Floats, Floats]]) -> float:
     null = [_differences(*groups) / len(strata) for groups in strata]
     observed = sum(float(values[0]) for values in null)  # the first relabelling keeps the groups
     if math.prod(map(len, null)) <= MAX_RELABELLINGS:
-        return float(_p_values(functools.reduce(np.add.outer, null).ravel(), observed, exact=True))
+        return _p_value(functools.reduce(np.add.outer, null).ravel(), observed, exact=True)
     rng = np.random.default_rng(0)
     draws = sum(values[rng.integers(len(values), size=MAX_RELABELLINGS)] for values in null)
-    return float(_p_values(np.asarray(draws), observed, exact=False))
+    return _p_value(np.asarray(draws), observed, exact=False)
 
 
 def smallest_paired_p_value(pairs: int) -> float:
@@ -80,10 +65,10 @@ def benjamini_hochberg(p_values: Sequence[float] | Floats) -> Floats:
     return corrected[np.argsort(order)]
 
 
-def _p_values(null: Floats, observed: Floats | float, exact: bool) -> Values:
-    """p-value of each test from its differences under the null hypothesis, "relabellings ...", and the observed one."""
+def _p_value(null: Floats, observed: float, exact: bool) -> float:
+    """p-value of a test from its differences under the null hypothesis, "relabellings", and the observed one."""
     null = np.abs(null)
-    extreme = np.sum(null >= np.abs(observed) - TIE_RTOL * np.max(null, axis=0), axis=0)
+    extreme = int(np.sum(null >= abs(observed) - TIE_RTOL * np.max(null)))
     return extreme / len(null) if exact else (extreme + 1) / (len(null) + 1)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bench.analysis import permutation
+from bench.gate import permutation
 
 
 def mean_difference(a, b, axis=-1):
@@ -27,16 +27,7 @@ def test_the_paired_test_is_scipys():
     rng = np.random.default_rng(1)
     a, b = rng.normal(size=10), rng.normal(0.5, size=10)
     expected = scipy.stats.permutation_test((a, b), mean_difference, permutation_type="samples", n_resamples=np.inf)
-    assert permutation.paired([b - a]) == pytest.approx(expected.pvalue, rel=1e-12)
-
-
-def test_p_values_found_together_are_those_of_each():
-    rng = np.random.default_rng(4)
-    tests = [[rng.normal(0.4, size=n) for n in sizes] for sizes in ((4, 6), (10,), (3,), (6, 4), (40,), (20, 20))]
-    together = permutation.paired_each([*tests, []])
-    assert list(together[:-1]) == [permutation.paired(strata) for strata in tests]
-    assert together[-1] == 1  # no pair proves nothing
-    assert permutation.paired_each([]).size == 0
+    assert permutation.paired(b - a) == pytest.approx(expected.pvalue, rel=1e-12)
 
 
 def test_strata_are_relabelled_each_on_its_own():
@@ -56,7 +47,7 @@ def test_strata_are_relabelled_each_on_its_own():
 def test_random_relabellings_estimate_the_exact_p_value(monkeypatch):
     rng = np.random.default_rng(2)
     groups = [(rng.normal(size=7), rng.normal(0.6, size=3)) for _ in range(2)]  # 120 * 120 relabellings
-    pairs = [rng.normal(0.5, size=14)]  # 2^14
+    pairs = rng.normal(0.5, size=14)  # 2^14
     exact = permutation.unpaired(groups), permutation.paired(pairs)
     monkeypatch.setattr(permutation, "MAX_RELABELLINGS", 14_000)
     permutation._flips.cache_clear()
@@ -76,19 +67,19 @@ def test_the_smallest_unpaired_p_value_is_that_of_groups_without_overlap(sizes):
 @pytest.mark.parametrize("pairs", [1, 2, 5, 8])
 def test_the_smallest_paired_p_value_is_that_of_one_sign(pairs):
     smallest = permutation.smallest_paired_p_value(pairs)
-    assert permutation.paired([np.arange(pairs) + 1.0]) == pytest.approx(smallest, rel=1e-12)
+    assert permutation.paired(np.arange(pairs) + 1.0) == pytest.approx(smallest, rel=1e-12)
 
 
 def test_no_difference_is_no_evidence():
     same = np.full(5, 0.3)
     assert permutation.unpaired([(same, same[:2])]) == 1
-    assert permutation.paired([same - same]) == 1
+    assert permutation.paired(same - same) == 1
 
 
 def test_p_values_are_uniform_under_the_null_hypothesis():
     rng = np.random.default_rng(3)
     unpaired = [permutation.unpaired([tuple(np.split(rng.normal(size=9), [6])) for _ in range(2)]) for _ in range(400)]
-    paired = [permutation.paired([rng.standard_t(2, size=9)]) for _ in range(400)]
+    paired = [permutation.paired(rng.standard_t(2, size=9)) for _ in range(400)]
     for p_values in (unpaired, paired):
         # At most q of a true null's p-values lie below q; four standard errors of 400 draws at q = 0.1 are 0.06.
         assert np.mean(np.array(p_values) <= 0.1) == pytest.approx(0.1, abs=0.06)
