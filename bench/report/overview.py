@@ -9,6 +9,7 @@ from bench.analysis.rows import AggregateRow, TaskRow, from_frame
 from bench.report.text import METHOD, Table, number_column
 
 BEST = "*"  # marks the best group of a task
+CELL = "mean clipped score and, below it, decades of regret; sorted by the score"
 
 
 class Grid(NamedTuple):
@@ -54,7 +55,7 @@ def overview_tables(leaderboard: Leaderboard, across: int) -> Iterator[Table]:
     """Tables of `across` tasks at a time for each suite: every method on every task."""
     for whole in overviews(leaderboard):
         for part in whole.parts(across):
-            columns = (METHOD, *(number_column(grid.heading) for grid in part.grids))
+            columns = (METHOD, *(number_column(grid.heading, CELL) for grid in part.grids))
             rows = [(method, *map(show_cell, cells)) for method, cells in part.rows]
             yield Table(f"{part.suite}: score and decades of regret", columns, rows)
 

@@ -12,7 +12,7 @@ from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.rows import RunRow, from_frame
 from bench.errors import UsageError
 from bench.report.charts import methods
-from bench.report.overview import show_estimate
+from bench.report.overview import CELL, show_estimate
 from bench.report.page_runs import ORIGIN_COLUMNS, RUN_COLUMNS, origin_of, run_line, setting_texts, sort_key
 from bench.report.page_sections import AREA_COLUMNS, method_style, suite_sections
 from bench.report.text import (
@@ -70,6 +70,7 @@ def html_page(board: Leaderboard) -> str:
         origin_columns=ORIGIN_COLUMNS,
         groups=GROUPS,
         coverage=COVERAGE,
+        cell_meaning=CELL,
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup("".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)),
     )
