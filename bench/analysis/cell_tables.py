@@ -108,7 +108,7 @@ def task_row(cell: CellScores, learning: CellLearning | None, best: Best = NO_BE
     key, runs = cell.key, cell.runs
     finished = cell.scores[np.isfinite(cell.scores)]
     score, score_low, score_high = with_interval(stats.mean([finished]) if len(finished) else NOTHING)
-    mean, mean_low, mean_high = with_interval(learning.score if learning else NOTHING, -1, 1)
+    mean, mean_low, mean_high = with_interval(learning.score if learning else NOTHING, -1.0, 1.0)
     decades, decades_low, decades_high = with_interval(learning.decades if learning else NOTHING, *DECADES)
     costs = [r.cost for r in runs if r.cost is not None]
     areas = {unit: float(np.mean(learning.areas[unit])) if learning else math.nan for unit in UNITS}
@@ -184,7 +184,7 @@ def curve_points(learning: CellLearning) -> Iterator[CurvePoint]:
     known = np.arange(len(longest)) < evaluations[:, None]
     scores = np.where(known, learning.curves[:, : len(longest)], -1)
     means = stats.mean([scores])
-    numbers = np.column_stack((means.value, *stats.interval(means, -1, 1))).tolist()
+    numbers = np.column_stack((means.value, *stats.interval(means, -1.0, 1.0))).tolist()
     for evaluation, (score, low, high) in zip(longest, numbers, strict=True):
         yield CurvePoint(
             suite=key.suite,

@@ -94,13 +94,17 @@ def letters(order: Sequence[int] | NDArray[np.int64], separated: NDArray[np.bool
 
 
 def best_group(estimates: Sequence[Estimate]) -> list[bool]:
-    """Whether each method is the one with the largest estimate, or not separated from it."""
+    """Whether each method may be the best: the one with the largest estimate is not significantly better.
+
+    The tests are one-sided, at the level ALPHA / (methods - 1). The truly best method is left out only if one of the
+    methods - 1 others wins against it by chance, so that 95 % of such groups hold it.
+    """
     first = int(np.argmax([estimate.value for estimate in estimates]))
-    return [bool(p > ALPHA) for p in corrected_p_values(estimates)[first]]
+    return [bool(p > 2 * ALPHA / max(len(estimates) - 1, 1)) for p in _p_values(estimates)[first]]
 
 
 def _p_values(estimates: Sequence[Estimate]) -> Floats:
-    """Uncorrected p-values of all differences, "methods methods"."""
+    """Uncorrected two-sided p-values of all differences, "methods methods"."""
     value, error, freedom = (np.array(each) for each in zip(*(e[:3] for e in estimates), strict=True))
     rows = Estimate(value[:, None], error[:, None], freedom[:, None], 0)
     columns = Estimate(value, error, freedom, 0)

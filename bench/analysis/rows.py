@@ -23,7 +23,7 @@ class TaskRow(NamedTuple):
     clipped: mean over all runs of the score clipped to [-1, 1], which is -1 for a run that did not finish
     decades: mean over all runs of -log10 of the share of the headroom that the clipped score leaves, at least 1e-4
     *_low, *_high: ends of the 95 % interval of the number before them; nan for fewer than 5 runs
-    clipped_best, decades_best: whether no test separates the method from the task's best; False where it is not ranked
+    clipped_best, decades_best: whether the method may be the best of the task; False where it is not ranked
     auc: mean over all runs of the area under the clipped learning curve, over the budget of environment steps
     auc_updates, auc_seconds: the same area over gradient updates, and over seconds of training
     cost_gap: largest relative change of a run's cost when its policy is scored again; inf where an episode was lost

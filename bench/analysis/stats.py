@@ -136,7 +136,7 @@ def _estimate(value: Values, strata: Strata, scale: float) -> Estimate:
         nothing = np.full_like(value, np.nan)
         return Estimate(value, nothing, nothing, seeds)
     parts = np.array([np.var(runs, axis=0, ddof=1) / len(runs) for runs in strata]) * scale**2
-    freedom = np.array([len(runs) - 1 for runs in strata]).reshape(-1, *[1] * np.ndim(value))
+    freedom = np.array([len(runs) - 1.0 for runs in strata]).reshape(-1, *[1] * np.ndim(value))
     return Estimate(value, np.sqrt(parts.sum(axis=0)), _satterthwaite(parts, freedom), seeds)
 
 

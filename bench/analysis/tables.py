@@ -71,8 +71,8 @@ def aggregate_rows(
     """One row for each method; one without trials was not tuned."""
     for method, cells in methods.items():
         strata = [learning.clipped for learning in cells.values()]
-        score, score_low, score_high = with_interval(stats.interquartile_mean(strata), -1, 1)
-        mean, mean_low, mean_high = with_interval(stats.mean(strata), -1, 1)
+        score, score_low, score_high = with_interval(stats.interquartile_mean(strata), -1.0, 1.0)
+        mean, mean_low, mean_high = with_interval(stats.mean(strata), -1.0, 1.0)
         areas = {unit: float(np.mean([np.mean(each.areas[unit]) for each in cells.values()])) for unit in UNITS}
         place = ranked.places.get(method)
         yield AggregateRow(
@@ -106,7 +106,7 @@ def pair_rows(suite: str, methods: Methods, ranked: Ranking) -> Iterator[PairRow
     """Two rows for each pair of ranked methods, one for either order."""
     for (i, one), (j, other) in combinations(enumerate(ranked.places), 2):
         mine, theirs = ([learning.clipped for learning in methods[each].values()] for each in (one, other))
-        chance, low, high = with_interval(stats.win_chance(mine, theirs), 0, 1)
+        chance, low, high = with_interval(stats.win_chance(mine, theirs), 0.0, 1.0)
         pair = PairRow(suite, one, other, chance, low, high, p_value=float(ranked.p_values[i, j]))
         yield pair
         yield pair._replace(method=other, other=one, probability=1 - chance, low=1 - high, high=1 - low)
@@ -117,7 +117,7 @@ def profile_points(suite: str, methods: Methods) -> Iterator[ProfilePoint]:
     for method, cells in methods.items():
         above = [(learning.clipped[:, None] > THRESHOLDS).astype(float) for learning in cells.values()]
         shares = stats.mean(above)
-        numbers = np.column_stack((THRESHOLDS, shares.value, *stats.interval(shares, 0, 1))).tolist()
+        numbers = np.column_stack((THRESHOLDS, shares.value, *stats.interval(shares, 0.0, 1.0))).tolist()
         for threshold, share, low, high in numbers:
             yield ProfilePoint(suite, method, threshold, share, low, high)
 

@@ -71,5 +71,5 @@ def show_cell(row: TaskRow | None) -> str:
 
 def show_estimate(value: float, low: float, high: float, decimals: int) -> str:
     """Show a number with the half-width of its interval, where it has one."""
-    shown = f"{value + 0.0:.{decimals}f}"
+    shown = f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no minus before a zero
     return shown if math.isnan(low) else f"{shown} ± {max(value - low, high - value):.{decimals}f}"

@@ -1,4 +1,4 @@
-"""How often the intervals hold the truth, for the distributions of the published records. docs/judging.md has the table.
+"""How often intervals hold the truth, for the distributions of the published records. docs/judging.md has the table.
 
 The scores of a method on a task are smoothed in decades of regret: a run is drawn, moved by a normal kernel of 0.65 of
 their spread (Silverman's width for five runs), and shrunk, so that mean and variance stay. `python

@@ -43,7 +43,7 @@ def test_the_error_of_a_mean_is_scipys():
     assert found.standard_error == pytest.approx(scipy.stats.sem(runs), rel=1e-12)
     assert found.freedom == pytest.approx(8, rel=1e-12)
     expected = scipy.stats.t.interval(0.95, 8, runs.mean(), scipy.stats.sem(runs))
-    assert stats.interval(found, -9, 9) == pytest.approx(expected, rel=1e-9)
+    assert stats.interval(found, -9.0, 9.0) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("trim", [0.0, 0.25])
@@ -77,9 +77,9 @@ def test_the_errors_of_tasks_add_up_by_welch_and_satterthwaite():
 
 def test_values_side_by_side_are_estimated_each_on_its_own():
     values = np.random.default_rng(3).normal(size=(6, 4))
-    together = stats.interval(stats.mean([values, values[:5]]), -9, 9)
+    together = stats.interval(stats.mean([values, values[:5]]), -9.0, 9.0)
     for i, ends in enumerate(zip(*together, strict=True)):
-        assert ends == pytest.approx(stats.interval(stats.mean([values[:, i], values[:5, i]]), -9, 9), rel=1e-12)
+        assert ends == pytest.approx(stats.interval(stats.mean([values[:, i], values[:5, i]]), -9.0, 9.0), rel=1e-12)
 
 
 def test_fewer_than_five_seeds_have_no_interval():
@@ -88,19 +88,19 @@ def test_fewer_than_five_seeds_have_no_interval():
         for statistic in (stats.mean, stats.interquartile_mean):
             found = statistic(strata)
             assert np.isfinite(found.value)
-            assert np.isnan(stats.interval(found, -1, 1)).all()
-    assert np.isfinite(stats.interval(stats.mean([np.arange(5.0)]), -1, 9)).all()
+            assert np.isnan(stats.interval(found, -1.0, 1.0)).all()
+    assert np.isfinite(stats.interval(stats.mean([np.arange(5.0)]), -1.0, 9.0)).all()
 
 
 def test_runs_without_any_spread_have_an_interval_of_no_width():
     same = stats.mean([np.full(5, 0.3)] * 2)
-    assert stats.interval(same, -1, 1) == pytest.approx((0.3, 0.3))
+    assert stats.interval(same, -1.0, 1.0) == pytest.approx((0.3, 0.3))
     assert stats.t_test(*stats.difference(same, same)) == 1
     assert stats.t_test(*stats.welch(np.full(5, 0.3), np.full(5, 0.4))) == 0
 
 
 def test_an_interval_ends_where_scores_do():
-    assert stats.interval(stats.mean([np.array([1.0, 1.0, 1.0, 1.0, 0.0])]), -1, 1)[1] == 1
+    assert stats.interval(stats.mean([np.array([1.0, 1.0, 1.0, 1.0, 0.0])]), -1.0, 1.0)[1] == 1
 
 
 def test_quantiles_and_p_values_of_t_are_scipys():
