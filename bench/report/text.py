@@ -63,21 +63,22 @@ class RowColumn(Generic[Row]):
 
 
 LEGEND = (
-    "Scores: 0 is the best constant control, 1 the best known control sequence. Methods are compared by scores clipped "
-    "to [-1, 1], with -1 for failed runs. The table of all tasks has in each cell the mean score over seeds and, below "
-    "it, the decades of regret: the mean of -log10 of the share of the headroom that is left, at least 1e-4; after ± "
-    "the half-width of the 95 % interval. A star: the method may be the best of the task on this scale (Welch's t, "
-    "one-sided, 0.05 for all comparisons with the best). IQM is the interquartile mean over tasks and seeds; won: tasks where no ranked method has a higher mean "
-    "score. A rank is a method's place by IQM, with its 95 % interval. Methods that share a letter are not separated "
-    "(Welch's t of their IQMs, Holm over all pairs, level 0.05). Fewer than 5 seeds have no interval, and without 5 "
-    "seeds on every task there is no rank. Gap: the largest change of a run's final cost when an adaptive solver, or a "
-    "grid four times finer, scores the policy again; miss: the largest distance to an end-state target, of the state's "
-    "range. Above 1 % they are marked !, and counted as gaps and misses; empty: not measured. Tuned says how many "
-    "settings all searches tried, on other tasks, before this one was chosen."
+    "Scores: 0 is the best constant control, 1 the best known control sequence. Methods are compared by scores "
+    "clipped to [-1, 1], with -1 for failed runs. The table of all tasks has in each cell the mean score over seeds "
+    "and, below it, the decades of regret: the mean of -log10 of the share of the headroom that is left, at least "
+    "1e-4; after ± the half-width of the 95 % interval. A star: the method may be the best of the task on this scale "
+    "(Welch's t, one-sided, 0.05 for all comparisons with the best). IQM is the interquartile mean over tasks and "
+    "seeds; won: tasks where no ranked method has a higher mean score. A rank is a method's place by IQM, with its 95 "
+    "% interval. Methods that share a letter are not separated (Welch's t of their IQMs, Holm over all pairs, level "
+    "0.05). Fewer than 5 seeds have no interval, and without 5 seeds on every task there is no rank. Gap: the largest "
+    "change of a run's final cost when an adaptive solver, or a grid four times finer, scores the policy again; miss: "
+    "the largest distance to an end-state target, of the state's range. Above 1 % they are marked !, and counted as "
+    "gaps and misses; empty: not measured. Tuned says how many settings all searches tried, on other tasks, before "
+    "this one was chosen."
 )
 COVERAGE = (
-    "On smoothed distributions of published records the interval of the IQM holds the truth in 94 % of cases at 5, 10 and "
-    "20 seeds, and for the method where it does so least in 91, 91 and 93 %."
+    "On smoothed distributions of published records, the interval of the IQM holds the truth in 94 % of cases at 5, "
+    "10 and 20 seeds."
 )
 METHOD = text_column("method", "name of the method, with its settings where a suite has several variants of it")
 
