@@ -59,7 +59,7 @@ def interquartile_mean(strata: Strata) -> Estimate:
 
     A run on the border of the middle half counts with the fraction of its weight that lies inside, so that the
     estimated number does not depend on how many runs there are. The standard error is that of Tukey and McLaughlin
-    (Sankhya A 25 (1963) 331): the runs outside the middle half are moved to its ends, and spread within their tasks.
+    (Sankhya A 25 (1963) 331) within each task: the runs outside the middle half are moved to its ends.
     """
     runs = np.concatenate(strata)
     order = np.argsort(runs, kind="stable")
@@ -67,7 +67,8 @@ def interquartile_mean(strata: Strata) -> Estimate:
     kept = np.diff(np.clip(np.cumsum(shares), 0.25, 0.75), prepend=0.25)
     inside = runs[order][kept > 1e-12]  # cumulated shares are rounded
     moved = [np.clip(s, inside[0], inside[-1]) for s in strata]
-    return _estimate(np.float64(2 * kept @ runs[order]), moved, scale=2 / len(strata))
+    left = [max(2.0, float(np.sum((s >= inside[0]) & (s <= inside[-1])))) for s in strata]
+    return _estimate(np.float64(2 * kept @ runs[order]), moved, scale=2 / len(strata), left=left)
 
 
 def win_chance(strata: Strata, others: Strata) -> Estimate:
@@ -129,14 +130,21 @@ def holm(p_values: Sequence[float] | Floats) -> Floats:
     return corrected[np.argsort(order)]
 
 
-def _estimate(value: Values, strata: Strata, scale: float) -> Estimate:
-    """An estimate whose error is `scale` times the sum of the errors of the means of `strata`."""
+def _estimate(value: Values, strata: Strata, scale: float, left: Sequence[float] | None = None) -> Estimate:
+    """An estimate whose error is `scale` times the sum of the errors of the means of `strata`.
+
+    `left` has the number of runs of each task that were not moved: only they tell about its spread (Yuen, Biometrika 61
+    (1974) 165).
+    """
     seeds = min(map(len, strata))
     if seeds < 2:
         nothing = np.full_like(value, np.nan)
         return Estimate(value, nothing, nothing, seeds)
-    parts = np.array([np.var(runs, axis=0, ddof=1) / len(runs) for runs in strata]) * scale**2
-    freedom = np.array([len(runs) - 1.0 for runs in strata]).reshape(-1, *[1] * np.ndim(value))
+    sizes = np.array([float(len(runs)) for runs in strata])
+    freedom = (sizes if left is None else np.array(left)) - 1
+    enlarged = (sizes - 1) / sizes * (freedom + 1) / freedom  # 1 where no run was moved
+    freedom, enlarged = (each.reshape(-1, *[1] * np.ndim(value)) for each in (freedom, enlarged))
+    parts = np.array([np.var(runs, axis=0, ddof=1) / len(runs) for runs in strata]) * enlarged * scale**2
     return Estimate(value, np.sqrt(parts.sum(axis=0)), _satterthwaite(parts, freedom), seeds)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bench.analysis.leaderboard import Leaderboard
 from bench.report.overview import overview_tables
-from bench.report.text import LEGEND, Table, aggregate_tables, task_tables
+from bench.report.text import COVERAGE, LEGEND, Table, aggregate_tables, task_tables
 
 ACROSS = 8  # tasks side by side
 RULES = {"left": "---", "right": "---:"}  # what aligns a column
@@ -18,7 +18,7 @@ def markdown(leaderboard: Leaderboard) -> str:
     tables = (*overview_tables(leaderboard, ACROSS), *aggregate_tables(leaderboard), *task_tables(leaderboard))
     written = "\n".join(map(_table, tables))
     notes = "".join(f"- {_escape(note)}\n" for note in leaderboard.notes)
-    return f"{written}\n{LEGEND}\n" + (f"\n{notes}" if notes else "")
+    return f"{written}\n{LEGEND} {COVERAGE}\n" + (f"\n{notes}" if notes else "")
 
 
 def _table(table: Table) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 
 from bench.analysis.leaderboard import Leaderboard
 from bench.report.overview import overview_tables
-from bench.report.text import LEGEND, Table, aggregate_tables, task_tables
+from bench.report.text import COVERAGE, LEGEND, Table, aggregate_tables, task_tables
 
 ACROSS = 4  # tasks side by side
 GAP = 2  # between columns
@@ -79,5 +79,5 @@ def print_leaderboard(leaderboard: Leaderboard) -> None:
     details, totals = task_tables(leaderboard), aggregate_tables(leaderboard)
     for table in (*details, *totals, *overview_tables(leaderboard, ACROSS)):
         print_table(fit(table, console().width))
-    for text in (LEGEND, *(f"Note: {note}" for note in leaderboard.notes)):
+    for text in (f"{LEGEND} {COVERAGE}", *(f"Note: {note}" for note in leaderboard.notes)):
         console().print(escape(text), highlight=False)
