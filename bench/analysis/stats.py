@@ -67,8 +67,9 @@ def interquartile_mean(strata: Strata) -> Estimate:
     kept = np.diff(np.clip(np.cumsum(shares), 0.25, 0.75), prepend=0.25)
     inside = runs[order][kept > 1e-12]  # cumulated shares are rounded
     moved = [np.clip(s, inside[0], inside[-1]) for s in strata]
-    left = [max(2.0, float(np.sum((s >= inside[0]) & (s <= inside[-1])))) for s in strata]
-    return _estimate(np.float64(2 * kept @ runs[order]), moved, scale=2 / len(strata), left=left)
+    estimate = _estimate(np.float64(2 * kept @ runs[order]), moved, scale=2 / len(strata))
+    unmoved = [int(np.sum((s >= inside[0]) & (s <= inside[-1]))) for s in strata]
+    return _by_the_unmoved(estimate, [len(s) for s in strata], unmoved)
 
 
 def win_chance(strata: Strata, others: Strata) -> Estimate:
@@ -130,22 +131,29 @@ def holm(p_values: Sequence[float] | Floats) -> Floats:
     return corrected[np.argsort(order)]
 
 
-def _estimate(value: Values, strata: Strata, scale: float, left: Sequence[float] | None = None) -> Estimate:
-    """An estimate whose error is `scale` times the sum of the errors of the means of `strata`.
-
-    `left` has the number of runs of each task that were not moved: only they tell about its spread (Yuen, Biometrika 61
-    (1974) 165).
-    """
+def _estimate(value: Values, strata: Strata, scale: float) -> Estimate:
+    """An estimate whose error is `scale` times the sum of the errors of the means of `strata`."""
     seeds = min(map(len, strata))
     if seeds < 2:
         nothing = np.full_like(value, np.nan)
         return Estimate(value, nothing, nothing, seeds)
-    sizes = np.array([float(len(runs)) for runs in strata])
-    freedom = (sizes if left is None else np.array(left)) - 1
-    enlarged = (sizes - 1) / sizes * (freedom + 1) / freedom  # 1 where no run was moved
-    freedom, enlarged = (each.reshape(-1, *[1] * np.ndim(value)) for each in (freedom, enlarged))
-    parts = np.array([np.var(runs, axis=0, ddof=1) / len(runs) for runs in strata]) * enlarged * scale**2
+    parts = np.array([np.var(runs, axis=0, ddof=1) / len(runs) for runs in strata]) * scale**2
+    freedom = np.array([len(runs) - 1.0 for runs in strata]).reshape(-1, *[1] * np.ndim(value))
     return Estimate(value, np.sqrt(parts.sum(axis=0)), _satterthwaite(parts, freedom), seeds)
+
+
+def _by_the_unmoved(estimate: Estimate, sizes: Sequence[int], unmoved: Sequence[int]) -> Estimate:
+    """The estimate with the error and the degrees of freedom that only the unmoved runs of each task support.
+
+    For a single task this is Yuen's correction (Biometrika 61 (1974) 165); several tasks share it. Tasks whose runs are
+    all moved to the same end have no part in it.
+    """
+    tasks = [(size, left) for size, left in zip(sizes, unmoved, strict=True) if left]
+    size, left = (sum(each) for each in zip(*tasks, strict=True))
+    free, supported = size - len(tasks), max(left - len(tasks), 1)
+    error = estimate.standard_error * np.sqrt(left / supported * max(free, 1) / size)
+    freedom = estimate.freedom * supported / max(free, 1)
+    return Estimate(estimate.value, error, freedom, estimate.seeds)
 
 
 def _satterthwaite(variances: Floats, freedom: Floats) -> Values:
