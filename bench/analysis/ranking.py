@@ -47,7 +47,8 @@ def places(estimates: Sequence[Estimate], p_values: Floats) -> list[Place]:
     ranks = 1 + np.sum(values[None, :] > values[:, None], axis=1)
     lows, highs = rank_intervals(estimates)
     groups = letters(np.argsort(-values, kind="stable"), p_values <= ALPHA)
-    return [Place(*map(int, ends), group) for *ends, group in zip(ranks, lows, highs, groups, strict=True)]
+    ends = zip(ranks.tolist(), lows.tolist(), highs.tolist(), groups, strict=True)
+    return [Place(rank, low, high, group) for rank, low, high, group in ends]
 
 
 def rank_intervals(estimates: Sequence[Estimate]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -126,7 +126,9 @@ def test_the_best_group_of_a_task_is_that_of_its_own_scale():
     board = build(runs, {"f": reference()}).rows.set_index("method")
     assert board["clipped_best"].to_dict() == {"close": True, "near": False, "far": False}
     assert board["decades_best"].to_dict() == {"close": True, "near": False, "far": False}
-    noisy = [dataclasses.replace(run, cost=run.cost + (run.method == "near") * (run.seed == 0) * 30) for run in runs]
+    noisy = [
+        dataclasses.replace(run, cost=(run.cost or 0.0) + (run.method == "near") * (run.seed == 0) * 30) for run in runs
+    ]
     board = build(noisy, {"f": reference()}).rows.set_index("method")
     assert board["clipped_best"].to_dict() == {"close": True, "near": True, "far": False}
 
