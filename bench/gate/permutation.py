@@ -65,16 +65,6 @@ def smallest_unpaired_p_value(sizes: Sequence[tuple[int, int]]) -> float:
     return max(1 / math.prod(math.comb(a + b, b) for a, b in sizes), MIN_P_VALUE)
 
 
-def holm(p_values: Sequence[float]) -> Floats:
-    """Correct p-values for their number: to accept those up to q keeps the chance of any false one below q.
-
-    Holm, Scand. J. Statist. 6 (1979) 65.
-    """
-    p, order = np.asarray(p_values, np.float64), np.argsort(p_values)
-    corrected = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    return np.minimum(corrected, 1.0)[np.argsort(order)]
-
-
 def _tails(null: Floats, observed: float, exact: bool) -> Tails:
     slack = TIE_RTOL * float(np.max(np.abs(null)))
     counts = np.sum(null <= observed + slack), np.sum(null >= observed - slack)

@@ -17,8 +17,8 @@ from typing import Literal
 import numpy as np
 
 from bench.analysis.scores import CellKey, Cells, changed_settings, clipped_by_seed
+from bench.analysis.stats import holm
 from bench.errors import UsageError
-from bench.gate import permutation
 from bench.gate.power import Question, Scores, questions
 from bench.records.identity import code_difference, environment_difference, is_unknown
 from bench.records.reference import Reference
@@ -190,7 +190,7 @@ def compare(baseline: Scores, candidate: Scores, limits: Thresholds) -> list[Cel
     """
     asked = list(questions(baseline, candidate))
     p_values = [question.p_values for question in asked]
-    worse, better = (permutation.holm([p[side] for p in p_values]) for side in (0, 1))
+    worse, better = (holm([p[side] for p in p_values]) for side in (0, 1))
     level = limits.alpha / max(len(asked), 1)  # the uncorrected p-value that a single regression must reach
     judged = [_judge(q, float(w), float(b), level, limits) for q, w, b in zip(asked, worse, better, strict=True)]
     verdicts = []
