@@ -38,7 +38,7 @@ def acquire(path: Path, wait: bool = False) -> Lock | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A planted link must not lead the text elsewhere.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
-        file = open(descriptor, "a+", encoding="utf-8")
+        file = os.fdopen(descriptor, "a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if _is_at(file, path):

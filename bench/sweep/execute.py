@@ -73,9 +73,10 @@ def execute(
     except BaseException as problem:  # whatever a method raises, the sweep goes on; the traceback is in the record
         if isinstance(problem, KeyboardInterrupt) and _ctrl_c_raises():
             raise
-        if "RESOURCE_EXHAUSTED" in str(problem) and len(job.todo) > 1:  # XLA's word for a lack of memory
+        error = describe(problem)
+        if "RESOURCE_EXHAUSTED" in error and len(job.todo) > 1:  # XLA's word for a lack of memory
             return _execute_halves(job, lambda half: execute(half, observe, stop, limit))
-        error, ended_by = describe(problem), "time limit" if isinstance(problem, TimeLimitError) else "error"
+        ended_by = "time limit" if isinstance(problem, TimeLimitError) else "error"
     return Outcome(to_records(job, evaluations, started, error, ended_by), checkpoint.notes, error)
 
 

@@ -138,6 +138,10 @@ class Sweep:
             future = self.backend.executor.submit(self.backend.call, job)
         except Exception:  # no reference, or an executor that takes nothing: a failed cell, and the sweep goes on
             future = InProcess().submit(failed_outcome, job, traceback.format_exc(), "error")
+        except BaseException:  # the user's Ctrl-C in a library call
+            if lock:
+                lock.release()
+            raise
         self._running[future] = job, lock
 
     def _references_of(self, job: Job) -> tuple[Reference, ...]:
