@@ -1,5 +1,7 @@
 """Floor: the best constant control of the task's reference, held throughout. It learns nothing and spends nothing."""
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -37,7 +39,7 @@ class Constant(AbstractInformedMethod[ConstantState]):
     references: tuple[Reference, ...] = filled_in(())
 
     def informed(self, references):
-        return Constant(references)
+        return dataclasses.replace(self, references=references)  # also of a user's subclass
 
     def usage(self, task):
         return Usage(0)

@@ -99,7 +99,9 @@ def decades_of_regret(clipped: Floats) -> Floats:
 
 def most_spent(runs: Iterable[RunRecord]) -> dict[str, float]:
     """The largest amount that any of the runs spent, by UNITS; 0 where none spent anything."""
-    amounts = {unit: [run.curve[-1].get(unit) or 0 for run in runs if run.curve] for unit in UNITS}
+    amounts = {
+        unit: [learning_curves.spent_at(run.curve[-1], unit) or 0 for run in runs if run.curve] for unit in UNITS
+    }
     return {unit: float(max(values, default=0)) for unit, values in amounts.items()}
 
 

@@ -5,7 +5,7 @@ best constant control. The share of (run, target) pairs reached, against what a 
 a platform for comparing continuous optimizers* (2021).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +18,11 @@ REGRET_TARGETS = (1.0, 1 / 3, 0.1, 1 / 30, 0.01, 1 / 300, 0.001)
 SCORE_ATOL = 1e-4  # a score this far below a target still meets it: costs are evaluated in float32
 
 
+def spent_at(point: Mapping[str, int | float | None], name: str) -> int | float | None:
+    """The value `name` of an evaluation. Seconds are CPU seconds; older records have only those of the wall."""
+    return point.get("cpu_seconds", point.get(name)) if name == "train_seconds" else point.get(name)
+
+
 def values_at_evaluations(runs: Sequence[RunRecord], name: str, without: float) -> Floats:
     """The value `name` at each evaluation of each run, "runs points"; nan where an evaluation lacks it.
 
@@ -25,7 +30,7 @@ def values_at_evaluations(runs: Sequence[RunRecord], name: str, without: float) 
     an area nor the first time that a target is met.
     """
     longest = max(1, *(len(run.curve) for run in runs))
-    rows = [[point.get(name) for point in run.curve] or [without] for run in runs]
+    rows = [[spent_at(point, name) for point in run.curve] or [without] for run in runs]
     return np.array([row + row[-1:] * (longest - len(row)) for row in rows], float)
 
 

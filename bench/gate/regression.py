@@ -138,7 +138,7 @@ def check_exactly(baseline: Cells, candidate: Cells) -> Check:
     """Judge whether every run of the candidate repeats the baseline's bit by bit."""
     verdicts = []
     for key in (key for key in baseline if key in candidate):
-        where = first_difference(baseline[key], candidate[key])
+        where = first_difference(baseline[key], candidate[key]) or _differs_in_the_end(baseline[key], candidate[key])
         seeds = len(baseline[key]), len(candidate[key])
         verdicts.append(CellVerdict((key,), "exact", "differs" if where else "same", seeds, first_difference=where))
     not_compared, notes = tuple(_not_comparable(baseline, candidate)), tuple(_identity_notes(baseline, candidate))
@@ -180,6 +180,19 @@ def first_difference(baseline: Sequence[RunRecord], candidate: Sequence[RunRecor
         if one != other:
             steps = next((b[0] for a, b in zip(one, other, strict=False) if a != b), "another number of")
             return f"seed {run.seed} differs from {steps} environment steps on"
+    return ""
+
+
+def _differs_in_the_end(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> str:
+    """Where final states, or the second scores of final policies, differ among runs that record both; "" if nowhere."""
+    known = {run.seed: run for run in baseline}
+    for run in candidate:
+        old = known[run.seed]
+        states = [r.provenance.get("final_state") for r in (old, run)]
+        if None not in states and states[0] != states[1]:
+            return f"seed {run.seed} differs in its final state"
+        if old.rescored and run.rescored and old.rescored != run.rescored:
+            return f"seed {run.seed} differs in its score by the adaptive solver or on the finer grid"
     return ""
 
 

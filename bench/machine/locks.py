@@ -36,7 +36,9 @@ def acquire(path: Path, wait: bool = False) -> Lock | None:
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
+        # A planted link must not lead the text elsewhere.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+        file = os.fdopen(descriptor, "a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if _is_at(file, path):
@@ -69,13 +71,16 @@ def holder(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Wait for a lock, and hold it inside a `with` block. Raises OSError."""
-    lock = acquire(path, wait=True)
-    assert lock is not None
+    """Wait for a lock, and hold it inside a `with` block; without one where the file system has no locks."""
+    try:
+        lock = acquire(path, wait=True)
+    except OSError:
+        lock = None
     try:
         yield
     finally:
-        lock.release()
+        if lock:
+            lock.release()
 
 
 def _is_at(file: IO[str], path: Path) -> bool:

@@ -15,6 +15,7 @@ class Point(TypedDict):
     env_steps: Count
     updates: NotRequired[Count]
     train_seconds: Seconds
+    cpu_seconds: NotRequired[Seconds]
     cost: float | None
     end_error: float | None
 
@@ -27,6 +28,7 @@ class BlockPoint(TypedDict):
     env_grad_steps: Count
     updates: Count
     train_seconds: Seconds
+    cpu_seconds: NotRequired[Seconds | None]
     compile_seconds: Seconds
     cost: list[float]
     end_error: list[float]
@@ -41,6 +43,7 @@ class Usage(TypedDict):
     env_grad_steps: Count
     train_seconds: Seconds
     compile_seconds: Seconds
+    cpu_seconds: NotRequired[Seconds]
     updates: NotRequired[Count]
 
 

@@ -4,18 +4,32 @@ An empty field, or null, is a number that does not exist.
 """
 
 import json
+from typing import Any
+
+import pandas as pd
 
 from bench.analysis.leaderboard import Leaderboard
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def rows_csv(leaderboard: Leaderboard) -> str:
     """Write one line for each TaskRow: a task, grid and method."""
-    return leaderboard.rows.to_csv(index=False)
+    return _csv(leaderboard.rows)
 
 
 def aggregate_csv(leaderboard: Leaderboard) -> str:
     """Write one line for each AggregateRow: a suite and method."""
-    return leaderboard.aggregate.to_csv(index=False)
+    return _csv(leaderboard.aggregate)
+
+
+def _csv(table: pd.DataFrame) -> str:
+    """Write a table; a text that a spreadsheet would take for a formula begins with an apostrophe."""
+    return table.map(_inert).to_csv(index=False)
+
+
+def _inert(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS) else value
 
 
 def leaderboard_json(leaderboard: Leaderboard) -> str:

@@ -31,6 +31,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _escape(text: str) -> str:
+    text = "".join(c if c.isprintable() else " " for c in text)  # a new line could begin a heading
     for special in "\\|<*`":
         text = text.replace(special, f"\\{special}")
     return text.replace("](", "]\\(").replace("\n", "<br>")

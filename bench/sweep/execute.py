@@ -1,6 +1,8 @@
 """Train and judge one job in this process, in a worker process, or on another machine."""
 
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -68,11 +70,20 @@ def execute(
                     raise TimeLimitError(f"took more than {limit:g} s")
         if evaluations[-1].share < 1:
             ended_by = "seconds"
-    except Exception as problem:  # whatever a method raises, the sweep goes on; the traceback is in the record
-        if "RESOURCE_EXHAUSTED" in str(problem) and len(job.todo) > 1:  # XLA's word for a lack of memory
+    except BaseException as problem:  # whatever a method raises, the sweep goes on; the traceback is in the record
+        if isinstance(problem, KeyboardInterrupt) and _ctrl_c_raises():
+            raise
+        error = describe(problem)
+        if "RESOURCE_EXHAUSTED" in error and len(job.todo) > 1:  # XLA's word for a lack of memory
             return _execute_halves(job, lambda half: execute(half, observe, stop, limit))
-        error, ended_by = describe(problem), "time limit" if isinstance(problem, TimeLimitError) else "error"
+        ended_by = "time limit" if isinstance(problem, TimeLimitError) else "error"
     return Outcome(to_records(job, evaluations, started, error, ended_by), checkpoint.notes, error)
+
+
+def _ctrl_c_raises() -> bool:
+    """Whether a KeyboardInterrupt may be the user's: in worker processes and under `bench run` it is a method's."""
+    in_main = threading.current_thread() is threading.main_thread()
+    return in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def _execute_halves(job: Job, call: Callable[[Job], Outcome]) -> Outcome:

@@ -23,6 +23,7 @@ from bench.machine import threads
 if TYPE_CHECKING:
     from distributed.cfexecutor import ClientExecutor
 
+START_ATTEMPTS = 3
 SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with XLA's threads hangs
 
 
@@ -55,7 +56,10 @@ class Workers(Executor):
     """
 
     def __init__(self, number: int, stop: Event, limit: float | None, logs: Path):
-        self._threads = ThreadPoolExecutor(number)
+        # A process inherits the mask: Ctrl-C must not end it before it can ignore the signal.
+        self._threads = ThreadPoolExecutor(
+            number, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, [signal.SIGINT])
+        )
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         cores = sorted(threads.cores())
         shares = [cores[i::number] or cores for i in range(number)]
@@ -137,10 +141,20 @@ class Worker:
         self._pool = None
 
     def _open(self) -> ProcessPoolExecutor:
-        self._pool = ProcessPoolExecutor(1, SPAWN, _initialise_worker, self._start)
-        pid = self._pool.submit(os.getpid).result()
-        self._process = next(p for p in multiprocessing.active_children() if p.pid == pid)
-        return self._pool
+        """Start a process; one that dies while it starts is replaced some times. Raises LostWorkerError."""
+        for _ in range(START_ATTEMPTS):
+            pool = ProcessPoolExecutor(1, SPAWN, _initialise_worker, self._start)
+            try:
+                pid = pool.submit(os.getpid).result()
+            except BrokenProcessPool:
+                pool.shutdown()
+                continue
+            running = [p for p in multiprocessing.active_children() if p.pid == pid]
+            if running:
+                self._pool, self._process = pool, running[0]
+                return pool
+            pool.shutdown()
+        raise LostWorkerError(f"{START_ATTEMPTS} worker processes died while they started")
 
 
 _stop: Event | None = None  # the sweep's event to stop; set once, when this worker process starts
@@ -160,10 +174,14 @@ def _initialise_worker(cores: list[int], stop: Event, log: Path) -> None:
         os.sched_setaffinity(0, cores)
     threads.use_one()
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share a GPU's memory
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as file:
-        for descriptor in (1, 2):
-            os.dup2(file.fileno(), descriptor)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+    except OSError:  # a full disk, or a file in the folder's place: what the worker prints is lost
+        output = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
+    os.close(output)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 

@@ -4,6 +4,8 @@ import re
 import traceback
 from pathlib import Path
 
+MAX_CHARACTERS = 20_000  # of a traceback, its end
+MAX_MESSAGE = 500  # characters of a message in the last line
 HARNESS = Path(__file__).parents[1]
 HIDDEN_FRAMES = re.compile(r"^-+\nFor simplicity, JAX has removed its internal frames.*\n", re.MULTILINE)
 
@@ -13,12 +15,29 @@ def describe(error: BaseException) -> str:
 
     Its last line is the exception, with the innermost file and line outside of the harness and of installed packages.
     """
-    text = HIDDEN_FRAMES.sub("", "".join(traceback.format_exception(error)))
-    message = next(iter(str(error).strip().splitlines()), "")
+    text = _printable(HIDDEN_FRAMES.sub("", "".join(traceback.format_exception(error)))[-MAX_CHARACTERS:])
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
+        error = error.__cause__  # Python's own wrapping in a generator, which hides the user's line
+    message = _first_line(error)
     summary = f"{type(error).__name__}: {message}" if message else type(error).__name__
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(Path(frame.filename))]
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return f"{text.rstrip()}\n{summary}{where}\n"
+
+
+def _first_line(error: BaseException) -> str:
+    """The first line of an exception's message, which may be huge, or may itself raise."""
+    try:
+        text = str(error)
+    except Exception as problem:  # the message is the user's code
+        return f"its message raised {type(problem).__name__}"
+    return _printable(next(iter(text[:MAX_CHARACTERS].strip().splitlines()), "")[:MAX_MESSAGE])
+
+
+def _printable(text: str) -> str:
+    """A text without control characters and lone surrogates, which are written as escapes."""
+    kept = (c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    return "".join(kept)
 
 
 def _is_users(file: Path) -> bool:

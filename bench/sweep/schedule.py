@@ -56,6 +56,7 @@ class Sweep:
     observer: AbstractObserver
     references: References = field(default_factory=References.shipped)
     interrupted: bool = False
+    _told_of_locks: bool = field(init=False, default=False)
     _store: OutcomeStore = field(init=False)
     _running: dict[Future[Outcome], tuple[Job, Lock | None]] = field(init=False, default_factory=dict)
 
@@ -102,9 +103,11 @@ class Sweep:
             if lock is None:
                 return False
         except OSError as error:
-            self.observer.say(
-                f"no lock in {job.lock.parent} ({error.strerror}): do not run twice at once on this folder"
-            )
+            if not self._told_of_locks:
+                self._told_of_locks = True
+                self.observer.say(
+                    f"no lock in {job.lock.parent} ({error.strerror}): do not run twice at once on this folder"
+                )
             lock = None
         left = job.refreshed()
         if left.todo:
@@ -135,6 +138,10 @@ class Sweep:
             future = self.backend.executor.submit(self.backend.call, job)
         except Exception:  # no reference, or an executor that takes nothing: a failed cell, and the sweep goes on
             future = InProcess().submit(failed_outcome, job, traceback.format_exc(), "error")
+        except BaseException:  # the user's Ctrl-C in a library call
+            if lock:
+                lock.release()
+            raise
         self._running[future] = job, lock
 
     def _references_of(self, job: Job) -> tuple[Reference, ...]:

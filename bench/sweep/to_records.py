@@ -51,6 +51,7 @@ def _record(
             "env_steps": e.env_steps,
             "updates": e.updates,
             "train_seconds": e.train_seconds / block,
+            **_cpu_seconds(e, block),
             "cost": _finite_or_none(e.cost[i]),
             "end_error": _finite_or_none(e.end_error[i]),
         }
@@ -73,6 +74,7 @@ def _record(
             "env_steps": last.env_steps if last else 0,
             "env_grad_steps": last.env_grad_steps if last else 0,
             "train_seconds": last.train_seconds / block if last else 0.0,
+            **(_cpu_seconds(last, block) if last else {}),
             "compile_seconds": last.compile_seconds / block if last else 0.0,
             "updates": last.updates if last else 0,
         },
@@ -86,6 +88,11 @@ def _record(
         sources=job.code,
         trajectory={**context, "policy": final["episode"]} if final.get("episode") else None,
     )
+
+
+def _cpu_seconds(evaluation: Evaluation, block: int) -> dict[str, float]:
+    """One seed's share of the CPU seconds; nothing where they were not measured."""
+    return {} if evaluation.cpu_seconds is None else {"cpu_seconds": evaluation.cpu_seconds / block}
 
 
 def _finite_or_none(value: np.floating) -> float | None:

@@ -67,15 +67,20 @@ def rescore(
     the finer grid a reset comes sooner after its cause.
     """
     seeds, half = len(jax.tree.leaves(state)[0]), len(starts)
+    # On a CPU one program scores one seed after the other: XLA's code for a larger batch differs in its last bits, and
+    # a seed's score would depend on its block.
+    together = seeds if jax.default_backend() != "cpu" else 1
+    states = [jax.tree.map(lambda leaf, i=i: leaf[i : i + together], state) for i in range(0, seeds, together)]
     # The first half of a seed's episodes is for the adaptive solver, the other for the finer grid.
-    origin = np.tile(np.asarray(starts, np.float64), (seeds, 2, 1))
+    origin = np.tile(np.asarray(starts, np.float64), (together, 2, 1))
     began = time.perf_counter()
     arrays, rest = eqx.partition(task, eqx.is_array)
     with float64(task):
         interval = partial(_compiled_interval(rest, jax.tree.map(jax.typeof, arrays), origin.shape[:-1]), arrays)
-    act, carry = _compiled_policy(task, policy, state, origin)
+    begin, act = _compiled_policy(task, policy, states[0], origin)
     compile_seconds = time.perf_counter() - began
-    episodes = _play(task, interval, partial(act, state), carry, origin)
+    played = [_play(task, interval, partial(act, each), begin(each), origin) for each in states]
+    episodes = _Episodes(*map(np.concatenate, zip(*played, strict=True)))
     return Rescore(
         adaptive=episodes.totals[:, :half].mean(-1),
         finer=episodes.totals[:, half:].mean(-1),
@@ -93,8 +98,8 @@ def _compiled_policy(
     policy: Callable[[Any], AbstractPolicy],
     state: Any,
     origin: Float[np.ndarray, "seeds episodes n"],
-) -> tuple[Callable, Any]:
-    """(state, t, xs, carry) -> (controls, carry) for all seeds and all episodes of each, and the first carry."""
+) -> tuple[Callable, Callable]:
+    """state -> carry and (state, t, xs, carry) -> (controls, carry), for all seeds and all episodes of each."""
 
     def each(call: Callable, carry: Any) -> Callable:
         call = jax.vmap(jax.vmap(call, (None, None, 0, 0)), (0, None, 0, 0))
@@ -103,7 +108,8 @@ def _compiled_policy(
     zero, xs = np.zeros((), task.x0.dtype), origin.astype(task.x0.dtype)
     begin = each(lambda state, t, x, carry: policy(state).initial(), ())
     carry = begin(state, zero, xs, ())
-    return each(lambda state, t, x, carry: policy(state)(t, x, carry), carry), carry
+    act = each(lambda state, t, x, carry: policy(state)(t, x, carry), carry)
+    return lambda state: begin(state, zero, xs, ()), act
 
 
 class _Episodes(NamedTuple):

@@ -9,6 +9,7 @@ depend on where the chunks end.
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from jaxtyping import Float
 
 from bench.budget import Budget
 from bench.machine import compilation, garbage_collection
+from bench.machine.cpu_time import cpu_seconds
 from bench.method import AbstractMethod
 from bench.records.decode import DecodeError, check
 from bench.records.run_parts import BlockPoint
@@ -47,6 +49,7 @@ class Evaluation:
     cost: Float[np.ndarray, " seeds"]
     end_error: Float[np.ndarray, " seeds"]
     state: tuple[str, ...] = ()  # in a run's last evaluation, a hash of each seed's final state
+    cpu_seconds: float | None = None  # like train_seconds, in CPU seconds; None on a GPU, and in older checkpoints
     final: tuple[dict[str, Any], ...] = ()  # in a run's last evaluation, `Rescore.to_json` of the final policies
     program: str = ""  # in a run's last evaluation, the method's fingerprint
 
@@ -95,7 +98,7 @@ def train(
     if saved:
         points = [point for point in points if point > saved.done]
         curve.extend(map(Evaluation.from_json, saved.curve))
-        training.resume(saved, curve[-1].train_seconds)
+        training.resume(saved, curve[-1])
         yield from curve
         compile_seconds += curve[-1].compile_seconds
     else:
@@ -115,6 +118,7 @@ def train(
             env_grad_steps=point * usage.env_grad_steps,
             updates=point * usage.updates,
             train_seconds=training.seconds,
+            cpu_seconds=training.cpu_seconds,
             compile_seconds=compile_seconds,
             cost=cost,
             end_error=end_error,
@@ -144,7 +148,7 @@ def _check_progress(saved: Progress, points: Sequence[int], seeds: int) -> None:
 
 
 class _Training:
-    """A block of seeds in training: its compiled programs, its states, and the wall time of its steps."""
+    """A block of seeds in training: its compiled programs, its states, and the time of its steps."""
 
     def __init__(self, block: SeedsTogether | SeedsInTurn, numbers: Any, start, advance, score):
         self._block, self._numbers = block, numbers
@@ -152,25 +156,33 @@ class _Training:
         self._advance, self._score = advance.compile(), score.compile()
         self.states: list[Any] = []
         self.done, self.seconds = 0, 0.0
+        self.cpu_seconds: float | None = 0.0 if jax.default_backend() == "cpu" else None
 
     def start(self) -> None:
         """Initialise every seed."""
-        began = time.perf_counter()
-        self.states = [jax.block_until_ready(self._start(self._numbers, key)) for key in self._block.init_keys]
-        self.seconds = time.perf_counter() - began
+        with self._timed():
+            self.states = [jax.block_until_ready(self._start(self._numbers, key)) for key in self._block.init_keys]
 
-    def resume(self, saved: Progress, seconds: float) -> None:
-        """Go on from a checkpoint, which took `seconds`."""
-        self.states, self.done, self.seconds = self._block.split(saved.state), saved.done, seconds
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began, cpu_began = time.perf_counter(), cpu_seconds()
+        yield
+        self.seconds += time.perf_counter() - began
+        if self.cpu_seconds is not None:
+            self.cpu_seconds += cpu_seconds() - cpu_began
+
+    def resume(self, saved: Progress, last: Evaluation) -> None:
+        """Go on from a checkpoint, whose last evaluation has the seconds so far."""
+        self.states, self.done = self._block.split(saved.state), saved.done
+        self.seconds, self.cpu_seconds = last.train_seconds, last.cpu_seconds
 
     def advance(self, point: int) -> None:
         """Train every seed until `point` steps of the method are done."""
         if point > self.done:
             chunk = np.int32(self.done), np.int32(point)
-            began = time.perf_counter()
-            for i, key in enumerate(self._block.step_keys):
-                self.states[i] = jax.block_until_ready(self._advance(self._numbers, self.states[i], key, *chunk))
-            self.seconds += time.perf_counter() - began
+            with self._timed():
+                for i, key in enumerate(self._block.step_keys):
+                    self.states[i] = jax.block_until_ready(self._advance(self._numbers, self.states[i], key, *chunk))
         self.done = point
 
     def score(self) -> Float[np.ndarray, "2 seeds"]:

@@ -36,7 +36,8 @@ def cpu_seconds(task: AbstractTask, method: AbstractMethod, budget: Budget) -> f
     """Estimate the CPU seconds that all steps of a run take, for one seed, from a few of them."""
     usage = method.usage(task)
     evaluations = train(task, method, Budget(usage.init_env_steps + TIMED_STEPS * usage.env_steps, TIMED_STEPS), (0,))
-    step_seconds = np.diff([evaluation.train_seconds for evaluation in evaluations])[1:]
+    spent = [e.train_seconds if e.cpu_seconds is None else e.cpu_seconds for e in evaluations]  # no CPU's on a GPU
+    step_seconds = np.diff(spent)[1:]
     return float(np.median(step_seconds)) * budget.steps(usage)  # the median: one may have run beside something else
 
 

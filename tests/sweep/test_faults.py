@@ -257,3 +257,51 @@ def test_records_survive_their_folder(tmp_path):
     sweep.run(prepare(cells, folder))
     assert not sweep.unstored
     assert {task for _, task in records(folder)} == {"harvest", "simple_case"}
+
+
+@pytest.mark.parametrize("stroke", [SystemExit(0), KeyboardInterrupt(), BaseException("base"), StopIteration("x")])
+def test_whatever_a_method_raises_fails_its_cell_alone(tmp_path, monkeypatch, stroke):
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=["harvest", "bacteria"], seeds=1)
+
+    def strike(task, *others):
+        if type(task).__name__ == "Harvest":
+            raise stroke
+        return train(task, *others)
+
+    monkeypatch.setattr("bench.sweep.execute.train", strike)
+    previous = signal.signal(signal.SIGINT, lambda number, frame: None)  # as `bench run` does
+    try:
+        Sweep(in_process(Silent()), Silent()).run(prepare(cells, tmp_path / "out"))
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    found = {task: record for (_, task), record in records(tmp_path / "out").items()}
+    assert {task: r.status for task, r in found.items()} == {"harvest": "failed", "bacteria": "ok"}
+    assert type(stroke).__name__ in found["harvest"].error.splitlines()[-1]
+
+
+def test_the_users_ctrl_c_in_a_library_call_leaves_no_record(tmp_path, monkeypatch):
+    def strike(*others):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.sweep.execute.train", strike)
+    with pytest.raises(KeyboardInterrupt):
+        run(suite.load(str(suite_file(tmp_path, 200, 2))).cells(seeds=1), tmp_path / "out")
+    assert not records(tmp_path / "out")
+
+
+def test_a_file_in_place_of_the_logs_costs_only_the_logs(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "logs").touch()
+    done = bench("run", suite_file(tmp_path, 200, 2), "--workers", 1, "--seeds", 1, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert len(records(tmp_path / "out")) == 1
+
+
+def test_a_lock_follows_no_link(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "locks" / "x.lock"
+    target.write_text("theirs")
+    link.parent.mkdir()
+    link.symlink_to(target)
+    with pytest.raises(OSError, match="symbolic links"):
+        locks.acquire(link)
+    assert target.read_text() == "theirs"

@@ -133,3 +133,12 @@ def test_tasks_that_differ_in_an_array_share_a_compilation():
     twice = rescore(Weighted(num_steps=3, weight=2 * jnp.ones(1)), Proportional, GAINS, STARTS)
     assert _compiled_interval.cache_info().misses == compiled
     np.testing.assert_allclose(twice.cost, 2 * one.cost, rtol=1e-6)  # the weight moves where the solver's steps end
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="seeds are scored in turn on a CPU only")
+def test_a_seed_is_scored_alike_alone_and_in_any_block(smooth):
+    task, both = smooth
+    alone = rescore(task, Proportional, GAINS[1:], STARTS)
+    five = rescore(task, Proportional, jnp.concatenate([GAINS, GAINS[1:], GAINS]), STARTS)
+    for i, block in ((1, both), (2, five), (4, five)):
+        assert block.to_json()[i] == alone.to_json()[0]  # all bits

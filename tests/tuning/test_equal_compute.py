@@ -50,7 +50,7 @@ def test_time_is_of_the_steps_of_a_whole_run(monkeypatch):
 
     def timed(task, method, budget, seeds):
         for i, evaluation in enumerate(train(task, method, budget, seeds)):
-            yield replace(evaluation, train_seconds=50.0 * min(i + 1, 2) + 2 * max(i - 1, 0))
+            yield replace(evaluation, cpu_seconds=50.0 * min(i + 1, 2) + 2 * max(i - 1, 0))
 
     monkeypatch.setattr(equal_compute, "train", timed)
     assert cpu_seconds(TASK, RandomWalk(), Budget(3000)) == 2 * 3000 / 100  # a step takes 100 environment steps
