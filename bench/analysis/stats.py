@@ -9,7 +9,7 @@ Precipice* (NeurIPS 2021).
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,50 @@ def interquartile_mean(strata: Strata, weights: Strata | None = None) -> Values:
 def probability_of_improvement(strata: Strata, others: Strata) -> float:
     """Mean over tasks of the chance that a run of one method scores above a run of another; a tie counts half."""
     return float(np.mean([np.mean(_wins(a, b)) for a, b in zip(strata, others, strict=True)]))
+
+
+class Difference(NamedTuple):
+    """A difference of two estimates, with its standard error and the degrees of freedom of its t statistic."""
+
+    difference: float
+    standard_error: float
+    freedom: float
+
+
+def welch(a: Floats, b: Floats) -> Difference:
+    """Mean of the runs `a` less the mean of the runs `b`, which may have another spread. Each needs two runs.
+
+    The degrees of freedom are those of Welch and Satterthwaite; they are inf where neither sample has any spread.
+    """
+    parts = np.array([np.var(runs, ddof=1) / len(runs) for runs in (a, b)])
+    variance = parts.sum()
+    freedom = variance**2 / np.sum(parts**2 / [len(a) - 1, len(b) - 1]) if variance else np.inf
+    return Difference(float(np.mean(a) - np.mean(b)), math.sqrt(variance), float(freedom))
+
+
+def t_quantile(probability: float, freedom: float | Floats) -> Values:
+    """Quantile of Student's t; an infinite number of degrees of freedom stands for the normal distribution."""
+    from scipy.special import ndtri, stdtrit  # scipy.stats takes half a second to import
+
+    finite = np.where(np.isfinite(freedom), freedom, 1.0)
+    return np.where(np.isfinite(freedom), stdtrit(finite, probability), ndtri(probability))[()]
+
+
+def t_test(difference: Values, standard_error: Values, freedom: Values) -> Values:
+    """Two-sided p-value of a difference of 0; without any spread it is 0, or 1 where the difference is 0 too."""
+    from scipy.special import ndtr, stdtr
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(np.equal(difference, 0), 0.0, np.abs(difference) / standard_error)
+    finite = np.isfinite(freedom)
+    return np.where(finite, 2 * stdtr(np.where(finite, freedom, 1.0), -t), 2 * ndtr(-t))[()]
+
+
+def holm(p_values: Sequence[float] | Floats) -> Floats:
+    """Correct p-values so that accepting those up to alpha makes any false one at most that probable (Holm 1979)."""
+    p, order = np.asarray(p_values, np.float64), np.argsort(p_values)
+    corrected = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return corrected[np.argsort(order)]
 
 
 def bootstrap_interval(strata: Strata, statistic: Statistic, level: float = 0.95) -> tuple[Values, Values]:
