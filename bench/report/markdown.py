@@ -10,21 +10,23 @@ RULES = {"left": "---", "right": "---:"}  # what aligns a column
 
 def markdown(leaderboard: Leaderboard) -> str:
     """Write the aggregates, a table for each task, the legend and the notes. Names from plug-ins are escaped."""
-    tables = "\n".join(map(_table, (*aggregate_tables(leaderboard), *task_tables(leaderboard))))
-    notes = "".join(f"- {_escape(note)}\n" for note in leaderboard.notes)
+    tables = "\n".join(map(table_markdown, (*aggregate_tables(leaderboard), *task_tables(leaderboard))))
+    notes = "".join(f"- {escaped(note)}\n" for note in leaderboard.notes)
     return f"{tables}\n{LEGEND}\n" + (f"\n{notes}" if notes else "")
 
 
-def _table(table: Table) -> str:
+def table_markdown(table: Table) -> str:
+    """Write one table below its title."""
     lines = [table.headings, [RULES[column.align] for column in table.columns], *table.rows]
-    return f"### {_escape(table.title)}\n\n" + "".join(map(_line, lines))
+    return f"### {escaped(table.title)}\n\n" + "".join(map(_line, lines))
 
 
 def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(map(_escape, cells))} |\n"
+    return f"| {' | '.join(map(escaped, cells))} |\n"
 
 
-def _escape(text: str) -> str:
+def escaped(text: str) -> str:
+    """Escape what markdown or HTML would read as more than text."""
     for special in "\\|<*`":
         text = text.replace(special, f"\\{special}")
     return text.replace("](", "]\\(")
