@@ -8,11 +8,11 @@ A difference carries its standard error and degrees of freedom. Two units of rep
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from bench.analysis.stats import Difference, Floats, t_quantile, welch
+from bench.analysis.stats import Floats, t_quantile, welch
 
 Stratum = tuple[str, int]  # a task and its number of steps
 Table = Mapping[Stratum, Mapping[str, Floats]]  # by method: a number for each seed, larger is better
@@ -20,6 +20,14 @@ Replication = Literal["seeds", "tasks"]
 MIN_TASKS = 5  # with fewer tasks, tasks are not taken for a random sample
 FAILED = -math.log10(2)  # decades of a score of -1, which a failed run counts at best
 UNKNOWN = math.nan
+
+
+class Difference(NamedTuple):
+    """One difference, as that of `stats.welch`: its standard error and degrees of freedom, nan where unknown."""
+
+    difference: float
+    standard_error: float
+    freedom: float
 
 
 def stratum_difference(
@@ -46,7 +54,7 @@ def stratum_difference(
         return None
     if min(len(a), len(b)) < 2:
         return Difference(float(np.mean(a) - np.mean(b)), UNKNOWN, UNKNOWN)
-    return welch(a, b)
+    return Difference(*map(float, welch(a, b)))
 
 
 def one_sample(values: Floats) -> Difference | None:
@@ -102,5 +110,5 @@ def interval(found: Difference, level: float) -> tuple[float, float] | None:
     """The ends of the central interval by Student's t; None where the spread is not known."""
     if math.isnan(found.standard_error):
         return None
-    half = float(t_quantile((1 + level) / 2, found.freedom)) * found.standard_error
+    half = float(t_quantile((1 + level) / 2, np.float64(found.freedom))) * found.standard_error
     return found.difference - half, found.difference + half

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.analysis.stats import Difference, Floats
+from bench.analysis.stats import Floats
 from bench.claims import differences
-from bench.claims.differences import MIN_TASKS, Replication, Table
+from bench.claims.differences import MIN_TASKS, Difference, Replication, Table
 from bench.claims.effects import Effect, Scale
 from bench.claims.sequential import LOOKS
 

@@ -23,7 +23,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from bench.analysis.stats import Difference, t_test
+from bench.analysis.stats import t_test
+from bench.claims.differences import Difference
 
 LOOKS = (5, 10, 15, 20)  # numbers of seeds
 ALPHA = 0.05  # for differences, and again for equivalences

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.stats import Difference
 from bench.claims import differences, sequential
 from bench.claims.claim import Claim, Experiment
-from bench.claims.differences import MIN_TASKS, Replication
+from bench.claims.differences import MIN_TASKS, Difference, Replication
 from bench.claims.effects import EFFECTS, Evidence, Scale, floored_fit_error, tabulate, tasks_without_headroom
 from bench.claims.pair import SOLVED, Pair
 from bench.claims.sequential import LOOKS, Answer, Decision

@@ -4,6 +4,7 @@ import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from synthetic import record, references
 
@@ -97,7 +98,7 @@ def test_power_is_that_of_the_test(finding):
     c = finding.comparisons[0]
     error = 0.01 / 2**0.5  # of the mean of two tasks with .01 each
     tasks = [replace(task, standard_error=0.01) for task in c.tasks]
-    just = t_quantile(1 - nominal_levels(0.05)[0] / 2, 16.0) * error  # two tasks with twice four degrees of freedom
+    just = t_quantile(1 - nominal_levels(0.05)[0] / 2, np.float64(16.0)) * error
     found = chance(replace(c, tasks=tasks), just, "seeds", within=5)
     # .02 of the simulation; t is skew, and unequal variances in samples take some degrees of freedom.
     assert found == pytest.approx(0.5, abs=0.06)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from synthetic import record, reference, references
 
-from bench.analysis.stats import Difference
 from bench.claims import differences, sequential, verdicts
 from bench.claims.claim import Claim, Experiment
-from bench.claims.differences import combine, over
+from bench.claims.differences import Difference, combine, over
 from bench.claims.effects import Evidence
 from bench.claims.sequential import LOOKS, decide, nominal_levels
 
