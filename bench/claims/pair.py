@@ -56,7 +56,7 @@ class Pair:
 
     def looks(self) -> list[Difference]:
         """The deciding estimate at every look for which all numbers are there."""
-        complete = [seeds for seeds in LOOKS if self._complete(seeds)]
+        complete = [seeds for seeds in LOOKS if self._complete(seeds) and self.tasks(self.scale, seeds)]
         return [differences.over(self.over, self.tasks(self.scale, seeds)) for seeds in complete]
 
     def _complete(self, seeds: int) -> bool:

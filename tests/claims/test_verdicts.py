@@ -196,3 +196,5 @@ def test_the_trend_is_per_doubling_of_the_steps():
     (c,) = judged(records, "regret_by_doubling").comparisons
     assert c.decisive.effect == pytest.approx(0.5, rel=1e-2)  # a decade over two doublings
     assert sequential.LOOKS[0] == c.seeds
+    one_grid = judged([r for r in records if r.num_steps == 10], "regret_by_doubling")
+    assert (one_grid.comparisons, one_grid.remarks) == ([], ["no result of b"])  # one grid has no trend
