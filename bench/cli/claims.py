@@ -52,7 +52,9 @@ def command(
     diagnostics.write_measurements(runner)
     diagnostics.draw_landscapes(runner)
     if evidence.records and not quiet:
-        write_leaderboards(folder, installed_formats())
+        unwritten = write_leaderboards(folder, installed_formats())
+        if unwritten:
+            typer.echo(f"bench: {unwritten}", err=True)
     _show(findings)
     typer.echo(folder / "claims.md")
     diagnostics.exit_unless_complete(runner)
