@@ -9,7 +9,6 @@ import importlib.util
 import io
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -25,7 +24,6 @@ from bench.errors import UsageError
 # to ten times slower than one.
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 ROOT = Path(__file__).resolve().parents[2]  # of our packages: a checkout, or site-packages
-JAX_BACKENDS = "xla_bridge.py"  # the file of JAX that looks for devices; it fails there where there are none
 
 
 class Command(NamedTuple):
@@ -141,10 +139,11 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"myriad-bench {importlib.metadata.version('myriad-bench')}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
@@ -171,18 +170,27 @@ def main() -> None:
     except UsageError as error:
         typer.echo(f"bench: {error}", err=True)
         sys.exit(2)
-    except (RuntimeError, AssertionError) as error:
-        if Path(traceback.extract_tb(error.__traceback__)[-1].filename).name != JAX_BACKENDS:
+    except (RuntimeError, AssertionError):
+        problem = _device_problem()
+        if not problem:
             raise
-        platforms = os.environ.get("JAX_PLATFORMS", "")
-        typer.echo(
-            f"bench: JAX finds no device of JAX_PLATFORMS='{platforms}'. Unset it, or give another, such as cpu. "
-            + " ".join(str(error).split()),
-            err=True,
-        )
+        typer.echo(f"bench: {problem}", err=True)
         sys.exit(2)
     finally:
         _flush()
+
+
+def _device_problem() -> str:
+    """Why JAX has no device, in one line; "" where it has one, or was not asked."""
+    try:
+        if "jax" in sys.modules:
+            sys.modules["jax"].devices()
+        return ""
+    except (RuntimeError, AssertionError) as error:  # no such platform; a platform without a device
+        return (
+            f"JAX finds no device of JAX_PLATFORMS='{os.environ.get('JAX_PLATFORMS', '')}'. Unset it, or give another, "
+            f"such as cpu. {' '.join(str(error).split())}"
+        )
 
 
 def _find_packages() -> None:
