@@ -176,8 +176,6 @@ def main() -> None:
             raise
         typer.echo(f"bench: {problem}", err=True)
         sys.exit(2)
-    finally:
-        _flush()
 
 
 def _device_problem() -> str:
@@ -207,11 +205,3 @@ def _find_packages() -> None:
 def _origin(package: str) -> Path | None:
     found = importlib.util.find_spec(package)
     return Path(found.origin).resolve() if found and found.origin else None
-
-
-def _flush() -> None:
-    """Write what is left, unless the reader, such as `head`, has read enough."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it exits

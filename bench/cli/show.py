@@ -44,10 +44,10 @@ def command(
     if Path(control).suffix and (warning := bounds_warning(us, task)):  # a known optimum may miss them by a rounding
         typer.echo(f"warning: --control {control}: {warning}", err=True)
     episode = simulate_controls(task, us, reference.states if reference and control == "best" else None)
-    results = [f"cost {float(episode.cost):.6g}"]
+    numbers = [f"cost {float(episode.cost):.6g}"]
     if reference and reference.headroom:
-        results.append(f"score {show_score(score(float(episode.cost), reference.floor, reference.best))}")
-    title = f"{name}, {Path(control).name} control: {', '.join(results)}"
+        numbers.append(f"score {show_score(score(float(episode.cost), reference.floor, reference.best))}")
+    title = f"{name}, {Path(control).name} control: {', '.join(numbers)}"
     figure = episode_figure.episode_figure(task, episode, title)
     save_figure(figure, out or Path(f"{Path(name).name.replace(':', '.')}.png"))
 
