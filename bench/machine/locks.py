@@ -1,6 +1,5 @@
 """Locks between processes, so that two runs on one folder never train the same cell twice. No JAX."""
 
-import fcntl
 import json
 import os
 import socket
@@ -9,6 +8,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from bench.errors import UsageError
+
+try:
+    import fcntl
+except ImportError as error:  # Windows
+    raise UsageError(
+        "folders of results need the file locks of Linux or macOS (fcntl), which this system lacks. On Windows, run "
+        "it in the Windows Subsystem for Linux."
+    ) from error
 
 
 @dataclass(frozen=True)
