@@ -1,4 +1,4 @@
-"""Runs that profit from the simulator's errors or miss their end-state targets. No JAX here.
+"""Runs that profit from the simulator's errors, miss their end-state targets or violate constraints. No JAX here.
 
 After training, an adaptive solver and a finer grid score the final policy again. `RunRecord.rescored` holds the result.
 """
@@ -8,7 +8,7 @@ import math
 from bench.records.reference import Reference
 from bench.records.run import RunRecord
 
-MARK_ABOVE = 0.01  # a larger cost gap (relative) or end miss (in units of the state's range) is marked
+MARK_ABOVE = 0.01  # a larger cost gap (relative), end miss or violation (in units of the range) is marked
 
 
 def cost_gap(run: RunRecord, reference: Reference | None) -> float:
@@ -32,6 +32,15 @@ def end_miss(run: RunRecord) -> float:
     """
     error = run.rescored.get("end_error", math.nan)
     return math.inf if error is None else error
+
+
+def violation(run: RunRecord) -> float:
+    """Largest violation of a constraint, in units of its range.
+
+    It is 0 for a task without constraints, inf where an episode was lost, and nan where nothing was measured.
+    """
+    found = run.rescored.get("violation", math.nan)
+    return math.inf if found is None else found
 
 
 def largest_measured(values: list[float]) -> float:

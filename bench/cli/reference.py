@@ -116,5 +116,7 @@ def _summary(found: Reference) -> str:
     return (
         f"floor {found.floor:.8g}, best {found.best:.8g}, grade {found.grade}, difference {difference}, "
         f"residual {found.residual:.1e}, second order {found.second_order}, spread {found.spread:.1e}"
+        + (f"; a constraint is violated by {found.violation:.1e} of its range" if found.violation else "")
+        + (f"; a state leaves its range by {found.outside:.1e} of it" if found.outside else "")
         + (f"; an adaptive solver changes it by {found.solver_gap:.1e} of the headroom" if found.is_doubtful else "")
     )

@@ -21,6 +21,8 @@ PACKAGE_FILE = Path(__file__).parents[2] / "tasks" / "references.toml"
 FILE_NAME = "references.toml"  # beside the records of a run
 NUM_STARTS = 16  # in an evaluation with random starts
 MAX_SOLVER_GAP = 1e-3  # of a best cost, in units of `cost_unit`, when an adaptive solver scores its controls again
+MAX_VIOLATION = 1e-6  # of a constraint or a declared range, in units of the range, in a reference of grade B
+SAMPLES = 16  # points of an interval at which constraints and ranges of a reference are checked
 AGREEMENT_RTOL = 1e-4  # between two routes; solver tolerances and two integrators make them differ by at most 1e-6
 JSON_FIELDS = ("controls", "states")  # stored as JSON within a string, which is read 50 times as fast as TOML's arrays
 
@@ -35,9 +37,14 @@ class Reference:
     `residual` is the norm of the projected gradient at `controls`, with controls in units of their range and the cost
     in units of `cost_unit`: 0 at a first-order point. `second_order` says whether the Hessian has no negative
     eigenvalue there, None where that is unknown. `grade` is A (the cost meets a formula), B (both routes reach `best`
-    to AGREEMENT_RTOL, and an adaptive solver changes it by at most MAX_SOLVER_GAP) or C (best known).
+    to AGREEMENT_RTOL, an adaptive solver changes it by at most MAX_SOLVER_GAP, and it
+    `is_feasible`) or C (best known).
 
     `adaptive` is the cost of `controls` by an adaptive solver: the task's own grid may be too coarse for them.
+
+    `violation` is the largest violation of a constraint or, on a task with constraints, of a target by `controls`, and
+    `outside` says how far a state leaves its declared range. Both are in units of a range and are also looked for
+    within intervals, at SAMPLES points of each.
 
     `single_shooting` and `multiple_shooting` are the costs that each route reached from its own starts; the last one of
     single shooting continues its best. `multiple_shooting` is None where it was not tried, as with settings of one's
@@ -67,6 +74,8 @@ class Reference:
     integration_error: float | None = None
     lyapunov: float | None = None
     adaptive: float | None = None
+    violation: float | None = None
+    outside: float | None = None
 
     @property
     def key(self) -> str:
@@ -94,6 +103,11 @@ class Reference:
     def is_doubtful(self) -> bool:
         """Whether the best cost lives off the grid: an adaptive solver changes it by more than MAX_SOLVER_GAP."""
         return self.solver_gap is not None and self.solver_gap > MAX_SOLVER_GAP
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether no constraint and no declared range is violated by more than MAX_VIOLATION, as far as it is known."""
+        return max(self.violation or 0.0, self.outside or 0.0) <= MAX_VIOLATION
 
     @property
     def difference(self) -> float | None:

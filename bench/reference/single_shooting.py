@@ -3,7 +3,7 @@
     min over u in [low, high]^H   J(u) = cost of open_loop(task, u, x0)
 
 Float64, gradients by reverse mode, L-BFGS-B (Byrd, Lu, Nocedal & Zhu, 1995; SciPy) from several starts; Newton's method
-finds the last digits of a stored optimum. The starts are the best constant, constants in the middle and near both
+finds the last digits of a stored optimum. Under constraints it is the method of multipliers. The starts are the best constant, constants in the middle and near both
 bounds, switches between the bounds at several times, smooth random sequences, and the best random sequences of a task
 whose floor they are. Every result is the cost of a feasible control sequence, so an upper bound of the true minimum.
 """
@@ -20,10 +20,11 @@ from scipy.optimize import minimize
 
 from bench.precision import float64
 from bench.records.reference import Reference, cost_unit
+from bench.reference.augmented_lagrangian import constrained_minimiser
 from bench.reference.fingerprint import fingerprint
 from bench.reference.newton import polish
 from bench.simulate import open_loop
-from tasks.base import AbstractTask
+from tasks.base import AbstractConstrainedTask, AbstractTask
 
 RANDOM_STARTS = 6
 FLOOR_SEQUENCES = 1000  # random sequences, for tasks whose floor is their mean cost
@@ -55,7 +56,10 @@ def single_shooting(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) 
     cost = partial(_cost, task, x0)
     with float64(task):
         evaluate = _value_and_gradient(task, x0)
-        minimise_sequence = _minimiser(evaluate, ITERATIONS_PER_START)
+        if isinstance(task, AbstractConstrainedTask):
+            minimise_sequence = constrained_minimiser(task, x0, evaluate)
+        else:
+            minimise_sequence = _minimiser(evaluate, ITERATIONS_PER_START)
 
         def evaluate_constant(v):
             value, gradient = evaluate(np.tile(v, task.num_steps))
@@ -70,7 +74,8 @@ def single_shooting(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) 
             best_draws = draws[np.argsort(costs)[:RANDOM_STARTS]]
         starts = [np.broadcast_to(floor_v, shape), *_sequence_starts(shape), *best_draws]
         results = [minimise_sequence(v.ravel()) for v in starts]
-        best, v, gradient = _lowest([_minimiser(evaluate)(_lowest(results)[1]), *results])
+        goes_on = minimise_sequence if isinstance(task, AbstractConstrainedTask) else _minimiser(evaluate)
+        best, v, gradient = _lowest([goes_on(_lowest(results)[1]), *results])
     costs = [float(result[0]) for result in results if np.isfinite(result[0])]
     return Reference(
         task=name,
@@ -109,6 +114,22 @@ def local_search(
         return LocalMinimum(cost if np.isfinite(cost) else np.inf, kept, _residual(v, gradient, unit))
 
     return search
+
+
+def simulated(
+    task: AbstractTask, x0: Float[np.ndarray, " n"]
+) -> Callable[[Float[np.ndarray, "steps m"]], LocalMinimum]:
+    """Return a function from controls to these, rounded to ten digits, and their cost, without a search."""
+    with float64(task):
+        cost = jax.jit(lambda us: open_loop(task, us, jnp.asarray(x0)).cost)
+
+    def simulate(us):
+        kept = np.array(rounded(us))
+        with float64(task):
+            found = float(cost(kept))
+        return LocalMinimum(found if np.isfinite(found) else np.inf, kept, 0.0)
+
+    return simulate
 
 
 def rounded(rows: Float[np.ndarray, "rows columns"]) -> list[list[float]]:

@@ -67,9 +67,9 @@ LEGEND = (
     "tasks and seeds, of scores clipped to [-1, 1] with -1 for failed runs; so are median, mean and the area under the "
     "learning curve. Methods share a rank where paired permutation tests cannot tell them apart. Gap: the largest "
     "change of a run's final cost when an adaptive solver, or a grid four times finer, scores the policy again; miss: "
-    "the largest distance to an end-state target, of the state's range. Above 1 % they are marked !, and counted as "
-    "gaps and misses; empty: not measured. Tuned says how many settings were tried, on other tasks, before this one "
-    "was chosen."
+    "the largest distance to an end-state target, of the state's range; violation: the largest of a constraint, of its "
+    "range. Above 1 % they are marked ! and counted; empty: not measured. Tuned says how many settings were tried, on "
+    "other tasks, before this one was chosen."
 )
 
 
@@ -165,6 +165,11 @@ AGGREGATE_COLUMNS: tuple[RowColumn[AggregateRow], ...] = (
         silent=("", "0"),
     ),
     RowColumn(
+        number_column("violations", "runs that violate a constraint by more than 1 % of its range"),
+        lambda row: show_count(row.violations),
+        silent=("", "0"),
+    ),
+    RowColumn(
         number_column("median", "median over tasks of the mean clipped score over seeds"),
         lambda row: show_score(row.median),
     ),
@@ -207,6 +212,11 @@ TASK_COLUMNS: tuple[RowColumn[TaskRow], ...] = (
     RowColumn(
         number_column("miss", "largest distance to an end-state target, of the state's range"),
         lambda row: show_percent(row.end_miss) if row.end_miss else "",
+        silent=("",),
+    ),
+    RowColumn(
+        number_column("violation", "largest violation of a constraint, of its range"),
+        lambda row: show_percent(row.violation) if row.violation else "",
         silent=("",),
     ),
     RowColumn(number_column("cost", "mean cost of the runs that finished"), lambda row: show_number(row.cost)),

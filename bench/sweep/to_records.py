@@ -53,6 +53,7 @@ def _record(
             "train_seconds": e.train_seconds / block,
             "cost": _finite_or_none(e.cost[i]),
             "end_error": _finite_or_none(e.end_error[i]),
+            "violation": _finite_or_none(e.violation[i]),
         }
         for e in evaluations
     ]

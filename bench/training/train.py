@@ -42,7 +42,7 @@ BRANCHING_ERRORS = (
 class Evaluation:
     """One point of the learning curves of a block of seeds.
 
-    Cost and end error are those of the true simulator, the mean over the starts.
+    Cost and end error are those of the true simulator, the mean over the starts; the violation is the largest.
     """
 
     share: float  # share of the budget's steps that are done, 0 to 1
@@ -53,6 +53,7 @@ class Evaluation:
     compile_seconds: float
     cost: Float[np.ndarray, " seeds"]
     end_error: Float[np.ndarray, " seeds"]
+    violation: Float[np.ndarray, " seeds"]  # of a constraint, at the knots
     state: tuple[str, ...] = ()  # in a run's last evaluation, a hash of each seed's final state
     final: tuple[dict[str, Any], ...] = ()  # in a run's last evaluation, `Rescore.to_json` of the final policies
 
@@ -63,7 +64,7 @@ class Evaluation:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Evaluation":
         """Build an evaluation from what `to_json` returned."""
-        arrays = {name: np.array(fields[name], np.float64) for name in ("cost", "end_error")}
+        arrays = {name: np.array(fields[name], np.float64) for name in ("cost", "end_error", "violation")}
         return cls(**{**fields, **arrays, "state": tuple(fields["state"]), "final": tuple(fields.get("final", ()))})
 
 
@@ -108,7 +109,7 @@ def train(
         if curve and out_of_time():
             return
         training.advance(point)
-        cost, end_error = training.score()
+        cost, end_error, violation = training.score()
         at_end = point == last_point or out_of_time()
         state = block.join(training.states) if at_end or checkpoint else None
         again = rescore(task, partial(method.policy, task), state, evaluation_starts(task)) if at_end else None
@@ -122,6 +123,7 @@ def train(
             compile_seconds=compile_seconds,
             cost=cost,
             end_error=end_error,
+            violation=violation,
             state=state_digests(state, len(seeds)) if at_end else (),
             final=again.to_json() if again else (),
         )
@@ -171,9 +173,9 @@ class _Training:
             self.seconds += time.perf_counter() - began
         self.done = point
 
-    def score(self) -> Float[np.ndarray, "2 seeds"]:
-        """Return cost and end error of every seed's policy."""
-        scores = [np.array(self._score(self._numbers, state), np.float64).reshape(2, -1) for state in self.states]
+    def score(self) -> Float[np.ndarray, "3 seeds"]:
+        """Return cost, end error and violation of every seed's policy."""
+        scores = [np.array(self._score(self._numbers, state), np.float64).reshape(3, -1) for state in self.states]
         return np.hstack(scores)
 
 
@@ -203,7 +205,7 @@ def _lower_with(numbers, rest, task, block) -> _Lowered:
     def score(numbers, state):
         policy = eqx.combine(numbers, rest).policy(task, state)
         trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
-        return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error)
+        return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error), jnp.max(trajectories.violation)
 
     init_key, step_key, zero = block.init_keys[0], block.step_keys[0], np.int32(0)
     start = jax.jit(block.program(init, (None, 0))).lower(numbers, init_key)
