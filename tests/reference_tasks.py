@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from tasks import AbstractTask, ControlVar, StateVar
+from tasks import AbstractConstrainedTask, AbstractTask, ControlVar, StateVar
 from tasks.base import AbstractHybridTask, wrap
 
 
@@ -119,6 +119,37 @@ class Hilltop(AbstractTask):
 
     def terminal_cost(self, x):
         return jnp.zeros_like(x[0])
+
+
+class BrysonDenham(AbstractConstrainedTask):
+    """min ∫ u² / 2 dt,  x'' = u,  from (0, 1) to (0, -1) with x <= l = 1/9: the minimum is 4 / (9 l) = 4.
+
+    Source: Bryson & Ho, *Applied Optimal Control* (1975), sec. 3.11.
+    """
+
+    states = (StateVar("x", 0.0, 0.0, 0.15, 0.0), StateVar("v", 1.0, -1.0, 1.0, -1.0))
+    controls = (ControlVar("u", -10.0, 10.0),)
+    limit: float = 1 / 9
+    penalty: float = 100.0
+    horizon: float = 1.0
+    num_steps: int = 100
+    solver: str = "tsit5"
+    substeps: int = 1
+
+    def vector_field(self, t, x, u):
+        return jnp.stack([x[1], u[0]])
+
+    def unpriced_running_cost(self, t, x, u):
+        return 0.5 * u[0] ** 2
+
+    def unpriced_terminal_cost(self, x):
+        return jnp.zeros_like(x[0])
+
+    def path_constraints(self, t, x, u):
+        return jnp.stack([x[0] / self.limit - 1])
+
+    def end_constraints(self, x):
+        return jnp.zeros(0, x.dtype)
 
 
 class GymPendulum(AbstractHybridTask):

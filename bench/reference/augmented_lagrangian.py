@@ -21,10 +21,10 @@ from tasks.base import AbstractConstrainedTask, AbstractHybridTask
 
 Vector = Float[np.ndarray, " unknowns"]
 CHECKS = 8  # points of an interval at which constraints hold
-ROUNDS = 12  # updates of the multipliers
+ROUNDS = 10  # updates of the multipliers
 GROWTH = 4.0  # of μ, where a round has not reduced the violation by as much
-ITERATIONS = 200  # of quasi-Newton in a round
-VIOLATION_TOL = 1e-9
+ITERATIONS = 100  # of quasi-Newton in a round
+VIOLATION_TOL = 1e-7  # a tenth of what a reference of grade B may have
 NO_PRICE = 1e-300  # a penalty far below rounding
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bench.precision import float64
-from bench.records.reference import AGREEMENT_RTOL, Reference, cost_size, cost_unit
+from bench.records.reference import AGREEMENT_RTOL, MAX_VIOLATION, Reference, cost_size, cost_unit
 from bench.reference.adaptive_cost import adaptive_cost
 from bench.reference.feasibility import with_violations
 from bench.reference.multiple_shooting import NonlinearProgram, Solution
@@ -23,6 +23,7 @@ MIN_STARTS = 7
 MIN_STARTS_AT_LOWEST = 4  # then no more starts are tried
 RESIDUAL_TOL = 1e-4  # for a first-order point: its cost is known to the square of this or better
 COST_RTOL = 1e-6  # between two costs of one minimum, by two integrators
+MAX_MARGIN = 1e-3  # for constraints between their checks, of a range; more says that controls alone lose the optimum
 KNOT_RTOL = 1e-6  # between a knot and the end of the interval before it, by two integrators
 EIGENVALUE_TOL = 1e-7  # relative to the largest; zero eigenvalues of a Hessian in float64 come out of this size
 
@@ -47,6 +48,9 @@ def cross_check(task: AbstractTask, first: Reference, earlier: Reference | None 
     if earlier and earlier.states:
         continued.append(program.solve(known[-1], np.array(earlier.states), warm_start=True))
     lowest = min((s for s in [*solutions, *continued] if s), key=lambda s: s.cost, default=None)
+    if constrained and lowest:
+        lowest = _tightened(task, program, first, lowest)
+        known = []  # IPOPT has continued these, and has not let them violate a constraint
     found = min(map(search, [*known, *([lowest.us] if lowest else [])]), key=lambda r: r.cost)
     # Open loop may lose an optimum, or keep it only with an error that the last digit of a control makes.
     lost = lowest and (lowest.cost < found.cost - AGREEMENT_RTOL * size or found.residual > RESIDUAL_TOL)
@@ -75,6 +79,14 @@ def cross_check(task: AbstractTask, first: Reference, earlier: Reference | None 
     )
     improved = with_violations(task, dataclasses.replace(improved, adaptive=adaptive_cost(task, improved)))
     return dataclasses.replace(improved, grade=_grade(task, improved))
+
+
+def _tightened(task: AbstractTask, program: NonlinearProgram, first: Reference, solution: Solution) -> Solution:
+    """The solution again, with a margin for what it violates between the points where constraints are enforced."""
+    found = with_violations(task, dataclasses.replace(first, controls=rounded(solution.us), states=None)).violation
+    if found is None or not MAX_VIOLATION / 2 < found < MAX_MARGIN:
+        return solution
+    return program.solve(solution.us, solution.xs, warm_start=True, margin=1.5 * found) or solution
 
 
 def _solve_from_guesses(program: NonlinearProgram, size: float) -> list[Solution]:

@@ -98,16 +98,21 @@ class NonlinearProgram:
         }
 
     def solve(
-        self, us: Float[np.ndarray, "steps m"], xs: Float[np.ndarray, "knots n"], warm_start: bool = False
+        self,
+        us: Float[np.ndarray, "steps m"],
+        xs: Float[np.ndarray, "knots n"],
+        warm_start: bool = False,
+        margin: float = 0.0,
     ) -> Solution | None:
         """Return the local minimum that IPOPT reaches from a guess, or None if it reaches none.
 
-        The states of a guess need not follow from its controls. `warm_start` is for a guess that is almost optimal.
+        The states of a guess need not follow from its controls. `warm_start` is for a guess that is almost optimal. All
+        constraints are kept by at least `margin`.
         """
         solver = self._solvers[warm_start]
         low, high = self._bounds
-        lowest = np.where(self._is_equality, 0.0, -np.inf)
-        found = solver(x0=self._unknowns(us, xs), lbx=low, ubx=high, lbg=lowest, ubg=0)
+        lowest, highest = np.where(self._is_equality, 0.0, -np.inf), np.where(self._is_equality, 0.0, -margin)
+        found = solver(x0=self._unknowns(us, xs), lbx=low, ubx=high, lbg=lowest, ubg=highest)
         if not solver.stats()["success"]:
             return None
         w = found["x"].full().ravel()
