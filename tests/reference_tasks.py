@@ -152,6 +152,37 @@ class BrysonDenham(AbstractConstrainedTask):
         return jnp.zeros(0, x.dtype)
 
 
+class Brachistochrone(AbstractConstrainedTask):
+    """min T from (0, 10) to (10, 5) under g = 9.80665: time runs from 0 to 1, at a pace that is a second control.
+
+    Fastest descent 1.8016 (dymos, its brachistochrone example).
+    """
+
+    states = (StateVar("x", 0.0, 0.0, 10.0, 10.0), StateVar("y", 10.0, 0.0, 10.0, 5.0), StateVar("v", 0.0, 0.0, 12.0))
+    controls = (ControlVar("angle", 0.0, 3.1), ControlVar("pace", 0.5, 4.0))
+    penalty: float = 100.0
+    horizon: float = 1.0
+    num_steps: int = 50
+    solver: str = "tsit5"
+    substeps: int = 1
+
+    def vector_field(self, t, x, u):
+        angle, pace = u
+        return pace * jnp.stack([x[2] * jnp.sin(angle), -x[2] * jnp.cos(angle), 9.80665 * jnp.cos(angle)])
+
+    def unpriced_running_cost(self, t, x, u):
+        return u[1]
+
+    def unpriced_terminal_cost(self, x):
+        return jnp.zeros_like(x[0])
+
+    def path_constraints(self, t, x, u):
+        return jnp.zeros(0, x.dtype)
+
+    def end_constraints(self, x):
+        return jnp.zeros(0, x.dtype)
+
+
 class GymPendulum(AbstractHybridTask):
     """Gymnasium's Pendulum-v1 to the digit.
 

@@ -86,7 +86,8 @@ class Reference:
     def is_complete(self) -> bool:
         """Whether both routes were taken and, at the task's own start, the difficulty was measured."""
         measured = self.start is not None or self.lyapunov is not None
-        return self.multiple_shooting is not None and self.adaptive is not None and measured
+        checked = self.adaptive is not None and self.outside is not None
+        return self.multiple_shooting is not None and checked and measured
 
     @property
     def solver_gap(self) -> float | None:

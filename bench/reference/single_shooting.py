@@ -75,7 +75,7 @@ def single_shooting(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) 
             best_draws = draws[np.argsort(costs)[:RANDOM_STARTS]]
         starts = [np.broadcast_to(floor_v, shape), *_sequence_starts(shape), *best_draws]
         if isinstance(task, AbstractConstrainedTask):
-            starts = starts[::3]  # each takes as long as a handful without constraints
+            starts = starts[::5]  # each takes as long as a handful without constraints
         results = [minimise_sequence(v.ravel()) for v in starts]
         goes_on = minimise_sequence if isinstance(task, AbstractConstrainedTask) else _minimiser(evaluate)
         best, v, gradient = _lowest([goes_on(_lowest(results)[1]), *results])
