@@ -4,6 +4,7 @@ After training, an adaptive solver and a finer grid score the final policy again
 """
 
 import math
+import sys
 
 from bench.records.reference import Reference
 from bench.records.run import RunRecord
@@ -20,7 +21,7 @@ def cost_gap(run: RunRecord, reference: Reference | None) -> float:
     own = run.curve[-1]["cost"] if run.curve else None
     if not run.rescored or own is None:
         return math.nan
-    size = max(abs(own), 1e-9, 1e-3 * (reference.headroom or 0) if reference else 0)
+    size = max(abs(own), sys.float_info.min, 1e-3 * (reference.headroom or 0) if reference else 0)
     again = [run.rescored["adaptive"], run.rescored["finer"]]
     return max(math.inf if cost is None else abs(cost - own) / size for cost in again)
 

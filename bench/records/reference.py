@@ -23,6 +23,7 @@ NUM_STARTS = 16  # in an evaluation with random starts
 MAX_SOLVER_GAP = 1e-3  # of a best cost, in units of `cost_unit`, when an adaptive solver scores its controls again
 MAX_VIOLATION = 1e-6  # of a constraint or a declared range, in units of the range, in a reference of grade B
 SAMPLES = 16  # points of an interval at which constraints and ranges of a reference are checked
+COST_ROUNDING = 1e-10  # relative; a smaller gap between two costs is rounding over an episode
 AGREEMENT_RTOL = 1e-4  # between two routes; solver tolerances and two integrators make them differ by at most 1e-6
 JSON_FIELDS = ("controls", "states")  # stored as JSON within a string, which is read 50 times as fast as TOML's arrays
 
@@ -45,6 +46,9 @@ class Reference:
     `violation` is the largest violation of a constraint or, on a task with constraints, of a target by `controls`, and
     `outside` says how far a state leaves its declared range. Both are in units of a range and are also looked for
     within intervals, at SAMPLES points of each.
+
+    `random` is the lower quartile of the costs of random control sequences, whose distance to `best` says what a small
+    headroom is, whatever the unit of cost.
 
     `single_shooting` and `multiple_shooting` are the costs that each route reached from its own starts; the last one of
     single shooting continues its best. `multiple_shooting` is None where it was not tried, as with settings of one's
@@ -76,6 +80,7 @@ class Reference:
     adaptive: float | None = None
     violation: float | None = None
     outside: float | None = None
+    random: float | None = None
 
     @property
     def key(self) -> str:
@@ -127,9 +132,14 @@ class Reference:
 
     @property
     def headroom(self) -> float | None:
-        """floor - best, or None where it is at most max(1e-3 |best|, 1e-9), too small to tell methods apart."""
+        """floor - best, or None where it is too small to tell methods apart.
+
+        It is too small up to 1e-3 of the distance from `random` to `best`, or of |best| in older references. A cost in
+        another unit, or with a constant added, has the same scores.
+        """
         gap = self.floor - self.best
-        return gap if gap > max(1e-3 * abs(self.best), 1e-9) else None
+        size = abs(self.best) if self.random is None else self.random - self.best
+        return gap if gap > max(1e-3 * size, COST_ROUNDING * abs(self.best)) else None
 
 
 def key_of(fingerprint: str, start: list[float] | None) -> str:
@@ -139,12 +149,17 @@ def key_of(fingerprint: str, start: list[float] | None) -> str:
 
 def cost_unit(floor: float, best: float) -> float:
     """Return the unit of cost in which a gradient counts as small: the headroom, or |best| where there is none."""
-    return floor - best if floor - best > 1e-9 else max(abs(best), 1e-9)
+    gap = floor - best
+    return gap if gap > COST_ROUNDING * max(abs(floor), abs(best)) else abs(best) or 1.0
 
 
 def cost_size(floor: float, best: float) -> float:
-    """Return the size of a cost, for relative differences: |best|, or a thousandth of the unit where that is larger."""
-    return max(abs(best), 1e-3 * cost_unit(floor, best))
+    """Return the size of a cost, for relative differences: |best|, but from a thousandth of the unit to the unit.
+
+    A constant that is added to a cost makes |best| large, and no difference more acceptable.
+    """
+    unit = cost_unit(floor, best)
+    return min(max(abs(best), 1e-3 * unit), unit)
 
 
 def read_references(path: Path) -> dict[str, Reference]:

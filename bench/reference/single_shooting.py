@@ -30,6 +30,7 @@ from tasks.base import AbstractConstrainedTask, AbstractTask
 RANDOM_STARTS = 6
 FLOOR_SEQUENCES = 1000  # random sequences, for tasks whose floor is their mean cost
 ITERATIONS_PER_START = 300
+RANDOM_SEQUENCES = 32  # whose lower quartile says what a large difference of costs is
 MAX_ITERATIONS = 3000  # for constants, and for the search that goes on from the best start
 GRADIENT_BATCH = 32  # gradients in one call
 LBFGSB_OPTIONS = {"maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "maxcor": 40}
@@ -68,6 +69,8 @@ def single_shooting(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) 
 
         floor, floor_v, _ = _lowest(map(_minimiser(evaluate_constant), _constant_starts(len(low))))
         best_draws = []
+        drawn = np.random.default_rng(1).random((RANDOM_SEQUENCES, *shape))
+        random = float(np.nan_to_num(np.quantile(np.asarray(jax.jit(jax.vmap(cost))(drawn)), 0.25), nan=np.inf))
         if task.floor == "random":
             draws = np.random.default_rng(0).random((FLOOR_SEQUENCES, *shape))
             costs = np.asarray(jax.jit(jax.vmap(cost))(draws))
@@ -93,6 +96,7 @@ def single_shooting(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) 
         found_by="single shooting, L-BFGS-B",
         controls=rounded(low + (high - low) * v.reshape(shape)),
         single_shooting=[*costs, float(best)],
+        random=random if np.isfinite(random) else None,
         start=None if task.starts == "fixed" else x0.tolist(),
     )
 
@@ -188,7 +192,7 @@ def _minimiser(evaluate, max_iterations=MAX_ITERATIONS):
 
     def minimise_from(v):
         # Dividing by the first gradient gives the stopping rules one meaning for costs of 1 and of 1e4.
-        scale = max(np.max(np.abs(evaluate(v)[1])), 1e-12)
+        scale = np.max(np.abs(evaluate(v)[1])) or 1.0
         result = minimize(
             lambda v: tuple(part / scale for part in evaluate(v)),
             v,
