@@ -37,7 +37,7 @@ from tasks.base import AbstractTask
 class Evaluation:
     """One point of the learning curves of a block of seeds.
 
-    Cost and end error are those of the true simulator, the mean over the starts.
+    Cost and end error are those of the true simulator, the mean over the starts; the violation is the largest.
     """
 
     share: float  # share of the budget's steps that are done, 0 to 1
@@ -48,6 +48,7 @@ class Evaluation:
     compile_seconds: float
     cost: Float[np.ndarray, " seeds"]
     end_error: Float[np.ndarray, " seeds"]
+    violation: Float[np.ndarray, " seeds"]  # of a constraint, at the knots
     state: tuple[str, ...] = ()  # in a run's last evaluation, a hash of each seed's final state
     cpu_seconds: float | None = None  # like train_seconds, in CPU seconds; None on a GPU, and in older checkpoints
     final: tuple[dict[str, Any], ...] = ()  # in a run's last evaluation, `Rescore.to_json` of the final policies
@@ -60,7 +61,7 @@ class Evaluation:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Evaluation":
         """Build an evaluation from what `to_json` returned."""
-        arrays = {name: np.array(fields[name], np.float64) for name in ("cost", "end_error")}
+        arrays = {name: np.array(fields[name], np.float64) for name in ("cost", "end_error", "violation")}
         return cls(**{**fields, **arrays, "state": tuple(fields["state"]), "final": tuple(fields.get("final", ()))})
 
 
@@ -107,7 +108,7 @@ def train(
         if curve and out_of_time():
             return
         training.advance(point)
-        cost, end_error = training.score()
+        cost, end_error, violation = training.score()
         at_end = point == last_point or out_of_time()
         state = block.join(training.states) if at_end or checkpoint else None
         again = rescore(task, partial(method.policy, task), state, evaluation_starts(task)) if at_end else None
@@ -122,6 +123,7 @@ def train(
             compile_seconds=compile_seconds,
             cost=cost,
             end_error=end_error,
+            violation=violation,
             state=state_digests(state, len(seeds)) if at_end else (),
             final=again.to_json() if again else (),
             program=fingerprint_in_training(task, method, programs, block) if at_end else "",
@@ -140,7 +142,7 @@ def _check_progress(saved: Progress, points: Sequence[int], seeds: int) -> None:
         curve: list[BlockPoint] = check(msgspec.convert, saved.curve, list[BlockPoint])
     except DecodeError as error:
         raise CheckpointError(f"its curve is garbled ({error})") from error
-    lengths = {len(costs) for each in curve for costs in (each["cost"], each["end_error"])}
+    lengths = {len(costs) for each in curve for costs in (each["cost"], each["end_error"], each["violation"])}
     if saved.done == points[-1]:
         lengths |= {len(curve[-1]["state"]), len(curve[-1].get("final", ()))}
     if lengths != {seeds}:
@@ -185,7 +187,7 @@ class _Training:
                     self.states[i] = jax.block_until_ready(self._advance(self._numbers, self.states[i], key, *chunk))
         self.done = point
 
-    def score(self) -> Float[np.ndarray, "2 seeds"]:
-        """Return cost and end error of every seed's policy."""
-        scores = [np.array(self._score(self._numbers, state), np.float64).reshape(2, -1) for state in self.states]
+    def score(self) -> Float[np.ndarray, "3 seeds"]:
+        """Return cost, end error and violation of every seed's policy."""
+        scores = [np.array(self._score(self._numbers, state), np.float64).reshape(3, -1) for state in self.states]
         return np.hstack(scores)
