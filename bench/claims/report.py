@@ -1,16 +1,17 @@
 """Verdicts on claims in words: for the terminal, as markdown, and for the page of a folder. No JAX here."""
 
 import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.claims.verdicts import RULE, Comparison, Finding
-from bench.errors import UsageError
 from bench.gradients.records import read_all_measurements
 from bench.gradients.summary import summaries
-from bench.records.files import RecordError
+from bench.records.decode import DecodeError, check
+from bench.records.files import RecordError, read_file
 
 
 def lines(f: Finding) -> list[str]:
@@ -71,22 +72,26 @@ def markdown(findings: Sequence[Finding]) -> str:
     return "\n".join(document)
 
 
-def _finding_from_json(entry: Mapping[str, Any]) -> Finding:
-    return Finding(**{**entry, "comparisons": [Comparison(**c) for c in entry["comparisons"]]})
+def _read_findings(file: Path, say: Callable[[str], None]) -> list[Finding]:
+    """The findings in a file; none if there is no file or, as `say` is told, none can be read."""
+    try:
+        return check(msgspec.json.decode, read_file(file), type=list[Finding])
+    except FileNotFoundError:
+        return []
+    except RecordError as error:
+        say(str(error))
+    except DecodeError as error:
+        say(f"{file}: no findings ({error}). `bench claims` writes them.")
+    return []
 
 
-def section(folder: Path) -> dict[str, Any]:
+def section(folder: Path, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """Collect what a page shows of a folder's gradients, landscapes and claims; empty if there are none.
 
-    Raises UsageError if a file of measurements cannot be read.
+    `say` is told of each file that cannot be read, and why.
     """
-    try:
-        measured = list(read_all_measurements(folder))
-    except RecordError as error:
-        raise UsageError(str(error)) from error
-    file = folder / "claims.json"
-    entries = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-    findings = [_finding_from_json(entry) for entry in entries]
+    measured = list(read_all_measurements(folder, say))
+    findings = _read_findings(folder / "claims.json", say)
     figures = [*folder.glob("gradients*.png"), *folder.glob("landscape-*.png")]
     if not (measured or findings or figures):
         return {}

@@ -8,7 +8,7 @@ import typer
 
 from bench.analysis.leaderboard import build
 from bench.cli.terminal.figures import save_figure
-from bench.cli.terminal.leaderboards import read_records
+from bench.cli.terminal.leaderboards import read_records, warn
 from bench.cli.terminal.options import OnlyTasks, RecordsFolder
 from bench.errors import UsageError
 from bench.records.reference import References
@@ -46,7 +46,7 @@ def command(
     Trajectories are those of the run with the median cost of each method, beside the best known control sequence.
     """
     records = read_records(folder)
-    board = build(records, References.beside(folder).by_fingerprint(), find=trajectory_finder(folder))
+    board = build(records, References.beside(folder).by_fingerprint(), find=trajectory_finder(folder, warn))
     chosen = [chart for chart in charts.KINDS[kind](board) if not tasks or chart.task in tasks]
     if not chosen:
         why = NOTHING_TO_DRAW.get(kind, NO_SCORES)

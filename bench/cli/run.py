@@ -11,10 +11,11 @@ from bench import registry
 from bench.cli.terminal import progress
 from bench.cli.terminal.backends import Device, choose_device, default_workers, open_backend
 from bench.cli.terminal.interrupt import exit_interrupted
-from bench.cli.terminal.leaderboards import installed_formats, write_leaderboards
+from bench.cli.terminal.leaderboards import installed_formats, warn, write_leaderboards
 from bench.cli.terminal.options import Quiet, parse_settings
 from bench.errors import UsageError
 from bench.machine import compilation, threads
+from bench.records.files import RecordError
 from bench.records.run import RunRecord, read_records
 from bench.suite import load
 from bench.sweep import status
@@ -75,10 +76,13 @@ def command(
     registry.check_known(extra, [c.task for c in cells], [c.method for c in cells])
     folder = out or Path("results") / loaded.name
     jobs = prepare(cells, folder, again)
-    known = [record for record in read_records(folder) if isinstance(record, RunRecord)]
+    found = list(read_records(folder))
+    known = [record for record in found if isinstance(record, RunRecord)]
     if workers is None and not cluster:
         workers = default_workers(sum(bool(job.todo) for job in jobs))
     if dry_run:
+        for error in (each for each in found if isinstance(each, RecordError)):
+            warn(str(error))
         _print_plan(jobs, known, workers or 1)
         return
     _add_to_plan(folder, jobs)
@@ -104,7 +108,7 @@ def _print_plan(jobs: Sequence[Job], known: Sequence[RunRecord], width: int) -> 
         line = f"{progress.job_name(job)}  {len(job.todo)} seeds to run, {done} done"
         if superseded := job.superseded():
             line += f" ({len(superseded)} again: {'; '.join(dict.fromkeys(superseded.values()))})"
-        point = status.last_point(job.checkpoint().path) if job.todo else None
+        point = status.progress(job.folder, job.checkpoints, job.todo) if job.todo else None
         if point:
             forecast.shares[job.lock] = point["share"]
             line += f", goes on at {point['share']:.0%}"

@@ -4,17 +4,20 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+import msgspec
 import numpy as np
 
 from bench.analysis.stats import Floats
-from bench.records.files import RecordError, write_atomically
+from bench.records.decode import Count, DecodeError, Decoder, Name, Size, check
+from bench.records.files import RecordError, read_file, write_atomically
+from bench.records.run_parts import Horizon
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 SIMULATOR = "simulator"  # the name of the true dynamics among the models
 BEST_BASIN_SHARE = 0.1  # share of the gap between the best and the median return that still counts as the best basin
 PER_HORIZON = (
@@ -62,21 +65,21 @@ class Measurement:
     None stands for what is not a finite number.
     """
 
-    suite: str
-    task: str
-    horizon: float
-    num_steps: int
-    method: str
-    policy: str
-    model: str
-    updates: int
-    seed: int
+    suite: Name
+    task: Name
+    horizon: Horizon
+    num_steps: Size
+    method: Name
+    policy: Name
+    model: Name
+    updates: Count
+    seed: Count
     lyapunov: float
-    horizons: list[int]
+    horizons: list[Size]
     numbers: dict[str, Any]
-    fingerprint: str
+    fingerprint: Name
     provenance: dict[str, Any] = field(default_factory=dict)
-    schema: int = SCHEMA
+    schema: Literal[1] = SCHEMA
 
     def at(self, name: str, horizon: int) -> float | None:
         """A number at a horizon; None where it is missing or not finite."""
@@ -104,18 +107,18 @@ class Surface:
 class Landscape:
     """The surfaces of a task along `direction` in `space`, at points `alphas`; the simulator's comes first."""
 
-    suite: str
-    task: str
-    num_steps: int
-    seed: int
+    suite: Name
+    task: Name
+    num_steps: Size
+    seed: Count
     direction: str
     space: str
     lyapunov: float
     alphas: list[list[float]]
     surfaces: list[dict[str, Any]]
-    fingerprint: str
+    fingerprint: Name
     provenance: dict[str, Any] = field(default_factory=dict)
-    schema: int = SCHEMA
+    schema: Literal[1] = SCHEMA
 
     def surface(self, model: str) -> Surface | None:
         """The surface of a model; None if there is none."""
@@ -123,6 +126,22 @@ class Landscape:
 
 
 Result = TypeVar("Result", Measurement, Landscape)
+MEASUREMENTS, LANDSCAPES = Decoder(Measurement), Decoder(Landscape)
+
+
+def contradiction(found: Measurement | Landscape) -> str:
+    """Return in words what in a result does not fit together, "" if nothing is amiss. Raises DecodeError."""
+    if isinstance(found, Landscape):
+        surfaces = check(msgspec.convert, found.surfaces, list[Surface])
+        lengths = {len(each) for s in surfaces for each in (s.returns, s.gradients)}
+        return "" if lengths <= {len(found.alphas)} else "a surface has other points than the landscape"
+    lists = {name: found.numbers[name] for name in PER_HORIZON if found.numbers.get(name)}
+    lengths = {len(values) for values in check(msgspec.convert, lists, dict[str, list[float | None]]).values()}
+    check(msgspec.convert, found.numbers.get("growth", {}), dict[str, Any])
+    check(msgspec.convert, found.numbers.get("by_distance", []), list[float | None])
+    for name in ("fit_error", "effective_horizon"):
+        check(msgspec.convert, found.numbers.get(name), float | None)
+    return "" if lengths <= {len(found.horizons)} else "it has other numbers than horizons"
 
 
 def share_in_best_basin(returns: Floats, ends: Floats) -> float:
@@ -144,30 +163,32 @@ def write_results(path: Path, results: Sequence[Measurement] | Sequence[Landscap
 
 
 def read_measurements(path: Path) -> list[Measurement]:
-    """The measurements in a file. Raises RecordError."""
-    return _read(path, Measurement, "measurement")
+    """The measurements in a file. Raises FileNotFoundError if there is none, and RecordError."""
+    return _read(path, MEASUREMENTS, "measurement")
 
 
 def read_landscapes(path: Path) -> list[Landscape]:
-    """The landscape in a file, the only element of the list. Raises RecordError."""
-    return _read(path, Landscape, "landscape")
+    """The landscape in a file, the only element of the list. Raises FileNotFoundError, and RecordError."""
+    return _read(path, LANDSCAPES, "landscape")
 
 
-def read_all_measurements(folder: Path) -> Iterator[Measurement]:
-    """Every measurement in a folder of results. Raises RecordError."""
+def read_all_measurements(folder: Path, say: Callable[[str], None] = lambda text: None) -> Iterator[Measurement]:
+    """Every measurement in a folder of results; `say` is told of each file that cannot be read, and why."""
     for path in sorted((folder / "gradients").glob("*.json")):
-        yield from read_measurements(path)
+        try:
+            yield from read_measurements(path)
+        except RecordError as error:
+            say(str(error))
 
 
-def _read(path: Path, kind: type[Result], noun: str) -> list[Result]:
+def _read(path: Path, decoder: Decoder[Result], noun: str) -> list[Result]:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        if any(each["schema"] != SCHEMA for each in entries):
-            raise RecordError(f"{path}: another schema than {SCHEMA}, which this version reads. Move it away.")
-        return [kind(**each) for each in entries]
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, RecordError):
-            raise
+        found = decoder.decode_list(read_file(path))
+        wrong = next(filter(None, map(contradiction, found)), "")
+        if wrong:
+            raise DecodeError(wrong)
+        return found
+    except DecodeError as error:
         raise RecordError(f"{path}: no {noun} ({error}). Move it away; the command makes it anew.") from error
 
 
@@ -192,5 +213,5 @@ def _csv_rows(m: Measurement) -> Iterator[dict[str, Any]]:
             "lyapunov": m.lyapunov * h / m.num_steps,
             **{key: m.at(key, h) for key in PER_HORIZON},
             "effective_horizon": m.numbers.get("effective_horizon"),
-            **{key: m.numbers["growth"].get(key) for key in GROWTH},
+            **{key: m.numbers.get("growth", {}).get(key) for key in GROWTH},
         }

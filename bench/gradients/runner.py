@@ -11,7 +11,7 @@ from typing import Any
 from bench.gradients import landscape, measure, records, snapshots
 from bench.gradients.records import Landscape, Measurement
 from bench.machine import locks
-from bench.records.files import RecordError
+from bench.records.files import RecordError, set_aside
 from bench.records.reference import References
 from bench.suite import Cell
 from bench.sweep import status
@@ -76,16 +76,15 @@ class Runner:
             self.results[path] = ()  # tables and figures follow the requests, not which worker ends first
             try:
                 self.results[path] = diagnostic.read(path)
-            except FileNotFoundError:
+            except (FileNotFoundError, RecordError) as error:
+                if isinstance(error, RecordError):
+                    self.observer.say(f"{error} {set_aside(path)}.")
                 future = self.backend.executor.submit(
                     _compute_and_keep, diagnostic, request, references, path, self._lock(path)
                 )
                 futures[future] = request
                 if future.done():  # an executor that works in this very thread
                     self._collect(future, futures.pop(future))
-            except RecordError as error:
-                self.failed += 1
-                self.observer.say(str(error))
         for future in as_completed(futures):
             if self.backend.stop():
                 for other in futures:

@@ -3,7 +3,6 @@
 The run is an ordinary cell, with the same loop, records, locks and executors. A snapshot is a copy of its checkpoint.
 """
 
-import json
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,13 +18,14 @@ from bench import registry
 from bench.errors import UsageError
 from bench.machine import compilation
 from bench.method import AbstractModelMethod
+from bench.records.files import RecordError
 from bench.records.run import run_name
 from bench.suite import Cell
 from bench.sweep.execute import Outcome, execute, refused
 from bench.sweep.executors import should_stop
 from bench.sweep.job import Job, prepare
 from bench.sweep.status import last_point
-from bench.training.checkpoint import MAGIC, CheckpointError, decode
+from bench.training.checkpoint import CheckpointError, decode, decode_header, read_checkpoint
 from bench.training.train import Evaluation
 from tasks.base import AbstractTask
 
@@ -77,7 +77,7 @@ def keep_snapshot(job: Job, evaluation: Evaluation) -> None:
         policy = "middle"
     else:
         return
-    source, target = job.checkpoint().path, snapshot_path(job, policy)
+    source, target = job.checkpoint(job.todo).path, snapshot_path(job, policy)
     saved = last_point(source)
     if saved is None or saved["share"] != evaluation.share:  # a resumed run repeats evaluations whose state is gone
         return
@@ -96,27 +96,29 @@ def execute_with_snapshots(job: Job) -> Outcome:
 def read_snapshot(file: Path) -> Snapshot:
     """Read a snapshot, or a checkpoint of `bench run`. Raises UsageError."""
     try:
-        data = file.read_bytes()
-    except OSError as error:
+        data = read_checkpoint(file)
+        identity = decode_header(data.split(b"\n", 2)[1])["identity"]
+        task_name, method_name = (identity[key].partition("[")[0] for key in ("task", "method"))
+        settings = identity["settings"]["task"], identity["settings"]["method"]
+    except FileNotFoundError as error:
         raise UsageError(
-            f"cannot read the policy snapshot {file} ({error.strerror}). `bench gradients` leaves them in "
+            f"cannot read the policy snapshot {file} (it does not exist). `bench gradients` leaves them in "
             "DIR/snapshots; or take a checkpoint of `bench run`."
         ) from error
-    if not data.startswith(MAGIC.encode()):
-        raise UsageError(f"{file} is no policy snapshot: it does not begin as one. Give a file from DIR/snapshots.")
-    identity = json.loads(data.split(b"\n", 2)[1])["identity"]
-    task_name, method_name = (identity[key].partition("[")[0] for key in ("task", "method"))
-    settings = identity["settings"]
+    except RecordError as error:
+        raise UsageError(f"cannot read the policy snapshot: {error} Give a file from DIR/snapshots.") from error
+    except (CheckpointError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file} is no policy snapshot ({error}). Give a file from DIR/snapshots.") from error
     default_task, default_method = registry.task(task_name), registry.method(method_name)
-    task = registry.task(task_name, _changed(settings["task"], registry.settings_of(default_task)))
-    method = registry.method(method_name, _changed(settings["method"], registry.settings_of(default_method)))
+    task = registry.task(task_name, _changed(settings[0], registry.settings_of(default_task)))
+    method = registry.method(method_name, _changed(settings[1], registry.settings_of(default_method)))
     if not isinstance(method, AbstractModelMethod):
         raise UsageError(f"{file} is a snapshot of '{method_name}', which fits no world model: nothing to compare.")
     keys = jax.vmap(jr.key)(jnp.array(identity["seeds"]))
     shapes = jax.eval_shape(jax.vmap(lambda key: method.init(task, key)), keys)
     try:
         state = decode(data, {}, shapes).state
-    except (CheckpointError, RuntimeError, ValueError) as error:
+    except CheckpointError as error:
         raise UsageError(f"{file} does not fit this version of '{method_name}': {error}. Train it again.") from error
     first = jax.tree.map(lambda leaf: leaf[0], state)
     return Snapshot(task_name, task, method_name, method, first, identity["seeds"][0], identity["fingerprint"])

@@ -1,13 +1,68 @@
-"""Atomic writes, and moving unusable files out of the way."""
+"""Files on disk: read only if they are ordinary files of a sane size, written atomically, moved out of the way."""
 
 import itertools
 import os
+import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+MAX_BYTES = 64 * 2**20  # of a file that is read whole; a record has a few kB, the largest trajectories a few MB
 
 
 class RecordError(ValueError):
     """A file that is not a record of this schema."""
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open an ordinary file for reading, inside a `with` block. Nothing else is waited for or read.
+
+    Raises FileNotFoundError if nothing has that name, and RecordError, which names the file, for a folder, a pipe, a
+    socket, a device, a link that leads nowhere, and a file that may not be read.
+    """
+    try:
+        # A pipe without a writer would block here without O_NONBLOCK.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise RecordError(f"{path}: a link that leads nowhere.") from None
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise RecordError(f"{path}: cannot be read ({_reason(error)}).") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise RecordError(f"{path}: not an ordinary file.")
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            yield file
+        except OSError as error:  # a disk or a server that fails
+            raise RecordError(f"{path}: cannot be read ({_reason(error)}).") from error
+
+
+def read_file(path: Path) -> bytes:
+    """Return the contents of an ordinary file of at most MAX_BYTES. Raises what `open_regular` does."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = b"" if size > MAX_BYTES else file.read(MAX_BYTES + 1)
+        size = max(size, len(data))
+    if size > MAX_BYTES:
+        raise RecordError(f"{path}: too large ({size} bytes; at most {MAX_BYTES} are read).")
+    return data
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a UTF-8 file of at most MAX_BYTES. Raises what `open_regular` does."""
+    try:
+        return read_file(path).decode()
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{path}: not a text in UTF-8 ({error.reason} at byte {error.start}).") from error
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
@@ -30,9 +85,9 @@ def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
 
 
 def set_aside(path: Path) -> str:
-    """Move a file that cannot be used to a new name beside it. Return a sentence that says where it is."""
+    """Move what cannot be used, a file or anything else, to a new name. Return a sentence that says where it is."""
     names = (path.with_name(f"{path.name}.unusable-{n}") for n in itertools.count(1))
-    aside = next(name for name in names if not name.exists())
+    aside = next(name for name in names if not os.path.lexists(name))
     try:
         path.rename(aside)
     except OSError as error:

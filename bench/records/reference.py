@@ -6,16 +6,20 @@ with settings of one's own, are in a file beside a run's records. Reading needs 
 
 import json
 import math
+import os
 import statistics
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from bench.errors import UsageError
-from bench.records.files import set_aside, write_atomically
+from bench.records.decode import Decoder, Name, Size, check
+from bench.records.files import open_regular, read_text, set_aside, write_atomically
 
 PACKAGE_FILE = Path(__file__).parents[2] / "tasks" / "references.toml"
 FILE_NAME = "references.toml"  # beside the records of a run
@@ -48,14 +52,14 @@ class Reference:
     (relative) and `lyapunov` (finite-time exponent times horizon) are those of `bench.reference.difficulty`.
     """
 
-    task: str
+    task: Name
     horizon: float
-    num_steps: int
-    fingerprint: str
+    num_steps: Size
+    fingerprint: Name
     floor: float
     floor_control: list[float]
     best: float
-    grade: str
+    grade: Literal["A", "B", "C"]
     residual: float
     found_by: str
     controls: list[list[float]]
@@ -117,6 +121,9 @@ class Reference:
         return gap if gap > max(1e-3 * abs(self.best), 1e-9) else None
 
 
+_DECODER = Decoder(Reference)
+
+
 def key_of(fingerprint: str, start: list[float] | None) -> str:
     """Return the key of a reference: the task's fingerprint, and the start if it is one of several."""
     return fingerprint if start is None else f"{fingerprint} {json.dumps(start)}"
@@ -138,12 +145,12 @@ def read_references(path: Path) -> dict[str, Reference]:
     Raises UsageError for a file that is not well formed, which is set aside so that the next command goes on.
     """
     try:
-        found = path.stat()
+        with open_regular(path) as file:
+            found = os.fstat(file.fileno())
+        return dict(_parsed(path, found.st_ino, found.st_mtime_ns, found.st_size))
     except FileNotFoundError:
         return {}
-    try:
-        return dict(_parsed(path, found.st_ino, found.st_mtime_ns, found.st_size))
-    except (ValueError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise UsageError(
             f"{path} holds no references ({error}). {set_aside(path)}; the same command now computes what it needs."
         ) from error
@@ -151,10 +158,13 @@ def read_references(path: Path) -> dict[str, Reference]:
 
 @lru_cache(maxsize=16)
 def _parsed(path: Path, *_file_version: int) -> dict[str, Reference]:
-    entries = tomllib.loads(path.read_text(encoding="utf-8")).get("reference", [])
-    for entry in entries:
-        entry |= {key: json.loads(entry[key]) for key in JSON_FIELDS if key in entry}
-    return {reference.key: reference for reference in (Reference(**entry) for entry in entries)}
+    entries = check(msgspec.convert, check(tomllib.loads, read_text(path)).get("reference", []), list[dict[str, Any]])
+    found = [_DECODER.convert(check(_with_arrays, entry)) for entry in entries]
+    return {reference.key: reference for reference in found}
+
+
+def _with_arrays(entry: dict[str, Any]) -> dict[str, Any]:
+    return entry | {key: json.loads(entry[key]) for key in JSON_FIELDS if key in entry}
 
 
 def write_references(path: Path, references: dict[str, Reference]) -> None:

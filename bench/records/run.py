@@ -1,18 +1,24 @@
 """Run records: one JSON file a run (a seed of a method on a task), from which every view is made. No JAX."""
 
 import hashlib
+import itertools
 import json
 import math
 import numbers
+import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.records.files import RecordError, write_atomically
+from bench.records.decode import Count, DecodeError, Decoder, Name, Size, stored_as
+from bench.records.files import RecordError, read_file, write_atomically
+from bench.records.run_parts import Horizon, Point, Rescored, Settings, Usage
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 Status = Literal["ok", "diverged", "failed"]
+SCHEMA_FILE = Path(__file__).with_name("run.schema.json")
+NAMED_FOR_A_CELL = re.compile(r"-[0-9a-f]{8}-seed\d+\.json$")
 
 
 @dataclass(frozen=True)
@@ -35,27 +41,32 @@ class RunRecord:
     empty in older records. `file` is where the record was read.
     """
 
-    suite: str
-    task: str
-    horizon: float
-    num_steps: int
-    method: str
-    seed: int
+    suite: Name
+    task: Name
+    horizon: Horizon
+    num_steps: Size
+    method: Name
+    seed: Count
     status: Status
     cost: float | None
-    curve: list[dict[str, int | float | None]]
-    usage: dict[str, int | float]
-    fingerprint: str
-    settings: dict[str, Any]
+    curve: list[dict[str, int | float | None]] = field(metadata=stored_as(list[Point]))
+    usage: dict[str, int | float] = field(metadata=stored_as(Usage))
+    fingerprint: Name
+    settings: dict[str, Any] = field(metadata=stored_as(Settings))
     provenance: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     ended_by: str = "budget"
-    rescored: dict[str, float | None] = field(default_factory=dict)
+    rescored: dict[str, float | None] = field(default_factory=dict, metadata=stored_as(Rescored))
     trajectory: dict[str, Any] | None = field(default=None, compare=False, repr=False)
-    schema: int = SCHEMA
+    schema: Literal[1] = SCHEMA
     method_fingerprint: str = ""
     sources: str = ""
     file: Path | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """All that defines the run's cell: what its seeds have in common."""
+        return {name: getattr(self, name) for name in ("suite", "task", "method", "fingerprint", "settings")}
 
     @property
     def charged(self) -> bool:
@@ -82,7 +93,7 @@ def run_name(record_key: dict[str, Any]) -> str:
     It contains a hash of `record_key`, which has suite, task, method, fingerprint and settings: a run with another
     setting never overwrites the file.
     """
-    digest = hashlib.sha256(json.dumps(record_key, sort_keys=True).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps(storable(record_key), sort_keys=True).encode()).hexdigest()[:8]
     return "-".join([*(_for_file_name(str(record_key[part])) for part in ("task", "method")), digest])
 
 
@@ -98,21 +109,25 @@ def _for_file_name(name: str) -> str:
 def write_record(path: Path, record: RunRecord) -> None:
     """Write a record, and its trajectory in a file of its own, atomically.
 
-    Raises OSError, or TypeError or ValueError for a value that JSON lacks.
+    Raises OSError, or TypeError or ValueError for a value that JSON lacks and for a record that could not be read.
     """
-    data = asdict(replace(record, trajectory=None))
-    del data["trajectory"], data["file"]
+    stored = {each.name: getattr(record, each.name) for each in fields(record) if each.compare}
+    text = json.dumps(storable(stored), allow_nan=False, indent=1) + "\n"
+    decode_run(text.encode())
     if record.trajectory is not None:  # first, because a run that has a record is done
-        write_atomically(
-            trajectory_path(path), json.dumps(record.trajectory, allow_nan=False, default=_plain_number) + "\n"
-        )
-    write_atomically(path, json.dumps(data, allow_nan=False, indent=1, default=_plain_number) + "\n")
+        write_atomically(trajectory_path(path), json.dumps(storable(record.trajectory), allow_nan=False) + "\n")
+    write_atomically(path, text)
 
 
 def storable(value: Any) -> Any:
-    """Return settings as values of JSON: NumPy's numbers as Python's; infinities and NaN, which JSON lacks, as text."""
+    """Return a value as JSON and Unicode have it.
+
+    NumPy's numbers become Python's; infinities and NaN become text; half a surrogate pair becomes its escape.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="backslashreplace").decode()
     if isinstance(value, dict):
-        return {key: storable(each) for key, each in value.items()}
+        return {storable(key): storable(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [storable(each) for each in value]
     if isinstance(value, numbers.Number) and not isinstance(value, int | float):
@@ -136,19 +151,65 @@ def trajectory_path(path: Path) -> Path:
     return path.parent.parent / "trajectories" / path.name
 
 
+RUN_DECODER = Decoder(RunRecord)
+
+
+def decode_run(data: bytes) -> RunRecord:
+    """Return the record in a JSON text. Raises DecodeError, which says what is wrong with it."""
+    record = RUN_DECODER.decode(data)
+    wrong = contradiction(record)
+    if wrong:
+        raise DecodeError(wrong)
+    return record
+
+
+def run_schema() -> str:
+    """Return the JSON Schema of a record, which SCHEMA_FILE has."""
+    return json.dumps(RUN_DECODER.schema("A run: one seed of a method on a task"), indent=1) + "\n"
+
+
+def contradiction(record: RunRecord) -> str:
+    """Return in words what in a record cannot be true together, "" if nothing is amiss."""
+    costs = [point["cost"] for point in record.curve]
+    if record.status == "ok" and (record.cost is None or not costs or None in costs):
+        return "it is ok without a cost or with an evaluation that has none"
+    if record.status != "ok" and record.cost is not None:
+        return f"it is {record.status} and has a cost"
+    for name in ("env_steps", "updates", "train_seconds"):
+        counts = [point.get(name) or 0 for point in record.curve]
+        if any(later < earlier for earlier, later in itertools.pairwise(counts)):
+            return f"{name} falls along the curve"
+    if record.rescored and not {"adaptive", "finer"} <= record.rescored.keys():
+        return "rescored lacks a cost"
+    for name in ("horizon", "num_steps"):
+        if record.settings["task"].get(name, getattr(record, name)) != getattr(record, name):
+            return f"{name} differs from the task's setting"
+    for name in ("version", "started", "ended", "device", "precision"):
+        if not isinstance(record.provenance.get(name, ""), str):
+            return f"provenance.{name} is no text"
+    if not isinstance(record.provenance.get("packages", {}), dict):
+        return "provenance.packages is no table"
+    return ""
+
+
 def read_record(path: Path) -> RunRecord:
-    """Read a record. Raises RecordError, which names the file, if it is truncated, garbled or of another schema."""
+    """Read a record.
+
+    Raises FileNotFoundError if there is none, and RecordError, which names the file and the reason, if it is truncated,
+    garbled, of another schema, contradicts itself, or is another run's than the file's name says.
+    """
     try:
-        data = json.loads(path.read_bytes())
-        if data["schema"] != SCHEMA:
-            raise RecordError(f"{path}: record schema {data['schema']}, this version reads {SCHEMA}.")
-        return RunRecord(**data, file=path)
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, RecordError):
-            raise
+        record = decode_run(read_file(path))
+    except DecodeError as error:
         raise RecordError(
             f"{path}: not a run record ({error}). Move it away; `bench run` then computes it again."
         ) from error
+    right_name = record_path(Path(), record.key, record.seed).name
+    if NAMED_FOR_A_CELL.search(path.name) and path.name != right_name:
+        raise RecordError(
+            f"{path}: holds another run, whose file is {right_name}. Move it away; `bench run` then computes it again."
+        )
+    return replace(record, file=path)
 
 
 def read_records(folder: Path) -> Iterator[RunRecord | RecordError]:
@@ -156,5 +217,7 @@ def read_records(folder: Path) -> Iterator[RunRecord | RecordError]:
     for path in sorted(folder.rglob("records/*.json"), key=str):  # paths themselves compare slowly
         try:
             yield read_record(path)
+        except FileNotFoundError:  # another program has just moved it away
+            continue
         except RecordError as error:
             yield error

@@ -11,14 +11,20 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from bench.errors import UsageError
-from bench.records.files import write_atomically
+from bench.records.decode import DecodeError, Decoder, Name, Size, check
+from bench.records.files import RecordError, read_text, write_atomically
 from bench.records.run import RunRecord
 
 PACKAGE_FILE = Path(__file__).parents[2] / "baselines" / "tuned.toml"
 FILE_NAME = "tuned.toml"  # beside the records of a run
+
+
+ClippedScore = Annotated[float, Meta(ge=-1, le=1)]
 
 
 @dataclass(frozen=True)
@@ -29,13 +35,13 @@ class Tuning:
     values of all settings that were searched.
     """
 
-    method: str
-    suite: str
-    tasks: list[str]
-    seeds: int
-    trials: int
-    default_score: float
-    best_score: float
+    method: Name
+    suite: Name
+    tasks: list[Name]
+    seeds: Size
+    trials: Size
+    default_score: ClippedScore
+    best_score: ClippedScore
     date: str
     best: dict[str, Any]
 
@@ -48,18 +54,23 @@ class Tuning:
         return all(self.matches(run.settings["method"]) for run in runs)
 
 
+_DECODER = Decoder(Tuning)
+
+
 def _close(one: Any, other: Any) -> bool:
     return math.isclose(one, other, rel_tol=5e-3) if isinstance(one, float) else one == other
 
 
 def read_tunings(path: Path) -> dict[str, Tuning]:
     """Read the tunings of a file by method; none if there is no file. Raises UsageError if it is malformed."""
-    if not path.exists():
-        return {}
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
-        return {method: Tuning(method, **entry) for method, entry in entries.items()}
-    except (tomllib.TOMLDecodeError, TypeError) as error:
+        entries = check(tomllib.loads, read_text(path))
+        return {name: _DECODER.convert(check(dict, entry, method=name)) for name, entry in entries.items()}
+    except FileNotFoundError:
+        return {}
+    except RecordError as error:
+        raise UsageError(f"{error} Move it away; `bench tune` writes a file of tunings.") from error
+    except DecodeError as error:
         raise UsageError(f"{path}: no file of tunings ({error}). `bench tune` writes one.") from error
 
 

@@ -1,11 +1,13 @@
 """Control sequences by name or from a file: the best known one, the best constant one, a random one, or numbers."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
 from bench.errors import UsageError
+from bench.records.files import read_file
 from bench.records.reference import Reference
 from tasks.base import AbstractTask
 
@@ -40,7 +42,7 @@ def _read(file: Path, task: AbstractTask) -> Float[np.ndarray, "steps m"]:
     if file.suffix not in (".csv", ".npy"):
         raise UsageError(f"--control is best, constant, random, or a .csv or .npy file of {wanted}, got '{file}'.")
     try:
-        us = np.load(file) if file.suffix == ".npy" else _read_text(file)
+        us = np.load(io.BytesIO(read_file(file))) if file.suffix == ".npy" else _read_text(file)
         us = np.asarray(us, float)
     except FileNotFoundError as error:
         raise UsageError(f"--control: {file} not found. It should hold {wanted}.") from error
@@ -67,7 +69,7 @@ def bounds_warning(us: Float[np.ndarray, "steps m"], task: AbstractTask) -> str:
 
 def _read_text(file: Path) -> Float[np.ndarray, "steps m"]:
     """Read rows of numbers by commas, after a byte-order mark and a line of names if there are such."""
-    lines = [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    lines = [line for line in read_file(file).decode("utf-8-sig").splitlines() if line.strip()]
     rows = lines[1:] if lines and _is_header(lines[0]) else lines
     if not rows:
         raise ValueError("it has no numbers")

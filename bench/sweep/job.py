@@ -78,11 +78,11 @@ class Job:
         """The file for the traceback of a failure."""
         return self.folder / "logs" / f"{run_name(self.key)}.log"
 
-    def checkpoint(self) -> Checkpoint:
-        """The checkpoint of the seeds that are still to run: another block of seeds is another program."""
-        seeds = "_".join(map(str, self.todo)) if len(self.todo) < 5 else f"{self.todo[0]}_to_{self.todo[-1]}"
-        path = self.folder / "checkpoints" / f"{run_name(self.key)}-seeds{seeds}.checkpoint"
-        return Checkpoint(path, self.key | {"seeds": list(self.todo)})
+    def checkpoint(self, seeds: tuple[int, ...]) -> Checkpoint:
+        """The checkpoint of a block of seeds: one on a CPU, on a GPU all that run at once."""
+        name = "_".join(map(str, seeds)) if len(seeds) < 5 else f"{seeds[0]}_to_{seeds[-1]}"
+        path = self.folder / "checkpoints" / f"{run_name(self.key)}-seeds{name}.checkpoint"
+        return Checkpoint(path, self.key | {"seeds": list(seeds)})
 
     @property
     def checkpoints(self) -> str:

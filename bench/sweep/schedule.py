@@ -182,7 +182,7 @@ class Sweep:
                 lock.release()
         for future in rest:
             job, _ = self._running[future]
-            point = status.last_point(job.checkpoint().path)
+            point = status.progress(job.folder, job.checkpoints, job.todo)
             if point:
                 self.observer.update(job, Evaluation.from_json(point))
 

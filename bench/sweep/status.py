@@ -4,29 +4,44 @@
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from bench.machine import locks
-from bench.records.files import RecordError, write_atomically
+from bench.records.decode import Count, DecodeError, Decoder, Name, Size, check, stored_as
+from bench.records.files import MAX_BYTES, RecordError, open_regular, read_file, set_aside, write_atomically
 from bench.records.run import read_record
+from bench.records.run_parts import BlockPoint
 
 PLAN = "sweep.json"
+MAX_FIRST_LINE = 200  # bytes of a checkpoint's first line, a checksum
+
+
+def _within(folder: str) -> Any:
+    """A path of a file in a folder of the sweep's own."""
+    return Annotated[str, Meta(pattern=rf"^{folder}/[^/]+$")]
 
 
 @dataclass(frozen=True)
 class PlannedCell:
     """A cell that was asked for. Paths are relative to the folder."""
 
-    task: str
-    num_steps: int
-    method: str
-    seeds: list[int]
-    records: list[str]
-    lock: str
-    checkpoints: str  # a pattern of paths
+    task: Name
+    num_steps: Size
+    method: Name
+    seeds: list[Count]
+    records: list[str] = field(metadata=stored_as(list[_within("records")]))
+    lock: str = field(metadata=stored_as(_within("locks")))
+    checkpoints: str = field(metadata=stored_as(_within("checkpoints")))  # a pattern of paths
+
+
+_DECODER = Decoder(PlannedCell)
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,7 @@ class CellState:
     counts: dict[str, int]
     holder: dict[str, Any] | None
     point: dict[str, Any] | None
+    unreadable: tuple[str, ...]  # its files and the reasons
 
     @property
     def description(self) -> str:
@@ -54,7 +70,11 @@ class CellState:
 def add_to_plan(folder: Path, cells: Iterable[PlannedCell]) -> None:
     """Add cells to the plan of a folder, which never loses any. Raises OSError."""
     with locks.hold(folder / "locks" / "sweep.lock"):
-        known = {cell.lock: cell for cell in planned_cells(folder)}
+        try:
+            known = {cell.lock: cell for cell in planned_cells(folder)}
+        except RecordError:
+            set_aside(folder / PLAN)
+            known = {}
         for cell in cells:
             old = known.get(cell.lock)
             known[cell.lock] = cell if old is None or len(old.seeds) < len(cell.seeds) else old
@@ -62,35 +82,63 @@ def add_to_plan(folder: Path, cells: Iterable[PlannedCell]) -> None:
 
 
 def planned_cells(folder: Path) -> list[PlannedCell]:
-    """The cells that were asked for in a folder; none if its plan is missing or cannot be read."""
+    """The cells that were asked for in a folder; none if it has no plan. Raises RecordError if that cannot be read."""
     try:
-        return [PlannedCell(**cell) for cell in json.loads((folder / PLAN).read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError):
+        return _DECODER.decode_list(read_file(folder / PLAN))
+    except FileNotFoundError:
         return []
+    except DecodeError as error:
+        raise RecordError(f"{folder / PLAN}: not a plan of a sweep ({error}).") from error
 
 
 def cell_states(folder: Path) -> list[CellState]:
-    """The state of every planned cell of a folder."""
+    """The state of every planned cell of a folder. Raises RecordError if its plan cannot be read."""
     return [_state(folder, cell) for cell in planned_cells(folder)]
 
 
 def _state(folder: Path, cell: PlannedCell) -> CellState:
-    counts = {"ok": 0, "diverged": 0, "failed": 0, "unreadable": 0}
-    for record in cell.records:
+    counts = {"ok": 0, "diverged": 0, "failed": 0}
+    unreadable: list[str] = []
+    missing: list[int] = []
+    for seed, record in zip(cell.seeds, cell.records, strict=False):
         try:
-            if (folder / record).exists():
-                counts[read_record(folder / record).status] += 1
-        except RecordError:
-            counts["unreadable"] += 1
-    points = [point for path in folder.glob(cell.checkpoints) if (point := last_point(path))]
-    return CellState(cell, counts, locks.holder(folder / cell.lock), points[-1] if points else None)
+            counts[read_record(folder / record).status] += 1
+        except FileNotFoundError:
+            missing.append(seed)
+        except RecordError as error:
+            unreadable.append(str(error))
+    point = progress(folder, cell.checkpoints, missing)
+    counts["unreadable"] = len(unreadable)
+    holder = locks.holder(folder / cell.lock)
+    return CellState(cell, counts, holder, point, tuple(unreadable))
+
+
+def progress(folder: Path, pattern: str, seeds: Collection[int]) -> dict[str, Any] | None:
+    """The last evaluations in the checkpoints of these seeds as one, with the mean share; None if there is none."""
+    found = [header for path in folder.glob(pattern) if (header := _header(path))]
+    points = [point for trained, point in found if set(trained) <= set(seeds)]
+    if not points:
+        return None
+    done = sum(point["share"] * len(point["cost"]) for point in points)
+    joined = {name: [value for point in points for value in point[name]] for name in ("cost", "end_error")}
+    return {**points[-1], **joined, "share": min(1.0, done / len(seeds))}
 
 
 def last_point(checkpoint: Path) -> dict[str, Any] | None:
     """The last evaluation in a checkpoint, as values of JSON; None if there is none to read."""
+    found = _header(checkpoint)
+    return found[1] if found else None
+
+
+def _header(checkpoint: Path) -> tuple[list[int], dict[str, Any]] | None:
+    """The seeds of a checkpoint and its last evaluation; None if they cannot be read."""
     try:
-        with checkpoint.open("rb") as file:
-            file.readline()
-            return json.loads(file.readline())["curve"][-1]
-    except (OSError, ValueError, KeyError, IndexError):
+        with open_regular(checkpoint) as file:
+            file.readline(MAX_FIRST_LINE)
+            header = check(json.loads, file.readline(MAX_BYTES))  # costs may be NaN, which only Python's JSON reads
+        seeds, point = header["identity"]["seeds"], header["curve"][-1]
+        check(msgspec.convert, seeds, list[Count])
+        check(msgspec.convert, point, BlockPoint)
+        return (seeds, point) if math.isfinite(point["share"]) else None
+    except (OSError, ValueError, LookupError, TypeError):
         return None

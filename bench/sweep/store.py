@@ -63,8 +63,9 @@ class OutcomeStore:
     def _write(self, path: Path, record: RunRecord) -> None:
         """Write a record, and set aside what cannot be read in its place."""
         try:
-            if path.exists():
-                read_record(path)
+            read_record(path)
+        except FileNotFoundError:
+            pass
         except RecordError as error:
             self.say(f"{error} {set_aside(path)}.")
         try:

@@ -12,6 +12,7 @@ import importlib.metadata
 import io
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from bench.machine import threads
-from bench.records.files import set_aside, write_atomically
+from bench.records.files import RecordError, open_regular, set_aside, write_atomically
 
 SCHEMA = 1
 MAGIC = "bench checkpoint, sha256 "
@@ -64,21 +65,21 @@ class Checkpoint:
             if note not in self.notes:
                 self.notes.append(note)
 
-    def load(self, program: str, shapes: Any) -> Progress | None:
+    def load(
+        self, program: str, shapes: Any, accept: Callable[[Progress], None] = lambda saved: None
+    ) -> Progress | None:
         """Return the saved progress of this run, or None. A checkpoint that is refused is set aside with a note.
 
-        `shapes` is the state as `jax.eval_shape` gives it, `program` is the digest of the run's programs.
+        `shapes` is the state as `jax.eval_shape` gives it, `program` is the digest of the run's programs. `accept`
+        raises CheckpointError for a progress that the run cannot have.
         """
         try:
-            data = self.path.read_bytes()
+            saved = decode(read_checkpoint(self.path), self._must_match(program, shapes), shapes)
+            accept(saved)
+            return saved
         except FileNotFoundError:
             return None
-        except OSError as error:
-            self.notes.append(f"the checkpoint {self.path} cannot be read ({error.strerror}); started afresh")
-            return None
-        try:
-            return decode(data, self._must_match(program, shapes), shapes)
-        except CheckpointError as error:
+        except (CheckpointError, RecordError) as error:
             self.notes.append(f"checkpoint refused: {error}. {set_aside(self.path)}; started afresh")
             return None
 
@@ -122,18 +123,52 @@ def _first_line(rest: bytes | memoryview) -> bytes:
     return f"{MAGIC}{hashlib.sha256(rest).hexdigest()}\n".encode()
 
 
+def read_checkpoint(path: Path) -> bytes:
+    """Return the contents of a checkpoint; a file that does not begin as one is not read.
+
+    Raises FileNotFoundError if there is none, CheckpointError and RecordError.
+    """
+    with open_regular(path) as file:
+        start = file.read(len(MAGIC))
+        if start != MAGIC.encode():
+            raise CheckpointError("it is truncated or garbled (it does not begin as a checkpoint)")
+        return start + file.read()
+
+
 def decode(data: bytes, must_match: dict[str, Any], shapes: Any) -> Progress:
     """Return the progress in a checkpoint's contents. Raises CheckpointError with the reason why it is refused."""
     first, end, body = data.partition(b"\n")
     if first + end != _first_line(body):
         raise CheckpointError("it is truncated or garbled (its checksum does not match)")
     text, _, leaves = body.partition(b"\n")
-    header = json.loads(text)
+    header = decode_header(text)
     for name, wanted in json.loads(json.dumps(must_match)).items():
         if header.get(name) != wanted:
             raise CheckpointError(_difference(name, header.get(name), wanted))
-    state = eqx.tree_deserialise_leaves(io.BytesIO(leaves), jax.eval_shape(_key_data, shapes))
+    file = io.BytesIO(leaves)
+    try:
+        state = eqx.tree_deserialise_leaves(file, jax.eval_shape(_key_data, shapes))
+    except Exception as error:  # whatever Equinox and NumPy raise for bytes that are not these arrays
+        raise CheckpointError(f"its state cannot be read ({type(error).__name__}: {_first(error)})") from error
+    if file.read(1):
+        raise CheckpointError("there is more in it than the state")
     return Progress(_wrap_keys(state, shapes), header["done"], header["curve"])
+
+
+def decode_header(text: bytes) -> dict[str, Any]:
+    """Return the line of JSON of a checkpoint. Raises CheckpointError unless it is a table with progress and curve."""
+    try:
+        header = json.loads(text)  # a cost may be NaN, which msgspec refuses
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"its header is not JSON ({_first(error)})") from error
+    done, curve = (header.get("done"), header.get("curve")) if isinstance(header, dict) else (None, None)
+    if type(done) is not int or done < 0 or not isinstance(curve, list):
+        raise CheckpointError("its header has no progress or no curve")
+    return header
+
+
+def _first(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")
 
 
 def _difference(name: str, found: Any, wanted: Any) -> str:

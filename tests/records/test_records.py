@@ -18,10 +18,10 @@ RECORD = RunRecord(
     seed=0,
     status="ok",
     cost=0.1 + 0.2,
-    curve=[{"env_steps": 0, "train_seconds": 0.0, "cost": None, "end_error": 0.0}],
-    usage={"env_steps": 0},
+    curve=[{"env_steps": 0, "train_seconds": 0.0, "cost": 0.1 + 0.2, "end_error": None}],
+    usage={"env_steps": 0, "env_grad_steps": 0, "train_seconds": 0.0, "compile_seconds": 1.5},
     fingerprint="f",
-    settings={"task": {"a": 1}},
+    settings={"task": {"a": 1}, "method": {}, "budget": {}},
 )
 
 

@@ -46,7 +46,7 @@ def test_status_tells_what_is_done_and_what_is_not(folder):
     assert "2 waiting" in lines["bacteria"]
     assert "2 of 4 runs done, 0 cells running" in printed
     failed, garbled = sorted(folder.glob("records/*.json"))
-    write_record(failed, dataclasses.replace(read_record(failed), status="failed"))
+    write_record(failed, dataclasses.replace(read_record(failed), status="failed", cost=None))
     garbled.write_text("{")
     assert [s.description for s in status.cell_states(folder)] == ["1 failed, 1 unreadable", "2 waiting"]
 

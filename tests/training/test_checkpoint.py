@@ -1,9 +1,13 @@
 """A run that is killed and started again ends like an uninterrupted one; checkpoints that do not fit are refused."""
 
 import dataclasses
+import hashlib
+import io
 import json
+import os
 import random
 import time
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +21,9 @@ from bench import run as bench_run
 from bench import suite
 from bench.budget import Budget
 from bench.records.run import read_record, read_records
-from bench.training.checkpoint import Checkpoint, Progress, program_digest, state_digests
-from bench.training.train import train
+from bench.sweep.status import last_point
+from bench.training.checkpoint import MAGIC, Checkpoint, Progress, program_digest, state_digests
+from bench.training.train import _check_progress, train
 
 IDENTITY = {"seeds": [0, 1]}
 
@@ -93,6 +98,57 @@ def test_a_damaged_checkpoint_is_told_from_a_whole_one(checkpoint, whole, damage
     assert load(checkpoint, damage(whole[1][1]), program) is None
     assert "truncated or garbled" in checkpoint.notes[0]
     assert not checkpoint.path.exists()
+
+
+def changed(data, leaves=None, **changes):
+    """A checkpoint with another header or other leaves, and with the right checksum of these."""
+    _, text, old = data.split(b"\n", 2)
+    body = json.dumps(json.loads(text) | changes).encode() + b"\n" + (old if leaves is None else leaves(old))
+    return f"{MAGIC}{hashlib.sha256(body).hexdigest()}\n".encode() + body
+
+
+def huge_leaf(leaves):
+    """The first array claims 32 GiB."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (2**33,)})
+    return file.getvalue() + leaves[:100]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ({"done": 10**9}, "are not those of this run"),
+        ({"done": "2"}, "no progress"),
+        ({"done": True}, "no progress"),
+        ({"curve": {}}, "no curve"),
+        ({"curve": []}, "0 evaluations"),
+        ({"curve": [{}, {}]}, "its curve is garbled"),
+        ({"leaves": lambda leaves: leaves[:-9]}, "its state cannot be read"),
+        ({"leaves": lambda leaves: b""}, "its state cannot be read"),
+        ({"leaves": lambda leaves: b"PK\x03\x04" + leaves}, "its state cannot be read"),
+        ({"leaves": huge_leaf}, "its state cannot be read"),
+        ({"leaves": lambda leaves: leaves + b"x"}, "more in it than the state"),
+    ],
+)
+def test_a_checkpoint_that_passes_its_checksum_and_makes_no_sense_is_set_aside(checkpoint, whole, damage, reason):
+    accept = partial(_check_progress, points=[json.loads(data.split(b"\n")[1])["done"] for _, data in whole], seeds=2)
+    program = json.loads(whole[1][1].split(b"\n")[1])["program"]
+    shapes = jax.eval_shape(jax.vmap(lambda k: RandomWalk().init(DoubleIntegrator(), k)), jr.split(jr.key(0)))
+    checkpoint.path.write_bytes(whole[1][1])
+    assert checkpoint.load(program, shapes, accept) is not None
+    checkpoint.path.write_bytes(changed(whole[1][1], **damage))
+    last_point(checkpoint.path)
+    assert checkpoint.load(program, shapes, accept) is None
+    assert reason in checkpoint.notes[0]
+    assert not checkpoint.path.exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_a_run_goes_on_past_what_is_no_file(checkpoint, whole, make):
+    make(checkpoint.path)
+    assert last_point(checkpoint.path) is None
+    resumed(checkpoint, whole)
+    assert "kept as c.checkpoint.unusable-1; started afresh" in checkpoint.notes[0]
 
 
 def test_a_checkpoint_of_something_else_is_refused_with_the_reason(checkpoint, whole, monkeypatch):

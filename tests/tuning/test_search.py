@@ -21,6 +21,8 @@ from bench.reference import lookup
 from bench.tuning.search import defaults, result, search
 
 TASK = "cancer_treatment"
+CURVE = [{"env_steps": 0, "train_seconds": 0.0, "cost": 1.0, "end_error": None}]
+USAGE = {"env_steps": 0, "env_grad_steps": 0, "train_seconds": 0.0, "compile_seconds": 0.0}
 METHOD = "tuning.test_search:Level"  # the name that a `bench` process can import too
 
 
@@ -89,7 +91,18 @@ class Runs:
                 write_record(
                     job.path(seed),
                     RunRecord(
-                        job.cell.suite, TASK, 1.0, 100, "m", seed, status, value, [], {}, job.fingerprint, job.settings
+                        suite=job.cell.suite,
+                        task=TASK,
+                        horizon=job.task.horizon,
+                        num_steps=job.task.num_steps,
+                        method=job.cell.method_label,
+                        seed=seed,
+                        status=status,
+                        cost=value,
+                        curve=CURVE,
+                        usage=USAGE,
+                        fingerprint=job.fingerprint,
+                        settings=job.settings,
                     ),
                 )
         return self.calls < self.patience

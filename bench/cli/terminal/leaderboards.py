@@ -1,6 +1,6 @@
 """Records read from a folder, and the leaderboards printed and written beside them. No JAX."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,13 @@ from bench.records.reference import References
 from bench.records.run import RunRecord
 from bench.records.run import read_records as read_all
 from bench.records.trajectory import trajectory_finder
+from bench.records.tuning import Tuning
 from bench.report import FORMATS
+
+
+def warn(text: str) -> None:
+    """Print a warning."""
+    typer.echo(f"warning: {text}", err=True)
 
 
 def read_records(folder: Path) -> list[RunRecord]:
@@ -27,12 +33,21 @@ def read_records(folder: Path) -> list[RunRecord]:
     records = []
     for found in read_all(folder):
         if isinstance(found, RecordError):
-            typer.echo(f"warning: {found}", err=True)
+            warn(str(found))
         else:
             records.append(found)
     if not records:
         raise UsageError(f"no run records under {folder}. Give a folder that `bench run` wrote, e.g. results/smoke.")
     return records
+
+
+def _tunings(folder: Path) -> Mapping[str, Tuning]:
+    """The known tunings; without those of the folder, and with a warning, if they cannot be read."""
+    try:
+        return tuning.known_tunings(folder)
+    except UsageError as error:
+        warn(str(error))
+        return tuning.read_tunings(tuning.PACKAGE_FILE)
 
 
 def installed_formats() -> list[str]:
@@ -51,10 +66,10 @@ def write_leaderboards(folder: Path, formats: Iterable[str]) -> None:
     leaderboard = build(
         read_records(folder),
         References.beside(folder).by_fingerprint(),
-        tuning.known_tunings(folder),
-        find=trajectory_finder(folder),
+        _tunings(folder),
+        find=trajectory_finder(folder, warn),
     )
-    leaderboard = replace(leaderboard, diagnostics=section(folder))
+    leaderboard = replace(leaderboard, diagnostics=section(folder, warn))
     print_leaderboard(leaderboard)
     for name in formats:
         for file, render in FORMATS[name].items():
