@@ -1,4 +1,4 @@
-"""Blocks of seeds that one call of a program trains: all of them, or on a CPU one, whose bits then depend on no other."""
+"""Blocks of seeds that one call of a program trains: all of them, or on a CPU one, whose bits depend on no other."""
 
 from collections.abc import Callable
 from typing import Any
