@@ -130,18 +130,19 @@ def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
     assert "Ctrl-C again stops now" in error
     assert "The same command goes on from here" in error
     assert "Traceback" not in error
-    (checkpoint,) = tmp_path.glob("out/checkpoints/*.checkpoint")
-    begun = json.loads(checkpoint.read_bytes().split(b"\n")[1])
-    assert 0 <= begun["done"] < 40
+    found = sorted(tmp_path.glob("out/checkpoints/*.checkpoint"))
+    assert [path.stem[-1] for path in found] == ["0", "1"]  # one a seed
+    begun, other = (json.loads(path.read_bytes().split(b"\n")[1]) for path in found)
+    assert 0 <= begun["done"] == other["done"] < 40
     assert not records(tmp_path / "out")
     (interrupted,) = status.cell_states(tmp_path / "out")
     assert interrupted.description == f"interrupted at {begun['done'] / 40:.0%}"
     done = bench(*arguments)
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path / "out").values()
-    # The point that the checkpoint ended with is in the record, with one seed's share of the time of two.
-    last, point = begun["curve"][-1], record.curve[len(begun["curve"]) - 1]
-    assert point["train_seconds"] == last["train_seconds"] / 2
+    # The point that the checkpoints ended with is in the record, with one seed's share of the time of two.
+    spent = [each["curve"][-1]["train_seconds"] for each in (begun, other)]
+    assert record.curve[len(begun["curve"]) - 1]["train_seconds"] == sum(spent) / 2
     assert [s.description for s in status.cell_states(tmp_path / "out")] == ["2 ok"]
 
 
