@@ -9,11 +9,24 @@ import numpy as np
 from bench.analysis import learning_curves, simulator_gap, stats
 from bench.analysis.rows import CurvePoint, RunRow, TaskRow
 from bench.analysis.scores import CellKey, clipped, scores
-from bench.analysis.stats import Floats
+from bench.analysis.stats import Estimate, Floats
 from bench.records.reference import Reference
 from bench.records.run import RunRecord
 
+MIN_SHARE_LEFT = 1e-4  # of the headroom; a smaller share counts as this one, so that a solved task is 4 decades
+DECADES = (-math.log10(2), -math.log10(MIN_SHARE_LEFT))  # of a score of -1, and of the smallest share
 UNITS = ("env_steps", "updates", "train_seconds")  # what areas and targets count, named as in records
+NOTHING = Estimate(np.float64(np.nan), np.float64(np.nan), np.float64(np.nan), 0)
+
+
+class Best(NamedTuple):
+    """Whether a method is in the best group of a task: by its mean clipped score, and by its decades of regret."""
+
+    score: bool
+    decades: bool
+
+
+NO_BEST = Best(False, False)
 
 
 class CellScores(NamedTuple):
@@ -35,6 +48,7 @@ class CellLearning(NamedTuple):
     """A cell of a task with headroom: what curves and aggregates show of it.
 
     clipped: "runs", final scores in [-1, 1], -1 for a run that did not finish
+    score, decades: the means of these scores, and of `decades_of_regret`, over the runs
     curves: "runs points", scores at the evaluations, clipped alike
     spent: by UNITS, "runs points": what a run had spent at an evaluation
     areas: by UNITS, "runs": area under the curve over what is spent
@@ -42,6 +56,8 @@ class CellLearning(NamedTuple):
 
     cell: CellScores
     clipped: Floats
+    score: Estimate
+    decades: Estimate
     curves: Floats
     spent: dict[str, Floats]
     areas: dict[str, Floats]
@@ -71,7 +87,14 @@ def learning_of(cell: CellScores, reference: Reference, largest: Mapping[str, fl
     spent = {unit: learning_curves.values_at_evaluations(cell.runs, unit, 0.0) for unit in UNITS}
     budgets = {**largest, "env_steps": cell.runs[0].settings["budget"]["env_steps"]}
     areas = {unit: learning_curves.area(spent[unit], curves, budgets[unit]) for unit in UNITS}
-    return CellLearning(cell, clipped(cell.scores), curves, spent, areas)
+    scores = clipped(cell.scores)
+    decades = stats.mean([decades_of_regret(scores)])
+    return CellLearning(cell, scores, stats.mean([scores]), decades, curves, spent, areas)
+
+
+def decades_of_regret(clipped: Floats) -> Floats:
+    """-log10 of the share of the headroom that clipped scores leave: 0 at the floor, 1 where a tenth is left."""
+    return -np.log10(np.maximum(1 - clipped, MIN_SHARE_LEFT))
 
 
 def most_spent(runs: Iterable[RunRecord]) -> dict[str, float]:
@@ -82,11 +105,13 @@ def most_spent(runs: Iterable[RunRecord]) -> dict[str, float]:
     return {unit: float(max(values, default=0)) for unit, values in amounts.items()}
 
 
-def task_row(cell: CellScores, learning: CellLearning | None) -> TaskRow:
-    """The row of a cell in the table of its task; without `learning` it has no areas."""
+def task_row(cell: CellScores, learning: CellLearning | None, best: Best = NO_BEST) -> TaskRow:
+    """The row of a cell in the table of its task; without `learning` it has no areas, and is not compared."""
     key, runs = cell.key, cell.runs
     finished = cell.scores[np.isfinite(cell.scores)]
-    low, high = stats.bootstrap_interval([finished], stats.mean)
+    score, score_low, score_high = with_interval(stats.mean([finished]) if len(finished) else NOTHING)
+    mean, mean_low, mean_high = with_interval(learning.score if learning else NOTHING, -1.0, 1.0)
+    decades, decades_low, decades_high = with_interval(learning.decades if learning else NOTHING, *DECADES)
     costs = [r.cost for r in runs if r.cost is not None]
     areas = {unit: float(np.mean(learning.areas[unit])) if learning else math.nan for unit in UNITS}
     return TaskRow(
@@ -97,9 +122,17 @@ def task_row(cell: CellScores, learning: CellLearning | None) -> TaskRow:
         seeds=len(runs),
         failed=count_failed(runs),
         cost=float(np.mean(costs)) if costs else math.nan,
-        score=float(np.mean(finished)) if len(finished) else math.nan,
-        score_low=float(low),
-        score_high=float(high),
+        score=score,
+        score_low=score_low,
+        score_high=score_high,
+        clipped=mean,
+        clipped_low=mean_low,
+        clipped_high=mean_high,
+        clipped_best=best.score,
+        decades=decades,
+        decades_low=decades_low,
+        decades_high=decades_high,
+        decades_best=best.decades,
         auc=areas["env_steps"],
         auc_updates=areas["updates"],
         auc_seconds=areas["train_seconds"],
@@ -153,8 +186,7 @@ def curve_points(learning: CellLearning) -> Iterator[CurvePoint]:
     known = np.arange(len(longest)) < evaluations[:, None]
     scores = np.where(known, learning.curves[:, : len(longest)], -1)
     means = stats.mean([scores])
-    lows, highs = stats.bootstrap_interval([scores], stats.mean)
-    numbers = np.column_stack((means, lows, highs)).tolist()
+    numbers = np.column_stack((means.value, *stats.interval(means, -1.0, 1.0))).tolist()
     for evaluation, (score, low, high) in zip(longest, numbers, strict=True):
         yield CurvePoint(
             suite=key.suite,
@@ -169,6 +201,12 @@ def curve_points(learning: CellLearning) -> Iterator[CurvePoint]:
             low=low,
             high=high,
         )
+
+
+def with_interval(estimate: Estimate, low: float = -math.inf, high: float = math.inf) -> tuple[float, float, float]:
+    """An estimate and the ends of its interval, which `low` and `high` cut off."""
+    ends = stats.interval(estimate, low, high)
+    return float(estimate.value), float(ends[0]), float(ends[1])
 
 
 def _mean_usage(runs: Sequence[RunRecord], name: str) -> float:

@@ -1,9 +1,9 @@
 """Records -> leaderboard. No JAX here.
 
-A score is a cost on the scale from the floor (0) to the best known control sequence (1) of the task on its grid. A
-task's table shows the unclipped mean over the runs that finished. Aggregates, ranks, learning curves and profiles clip
-every run's score to [-1, 1], count failed and diverged runs as -1, and leave out tasks without headroom. Intervals are
-95 % bootstrap intervals.
+A score is a cost on the scale from the floor (0) to the best known control sequence (1) of the task on its grid. All
+that compares methods clips every run's score to [-1, 1], counts failed and diverged runs as -1, and leaves out tasks
+without headroom. A task's own table also shows the unclipped mean over the runs that finished. Intervals are 95 %
+intervals by Student's t (`bench.analysis.stats`), which need 5 seeds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bench.analysis import cell_tables, tables, trajectories
-from bench.analysis.cell_tables import CellLearning, CellScores
+from bench.analysis.cell_tables import Best, CellLearning, CellScores
 from bench.analysis.rows import (
     AggregateRow,
     CurvePoint,
@@ -47,14 +47,15 @@ class Leaderboard:
     """The tables of a set of records, and what a reader must know. `bench.analysis.rows` says what each column means.
 
     rows: one TaskRow per suite, task, grid and method, the highest score of a task first
-    aggregate: one AggregateRow per suite and method, the best first, oracles last
+    aggregate: one AggregateRow per suite and method: the ranked by their rank, then the unranked, then the oracles
     pairs: two PairRows per suite and pair of ranked methods
     curves: one CurvePoint per cell with a score and evaluation
     profiles: one ProfilePoint per suite, method and threshold
     targets: one TargetPoint per suite, method, unit and amount spent
     runs: one RunRow per record
     trajectories: that of the median run of each cell, where it was kept
-    notes: missing cells and references, runs that beat their reference, few seeds, tasks on which a method was tuned
+    notes: missing cells and references, tasks without headroom, runs that beat their reference, few seeds, tasks on
+        which a method was tuned
     diagnostics: what else a folder holds for the page, by `bench.claims.report.section`; empty where there is nothing
     """
 
@@ -75,6 +76,7 @@ class SuiteRows(NamedTuple):
 
     aggregate: list[AggregateRow]
     pairs: list[PairRow]
+    best: Mapping[CellKey, Best]
     profiles: list[ProfilePoint]
     targets: list[TargetPoint]
     notes: list[str]
@@ -98,11 +100,15 @@ def build(
     groups = group_by_cell(records)
     cells = [cell_tables.score_cell(key, runs, references.get(runs[0].fingerprint)) for key, runs in groups.items()]
     learning = _learning(cells)
-    task_rows = [cell_tables.task_row(cell, learning.get(cell.key)) for cell in cells]
     suites = [_compare(suite, methods, tunings or {}) for suite, methods in _by_suite(learning.values()).items()]
+    best = {key: found for suite in suites for key, found in suite.best.items()}
+    task_rows = [
+        cell_tables.task_row(cell, learning.get(cell.key), best.get(cell.key, cell_tables.NO_BEST)) for cell in cells
+    ]
     notes = [
         *_missing(groups),
         *_devices(groups),
+        *_without_headroom(cells),
         *(note for cell in cells for note in _reference_notes(cell)),
         *(note for suite in suites for note in suite.notes),
         *_few_seeds(task_rows),
@@ -111,9 +117,7 @@ def build(
         rows=to_frame(TaskRow, task_rows).sort_values(
             ["suite", "task", "num_steps", "score", "method"], ascending=[True, True, True, False, True]
         ),
-        aggregate=to_frame(AggregateRow, [row for suite in suites for row in suite.aggregate]).sort_values(
-            ["suite", "rank", "score"], ascending=[True, True, False], kind="stable"
-        ),
+        aggregate=to_frame(AggregateRow, sorted((row for suite in suites for row in suite.aggregate), key=_standing)),
         pairs=to_frame(PairRow, [row for suite in suites for row in suite.pairs]),
         curves=to_frame(CurvePoint, [point for each in learning.values() for point in cell_tables.curve_points(each)]),
         profiles=to_frame(ProfilePoint, [point for suite in suites for point in suite.profiles]),
@@ -122,6 +126,11 @@ def build(
         trajectories=tuple(trajectories.median_trajectories(groups, find)),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _standing(row: AggregateRow) -> tuple[str, int, float]:
+    """What orders the rows of methods: the classes of each suite one after the other, each by its scores."""
+    return row.suite, tables.KINDS.index(row.kind), -row.score
 
 
 def _learning(cells: Sequence[CellScores]) -> dict[CellKey, CellLearning]:
@@ -147,14 +156,16 @@ def _by_suite(cells: Iterable[CellLearning]) -> dict[str, tables.Methods]:
 
 
 def _compare(suite: str, methods: tables.Methods, tunings: Mapping[str, Tuning]) -> SuiteRows:
-    """Compare the methods of a suite; oracles are in no pair and have no rank."""
-    ranked = {method: cells for method, cells in methods.items() if not tables.is_oracle(cells.values())}
-    p_values = tables.pairwise_p_values(ranked)
+    """Compare the ranked methods of a suite; others are in no pair and have no rank."""
+    grids = {grid for cells in methods.values() for grid in cells}
+    kinds = {method: tables.kind_of(cells, grids) for method, cells in methods.items()}
+    ranked = tables.rank({method: cells for method, cells in methods.items() if kinds[method] == "ranked"})
     tuned = _tuned(methods, tunings)
-    trials = {method: tuning.trials for method, tuning in tuned.items()}
+    trials = {method: tuning.all_trials for method, tuning in tuned.items()}
     return SuiteRows(
-        aggregate=list(tables.aggregate_rows(suite, methods, tables.ranks(ranked, p_values), trials)),
-        pairs=list(tables.pair_rows(suite, ranked, p_values)),
+        aggregate=list(tables.aggregate_rows(suite, methods, kinds, ranked, trials)),
+        pairs=list(tables.pair_rows(suite, methods, ranked)),
+        best=ranked.best,
         profiles=list(tables.profile_points(suite, methods)),
         targets=list(tables.target_points(suite, methods)),
         notes=[
@@ -183,6 +194,13 @@ def _missing(cells: Cells) -> list[str]:
         for grid, method in product(grids, methods)
         if CellKey(grid.suite, grid.task, grid.horizon, grid.num_steps, method) not in cells
     ]
+
+
+def _without_headroom(cells: Iterable[CellScores]) -> Iterator[str]:
+    """A note for each grid where the floor is as good as the best known; repeated for each of its cells."""
+    for cell in cells:
+        if cell.reference is not None and cell.reference.headroom is None:
+            yield f"No headroom: {cell.key.grid} has no score and no weight; a constant control is as good as the best."
 
 
 def _devices(cells: Cells) -> list[str]:

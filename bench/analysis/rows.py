@@ -20,7 +20,10 @@ class TaskRow(NamedTuple):
     failed: number of runs that failed or diverged
     cost: mean cost of the runs that finished, in the task's own unit
     score: unclipped mean score of the runs that finished; 0 is the floor, 1 the best known cost
-    score_low, score_high: ends of its 95 % bootstrap interval
+    clipped: mean over all runs of the score clipped to [-1, 1], which is -1 for a run that did not finish
+    decades: mean over all runs of -log10 of the share of the headroom that the clipped score leaves, at least 1e-4
+    *_low, *_high: ends of the 95 % interval of the number before them; nan for fewer than 5 runs
+    clipped_best, decades_best: whether the method may be the best of the task; False where it is not ranked
     auc: mean over all runs of the area under the clipped learning curve, over the budget of environment steps
     auc_updates, auc_seconds: the same area over gradient updates, and over seconds of training
     cost_gap: largest relative change of a run's cost when its policy is scored again; inf where an episode was lost
@@ -41,6 +44,14 @@ class TaskRow(NamedTuple):
     score: float
     score_low: float
     score_high: float
+    clipped: float
+    clipped_low: float
+    clipped_high: float
+    clipped_best: bool
+    decades: float
+    decades_low: float
+    decades_high: float
+    decades_best: bool
     auc: float
     auc_updates: float
     auc_seconds: float
@@ -59,21 +70,29 @@ class AggregateRow(NamedTuple):
     Scores here are clipped to [-1, 1], and -1 for a run that did not finish. Every task has the same weight.
 
     suite, method: what the line is about
-    rank: 1 + the number of methods that are significantly better; None for an oracle, which is not ranked
-    trials: number of settings that tuning tried before it chose the one that ran; 0 where there was no tuning
+    kind: "ranked"; "unranked" where a task lacks runs, or has fewer than 5; else the class of its own: "oracle"
+    rank: 1 + the number of ranked methods with a larger `score`; None for a method that is not ranked, as all below
+    rank_low, rank_high: ends of the 95 % interval of the rank
+    letters: one for each group of methods that no test separates, to which the method belongs
+    trials: number of settings that all searches tried before the one that ran was chosen; 0 where there was no tuning
     tasks: number of tasks, each on every grid
     seeds: the smallest number of runs on a task
     failed: number of runs that failed or diverged
     score: interquartile mean of the scores over tasks and seeds
-    median, mean: median, and mean, over the tasks of the mean score over seeds
-    *_low, *_high: ends of the 95 % bootstrap interval of the number before them
+    mean: mean over the tasks of the mean score over seeds
+    *_low, *_high: ends of the 95 % interval of the number before them; nan for fewer than 5 runs on a task
+    won: number of tasks, each on every grid, where no ranked method has a higher mean score; None if not ranked
     auc, auc_updates, auc_seconds: mean areas under the learning curves, as in TaskRow
     cost_gaps, end_misses: numbers of runs that are marked, as in TaskRow
     """
 
     suite: str
     method: str
+    kind: str
     rank: int | None
+    rank_low: int | None
+    rank_high: int | None
+    letters: str
     trials: int
     tasks: int
     seeds: int
@@ -81,12 +100,10 @@ class AggregateRow(NamedTuple):
     score: float
     score_low: float
     score_high: float
-    median: float
-    median_low: float
-    median_high: float
     mean: float
     mean_low: float
     mean_high: float
+    won: int | None
     auc: float
     auc_updates: float
     auc_seconds: float
@@ -100,8 +117,8 @@ class PairRow(NamedTuple):
     suite: the suite that both were run in
     method, other: the two methods
     probability: chance that a run of `method` scores above one of `other`
-    low, high: ends of its 95 % bootstrap interval
-    p_value: of the difference of their mean scores, corrected for the number of pairs
+    low, high: ends of its 95 % interval; nan for fewer than 5 runs on a task
+    p_value: of the difference of their interquartile means, corrected for the number of pairs (Holm)
     """
 
     suite: str
@@ -120,7 +137,7 @@ class CurvePoint(NamedTuple):
     env_steps, updates, train_seconds: what a run had spent: environment steps, gradient updates (nan in older
         records), seconds of training
     score: mean clipped score
-    low, high: ends of its 95 % bootstrap interval
+    low, high: ends of its 95 % interval; nan for fewer than 5 runs
     """
 
     suite: str
@@ -142,7 +159,7 @@ class ProfilePoint(NamedTuple):
     suite, method: whose profile it is
     threshold: a clipped score
     share: share of the method's runs with a score above it
-    low, high: ends of the pointwise 95 % bootstrap interval of the share
+    low, high: ends of the pointwise 95 % interval of the share; nan for fewer than 5 runs on a task
     """
 
     suite: str

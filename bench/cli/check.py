@@ -3,7 +3,8 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,6 @@ import numpy as np
 import typer
 
 from bench.analysis.scores import Cells, clipped_by_seed, group_by_cell
-from bench.cli.terminal.leaderboards import read_records
 from bench.cli.terminal.options import OnlyMethods, OnlyTasks
 from bench.cli.terminal.tables import print_table
 from bench.errors import UsageError
@@ -21,7 +21,8 @@ from bench.gate.calibration import Calibration, calibrate_gate
 from bench.gate.power import POWER
 from bench.gate.regression import CellVerdict, Check, Thresholds
 from bench.records.files import write_atomically
-from bench.records.reference import FILE_NAME, Reference, References, read_references
+from bench.records.reference import Reference, References
+from bench.records.run import RunRecord, read_records
 from bench.report.text import Table, number_column, text_column
 from bench.suite import load
 
@@ -32,7 +33,8 @@ COLUMNS = (
     number_column("change", "mean score of the candidate less that of the baseline"),
     number_column("p", "p-value of the change, or how the cells were compared without one"),
     number_column("seeds", "of the candidate and of the baseline"),
-    number_column("finds", "drops that would have been found with a chance of POWER"),
+    number_column("finds", "drops over all tasks that would have been found with a chance of POWER"),
+    number_column("on one", "drops on one task alone that would have been found with a chance of POWER"),
     number_column("needs", "seeds that would find a drop of --detect"),
 )
 STATUS = {0: "no regression", 1: "REGRESSION", 3: "not everything could be told"}
@@ -60,7 +62,7 @@ def command(
     detect: Annotated[
         float, typer.Option(help="The drop of score that must not be missed: sets how many seeds do.")
     ] = 0.2,
-    alpha: Annotated[float, typer.Option(help="Accepted share of false alarms among alarms.")] = 0.05,
+    alpha: Annotated[float, typer.Option(help="Accepted chance of any false alarm in a check.")] = 0.05,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the verdicts as JUnit XML.")] = None,
     github: Annotated[
         bool | None, typer.Option("--github/--no-github", help="Annotate a GitHub workflow; by default where in one.")
@@ -72,45 +74,59 @@ def command(
 ) -> None:
     """Compare two sets of records: same, better, worse, or not enough seeds to tell, for each cell.
 
-    Exit status: 0 no regression, 1 a regression, 2 wrong usage, 3 something could not be told.
+    Scores are those by the baseline's references. Exit status: 0 no regression; 1 a regression, or results that are
+    missing or unreadable; 2 wrong usage; 3 something could not be told.
     """
     limits = Thresholds(effect, detect, alpha)
-    old = regression.only(group_by_cell(read_records(baseline)), tasks or (), methods or ())
+    records, unreadable = _read(baseline)
+    old = regression.only(group_by_cell(records), tasks or (), methods or ())
     if not old:
         raise UsageError(f"--baseline {baseline} has no records of these tasks and methods.")
-    references = References.beside(baseline)
+    references = References.beside(baseline).by_fingerprint()
     if repetitions is not None:
-        _calibrate(old, references.by_fingerprint(), seeds or 2, repetitions, limits)
+        _calibrate(old, references, seeds or 2, repetitions, limits)
         return
-    found, others = _candidate(candidate, suite, tasks or [], methods or [], seeds)
-    new = regression.only(found, tasks or (), methods or ())
-    if exact:
-        result = regression.check_exactly(old, new)
-    else:
-        result = regression.check(old, new, references.updated(others).by_fingerprint(), limits)
+    found, unreadable_new = _candidate(candidate, suite, tasks or [], methods or [], seeds)
+    new = regression.only(group_by_cell(found), tasks or (), methods or ())
+    result = regression.check_exactly(old, new) if exact else regression.check(old, new, references, limits)
+    result = replace(result, unreadable=(*unreadable, *unreadable_new))
     _show(result, limits)
     _report(result, junit, os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github)
     sys.exit(result.status)
 
 
+def _read(folder: Path) -> tuple[list[RunRecord], list[str]]:
+    """The records under a folder, and what is wrong with unreadable ones. Raises UsageError if there are none."""
+    if not folder.is_dir():
+        raise UsageError(f"no folder {folder}. Give one that `bench run` wrote, e.g. results/smoke.")
+    records, unreadable = [], []
+    for found in read_records(folder):
+        if isinstance(found, RunRecord):
+            records.append(found)
+        else:
+            unreadable.append(str(found))
+    if not records and not unreadable:
+        raise UsageError(f"no run records under {folder}. Give a folder that `bench run` wrote, e.g. results/smoke.")
+    return records, unreadable
+
+
 def _candidate(
     folder: Path | None, suite: str | None, tasks: list[str], methods: list[str], seeds: int | None
-) -> tuple[Cells, Iterable[Reference]]:
-    """The cells to judge and the references stored beside them: read from a folder, or of a suite that is run now.
+) -> tuple[list[RunRecord], list[str]]:
+    """The records to judge, read from a folder or of a suite that is run now, and what is wrong with unreadable ones.
 
     Finished cells of the suite are run once more. Raises UsageError.
     """
     if suite is None:
         if folder is None:
             raise UsageError("bench check needs --candidate DIR, or --run SUITE to produce the candidate.")
-        return group_by_cell(read_records(folder)), read_references(folder / FILE_NAME).values()
+        return _read(folder)
     wanted = load(suite).cells(tasks, methods, seeds)
     from bench.run import run  # imports JAX, which a comparison of records does not need
 
     typer.echo(f"running {len(wanted)} cells of {suite}")
     with tempfile.TemporaryDirectory() as temporary:
-        to = folder or Path(temporary)
-        return group_by_cell(run(wanted, to, again=True)), read_references(to / FILE_NAME).values()
+        return run(wanted, folder or Path(temporary), again=True), []
 
 
 def _report(check: Check, junit: Path | None, github: bool) -> None:
@@ -135,11 +151,14 @@ def _show(check: Check, limits: Thresholds) -> None:
             typer.echo(f"{summary.title(v)}: {summary.one_line(v)}\n{summary.by_task(v)}".rstrip())
     for note in check.notes:
         typer.echo(f"Note: {note}")
+    for name, why in summary.failures(check):
+        typer.echo(f"FAILS: {name}: {why}")
     for key, why in check.not_compared:
         typer.echo(f"Not compared: {key.method} on {key.grid} of {key.suite}: {why}.")
     typer.echo(
-        "change: of the mean score; seeds: of candidate and baseline; finds: drops that would have been found with a "
-        f"chance of {POWER:.0%}; needs: seeds that would find one of {limits.detect:g}."
+        "change: of the mean score; seeds: of candidate and baseline; finds, on one: drops over all tasks and on one "
+        f"task alone that would have been found with a chance of {POWER:.0%}; needs: seeds that would find one of "
+        f"{limits.detect:g} over all tasks."
     )
     typer.echo(
         f"{STATUS[check.status]} (differences below {limits.effect:g} do not matter; a drop of {limits.detect:g} "
@@ -148,7 +167,7 @@ def _show(check: Check, limits: Thresholds) -> None:
 
 
 def _row(v: CellVerdict) -> tuple[str, ...]:
-    tested = v.test in ("paired", "unpaired")
+    tested = v.test == "scores"
     in_baseline, in_candidate = v.seeds
     return (
         v.cells[0].method,
@@ -158,6 +177,7 @@ def _row(v: CellVerdict) -> tuple[str, ...]:
         f"{v.p_value:.2g}" if tested else v.test,
         f"{in_candidate} : {in_baseline}",
         f"{v.detectable:.3f}" if tested and v.detectable < 2 else "",
+        f"{v.detectable_on_one_task:.3f}" if tested and v.detectable_on_one_task < 2 else "",
         f"{v.enough_seeds or '?'} seeds" if v.verdict == "unclear" else "",
     )
 
@@ -188,5 +208,6 @@ def _show_calibration(found: Calibration, limits: Thresholds) -> None:
     )
     typer.echo(f"  false alarms: {share(found.false_alarms, found.repetitions)} of the checks")
     typer.echo(f"  not enough seeds to tell: {share(found.unclear, found.verdicts)} of the verdicts")
-    for drop, count in found.found.items():
-        typer.echo(f"  a drop of {drop:g} in one method is found in {share(count, found.repetitions)}")
+    for what, counts in (("on all its tasks", found.found), ("on one task", found.found_on_one_task)):
+        for drop, count in counts.items():
+            typer.echo(f"  a drop of {drop:g} of one method {what} is found in {share(count, found.repetitions)}")

@@ -50,7 +50,7 @@ def command(
     lock.release()
     if len(found) < trials:
         exit_interrupted()
-    tuned = result(method, loaded, seeds, found)
+    tuned = result(method, loaded, seeds, found, folder)
     for path in (folder / tuning.FILE_NAME, store):
         if path:
             tuning.store_tuning(path, tuned)

@@ -2,17 +2,18 @@
 
 The gate judges halves of one set of records. A repetition splits the seeds of every cell at random into a candidate and
 a baseline. Nothing has changed between them, so a verdict "worse" is a false alarm. Then it lowers the candidate's
-scores of one method by a drop, and the gate has to find the drop.
+scores by a drop, of one method on all its tasks or on one task alone, and the gate has to find the drop.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from bench.analysis.scores import CellKey
 from bench.errors import UsageError
-from bench.gate.power import MIN_PAIRS, Scores
+from bench.gate.power import Scores
 from bench.gate.regression import Thresholds, compare
 
 DROPS = (0.05, 0.1, 0.2, 0.5)  # amounts by which scores are lowered
@@ -27,7 +28,8 @@ class Calibration:
     false_alarms: number of checks with any verdict "worse"
     unclear: number of verdicts "unclear" in these checks
     verdicts: number of all verdicts in these checks
-    found: for each drop, the number of repetitions in which the gate found it
+    found: for each drop of a method on all its tasks, the number of repetitions in which the gate found it
+    found_on_one_task: for each drop of a method on one task
     """
 
     repetitions: int
@@ -36,6 +38,7 @@ class Calibration:
     unclear: int
     verdicts: int
     found: Mapping[float, int]
+    found_on_one_task: Mapping[float, int]
 
 
 def calibrate_gate(
@@ -47,40 +50,56 @@ def calibrate_gate(
     """
     _check_seeds(scores, seeds)
     alarms = unclear = verdicts = 0
-    found = dict.fromkeys(DROPS, 0)
-    methods = sorted({(key.suite, key.method) for key in scores})
-    above_lowest = {  # mean distance of a method's scores from -1
-        method: np.mean([s + 1 for k, runs in scores.items() if method == _method(k) for s in runs.values()])
-        for method in methods
-    }
+    of_method, of_cell = _methods(scores), [[key] for key in scores]
+    found, found_on_one_task = dict.fromkeys(DROPS, 0), dict.fromkeys(DROPS, 0)
     for _ in range(repetitions):
         baseline, candidate = _split(scores, seeds, rng)
         unchanged = compare(baseline, candidate, limits)
         alarms += any(v.verdict == "worse" for v in unchanged)
         unclear += sum(v.verdict == "unclear" for v in unchanged)
         verdicts += len(unchanged)
-        for drop in DROPS:
-            possible = [method for method in methods if above_lowest[method] >= drop]
-            if not possible:
-                continue
-            lowered = possible[rng.integers(len(possible))]
-            judged = compare(baseline, _lower(candidate, lowered, drop), limits)
-            found[drop] += any(v.verdict == "worse" and _method(v.cells[0]) == lowered for v in judged)
-    return Calibration(repetitions, seeds, alarms, unclear, verdicts, found)
+        for groups, counts in ((of_method, found), (of_cell, found_on_one_task)):
+            for drop in DROPS:
+                counts[drop] += _finds(baseline, candidate, groups, drop, limits, rng)
+    return Calibration(repetitions, seeds, alarms, unclear, verdicts, found, found_on_one_task)
+
+
+def _methods(scores: Scores) -> list[list[CellKey]]:
+    """The cells of each method."""
+    of_method = defaultdict(list)
+    for key in scores:
+        of_method[key.suite, key.method].append(key)
+    return list(of_method.values())
+
+
+def _finds(
+    baseline: Scores,
+    candidate: Scores,
+    groups: list[list[CellKey]],
+    drop: float,
+    limits: Thresholds,
+    rng: np.random.Generator,
+) -> bool:
+    """Lower one of the groups of cells by a drop, and return whether the gate finds its method worse.
+
+    Only groups count whose scores are far enough from -1 to fall by as much.
+    """
+    possible = [keys for keys in groups if np.mean([s + 1 for key in keys for s in candidate[key].values()]) >= drop]
+    if not possible:
+        return False
+    lowered = possible[rng.integers(len(possible))]
+    of = lowered[0].suite, lowered[0].method
+    judged = compare(baseline, _lower(candidate, lowered, drop), limits)
+    return any(v.verdict == "worse" and (v.cells[0].suite, v.cells[0].method) == of for v in judged)
 
 
 def _check_seeds(scores: Scores, seeds: int) -> None:
     """Raise UsageError if a cell has too few seeds for a candidate with `seeds` of them and a baseline."""
-    needed = 2 * seeds if seeds >= MIN_PAIRS else seeds + 2
+    needed = seeds + 2
     short = [key for key, runs in scores.items() if len(runs) < needed]
     if short or not scores:
         what = f"{short[0].method} on {short[0].grid} has {len(scores[short[0]])}" if short else "there are none"
         raise UsageError(f"calibration with {seeds} seeds of a candidate needs cells of at least {needed}; {what}.")
-
-
-def _method(key: CellKey) -> tuple[str, str]:
-    """The suite and the method of a cell: drops are put into all its tasks."""
-    return key.suite, key.method
 
 
 def _split(scores: Scores, seeds: int, rng: np.random.Generator) -> tuple[Scores, Scores]:
@@ -96,9 +115,9 @@ def _split(scores: Scores, seeds: int, rng: np.random.Generator) -> tuple[Scores
     return baseline, candidate
 
 
-def _lower(scores: Scores, method: tuple[str, str], drop: float) -> Scores:
-    """Scores with those of one method lowered by `drop`, to no less than -1."""
+def _lower(scores: Scores, cells: Collection[CellKey], drop: float) -> Scores:
+    """Scores with those of some cells lowered by `drop`, to no less than -1."""
     return {
-        key: {seed: max(score - drop, -1.0) for seed, score in runs.items()} if _method(key) == method else runs
+        key: {seed: max(score - drop, -1.0) for seed, score in runs.items()} if key in cells else runs
         for key, runs in scores.items()
     }

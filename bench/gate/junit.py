@@ -3,21 +3,20 @@
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 
-from bench.analysis.scores import CellKey
 from bench.gate.regression import Check
-from bench.gate.summary import by_task, one_line, title
+from bench.gate.summary import by_task, failures, one_line, title
 
 
 def junit(check: Check) -> str:
     """Write a check as JUnit XML, one test case for each verdict.
 
-    A regression is a failure. A verdict "unclear" is skipped, with its reason. A cell that could not be compared is an
-    error.
+    A regression is a failure, and so is a cell that is missing or a record that cannot be read. A verdict "unclear" is
+    skipped, with its reason. A cell that could not be compared is an error.
     """
     suite = ElementTree.Element("testsuite", name="bench check")
     counts = {"tests": 0, "failures": 0, "skipped": 0, "errors": 0}
     for verdict in check.verdicts:
-        case = _case(suite, verdict.cells[0], title(verdict))
+        case = _case(suite, verdict.cells[0].suite, title(verdict))
         counts["tests"] += 1
         if verdict.verdict in ("worse", "differs"):
             failure = ElementTree.SubElement(case, "failure", message=_legal(one_line(verdict)))
@@ -28,8 +27,12 @@ def junit(check: Check) -> str:
             counts["skipped"] += 1
         else:
             ElementTree.SubElement(case, "system-out").text = _legal(one_line(verdict))
+    for name, why in failures(check):
+        ElementTree.SubElement(_case(suite, "records", name), "failure", message=_legal(why))
+        counts["tests"] += 1
+        counts["failures"] += 1
     for key, why in check.not_compared:
-        ElementTree.SubElement(_case(suite, key, f"{key.method} on {key.grid}"), "error", message=_legal(why))
+        ElementTree.SubElement(_case(suite, key.suite, f"{key.method} on {key.grid}"), "error", message=_legal(why))
         counts["tests"] += 1
         counts["errors"] += 1
     suite.attrib |= {name: str(count) for name, count in counts.items()}
@@ -39,19 +42,21 @@ def junit(check: Check) -> str:
 def annotations(check: Check) -> Iterator[str]:
     """Workflow commands of a check.
 
-    A regression is an error, what could not be told is a warning, and an improvement is a notice.
+    A regression and missing results are errors, what could not be told is a warning, and an improvement is a notice.
     """
     kinds = {"worse": "error", "differs": "error", "unclear": "warning", "better": "notice"}
     for verdict in check.verdicts:
         if verdict.verdict in kinds:
             text = f"{one_line(verdict)}\n{by_task(verdict)}".strip()
             yield _command(kinds[verdict.verdict], title(verdict), text)
+    for name, why in failures(check):
+        yield _command("error", name, why)
     for key, why in check.not_compared:
         yield _command("warning", f"{key.method} on {key.grid}", f"not compared: {why}")
 
 
-def _case(suite: ElementTree.Element, key: CellKey, name: str) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=_legal(f"bench.{key.suite}"), name=_legal(name))
+def _case(suite: ElementTree.Element, group: str, name: str) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", classname=_legal(f"bench.{group}"), name=_legal(name))
 
 
 def _legal(text: str) -> str:

@@ -1,110 +1,154 @@
-"""Tests of the gate, and the drops that they can find. No JAX here.
+"""Questions of the gate, their tests, and the drops that they can find. No JAX here.
 
-A cell has a paired test of its own if enough seeds are in both sets of records: at least MIN_PAIRS, and as many as can
-prove a difference in one cell among so many. The other cells of a method are strata of one unpaired test.
+Two questions are asked of each method: is it worse over all its tasks, and is it worse on one of them? A question is
+answered by two tests that share its level. The unpaired test uses all seeds of both sides; the paired test uses the
+seeds that both have, and finds small changes where a seed has the same luck on both sides. The shares are constant, so
+that more seeds never find less.
 """
 
-import itertools
 import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 
-from bench.analysis import permutation
 from bench.analysis.scores import CellKey
 from bench.analysis.stats import Floats
+from bench.gate import permutation
+from bench.gate.permutation import Tails
 
-MIN_PAIRS = 8
 POWER = 0.8  # chance with which a detectable drop is found
+UNPAIRED_SHARE = 0.8  # of the level of a question; the paired test has the rest
 
 Scores = Mapping[CellKey, Mapping[int, float]]  # cell -> seed -> clipped score
 
 
 class AbstractTest(ABC):
-    """A test of one cell or of several.
+    """A test of one task, or of several that weigh the same."""
 
-    kind: how the seeds are compared
-    cells: the cells that are tested together
-    seeds: the smallest number of seeds of a cell, in the baseline and in the candidate
-    differences: for each cell, the mean score of the candidate less that of the baseline
-    """
-
-    kind: Literal["paired", "unpaired"]
-    cells: tuple[CellKey, ...]
-    seeds: tuple[int, int]
-    differences: tuple[float, ...]
+    share: float
 
     @abstractmethod
-    def p_value(self) -> float:
-        """Two-sided p-value of the difference, not corrected for other tests."""
+    def p_values(self) -> Tails:
+        """One-sided p-values, not corrected for other tests."""
 
     @abstractmethod
     def smallest_p_value(self, seeds: int) -> float:
         """Smallest p-value that a candidate with this number of seeds can give."""
 
     @abstractmethod
-    def standard_error(self, seeds: int) -> float:
-        """Standard error of the difference for a candidate with this number of seeds; nan if the spread is unknown."""
+    def standard_error(self, seeds: int) -> tuple[float, int]:
+        """Standard error of the difference for a candidate with this number of seeds, and its degrees of freedom.
+
+        It is nan if the spread is unknown.
+        """
+
+    def detectable(self, seeds: int, level: float) -> float:
+        """Smallest drop that a candidate with this number of seeds finds with a chance of POWER; inf if there is none.
+
+        `level` is the p-value that counts as significant for the question.
+        """
+        level *= self.share
+        error, freedom = self.standard_error(seeds)
+        if self.smallest_p_value(seeds) > level or math.isnan(error):
+            return math.inf
+        return (_student_quantile(1 - level, freedom) + _student_quantile(POWER, freedom)) * error
 
 
-class PairedTest(AbstractTest):
-    """A test of one cell by the seeds that both sets of records have.
-
-    Args:
-        per_seed: "pairs", the candidate's score less the baseline's for each seed.
-    """
-
-    kind: Literal["paired", "unpaired"] = "paired"
-
-    def __init__(self, cell: CellKey, per_seed: Floats):
-        self.cells, self.seeds = (cell,), (len(per_seed), len(per_seed))
-        self.per_seed, self.differences = per_seed, (float(np.mean(per_seed)),)
-
-    def p_value(self) -> float:
-        return permutation.paired([self.per_seed])
-
-    def smallest_p_value(self, seeds: int) -> float:
-        return permutation.smallest_paired_p_value(seeds)
-
-    def standard_error(self, seeds: int) -> float:
-        return float(np.std(self.per_seed, ddof=1)) / math.sqrt(seeds)
-
-
+@dataclass(frozen=True)
 class UnpairedTest(AbstractTest):
-    """A test of all cells of a method that have too few seeds in common.
+    """A test of two groups of runs: for each task, the scores of the baseline "runs" and of the candidate "runs"."""
 
-    Args:
-        strata: for each cell, the scores of the baseline "runs" and of the candidate "runs".
-        min_pairs: number of seeds in common with which each cell would have a paired test.
-    """
+    strata: Sequence[tuple[Floats, Floats]]
+    share = UNPAIRED_SHARE
 
-    kind: Literal["paired", "unpaired"] = "unpaired"
-
-    def __init__(self, cells: Sequence[CellKey], strata: Sequence[tuple[Floats, Floats]], min_pairs: int):
-        self.cells, self.strata, self.min_pairs = tuple(cells), strata, min_pairs
-        self.seeds = min(len(a) for a, _ in strata), min(len(b) for _, b in strata)
-        self.differences = tuple(float(np.mean(b) - np.mean(a)) for a, b in strata)
-
-    def p_value(self) -> float:
+    def p_values(self) -> Tails:
         return permutation.unpaired(self.strata)
 
     def smallest_p_value(self, seeds: int) -> float:
-        if seeds >= self.min_pairs:
-            return permutation.smallest_paired_p_value(seeds)
-        return permutation.smallest_unpaired_p_value([(max(len(a), seeds), seeds) for a, _ in self.strata])
+        return permutation.smallest_unpaired_p_value(self._sizes(seeds))
 
-    def standard_error(self, seeds: int) -> float:
-        spreads = [_spread(a, b) for a, b in self.strata]
-        if seeds >= self.min_pairs:
-            return max(spreads) * math.sqrt(2 / seeds)
-        variances = [
-            s**2 * (1 / max(len(a), seeds) + 1 / seeds) for s, (a, _) in zip(spreads, self.strata, strict=True)
-        ]
-        return math.sqrt(sum(variances)) / len(variances)
+    def standard_error(self, seeds: int) -> tuple[float, int]:
+        sizes = self._sizes(seeds)
+        variances = [_spread(*groups) ** 2 * (1 / m + 1 / n) for groups, (m, n) in zip(self.strata, sizes, strict=True)]
+        return math.sqrt(sum(variances)) / len(variances), sum(m + n - 2 for m, n in sizes)
+
+    def _sizes(self, seeds: int) -> list[tuple[int, int]]:
+        return [(max(len(a), seeds), seeds) for a, _ in self.strata]
+
+
+@dataclass(frozen=True)
+class PairedTest(AbstractTest):
+    """A test of the seeds that both sides have: for each task, candidate less baseline, "pairs"."""
+
+    strata: Sequence[Floats]
+    share = 1 - UNPAIRED_SHARE
+
+    def p_values(self) -> Tails:
+        return permutation.paired(self.strata)
+
+    def smallest_p_value(self, seeds: int) -> float:
+        return permutation.smallest_paired_p_value(seeds * len(self.strata))
+
+    def standard_error(self, seeds: int) -> tuple[float, int]:
+        if min(map(len, self.strata)) < 2:
+            return math.nan, 0
+        variances = [float(np.var(d, ddof=1)) / seeds for d in self.strata]
+        return math.sqrt(sum(variances)) / len(variances), (seeds - 1) * len(variances)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Is a method worse on these cells?
+
+    seeds: the smallest number of seeds of a cell, in the baseline and in the candidate
+    differences: for each cell, the mean score of the candidate less that of the baseline
+    """
+
+    cells: tuple[CellKey, ...]
+    seeds: tuple[int, int]
+    differences: tuple[float, ...]
+    tests: tuple[AbstractTest, ...]
+
+    @property
+    def p_values(self) -> Tails:
+        """One-sided p-values of both tests together (Bonferroni, weighted by their shares)."""
+        found = [(test.p_values(), test.share) for test in self.tests]
+        return Tails(*(min(1.0, *(p[side] / share for p, share in found)) for side in (0, 1)))
+
+    def detectable(self, seeds: int, level: float) -> float:
+        """The drop that the better of the tests finds with a chance of POWER (see `AbstractTest.detectable`)."""
+        return min(test.detectable(seeds, level) for test in self.tests)
+
+
+def questions(baseline: Scores, candidate: Scores) -> Iterator[Question]:
+    """Ask about each method as a whole, then about each of its tasks. `candidate` has every cell of `baseline`."""
+    of_method = defaultdict(list)
+    for key in baseline:
+        of_method[key.suite, key.method].append(key)
+    for keys in of_method.values():
+        yield _ask(keys, baseline, candidate)
+        if len(keys) > 1:
+            for key in keys:
+                yield _ask([key], baseline, candidate)
+
+
+def _ask(keys: Sequence[CellKey], baseline: Scores, candidate: Scores) -> Question:
+    groups = [tuple(np.array(list(side[key].values())) for side in (baseline, candidate)) for key in keys]
+    pairs = [
+        np.array([candidate[key][seed] - baseline[key][seed] for seed in sorted(baseline[key].keys() & candidate[key])])
+        for key in keys
+    ]
+    paired = [PairedTest(pairs)] if all(map(len, pairs)) else []
+    return Question(
+        tuple(keys),
+        (min(len(a) for a, _ in groups), min(len(b) for _, b in groups)),
+        tuple(float(np.mean(b) - np.mean(a)) for a, b in groups),
+        (UnpairedTest([(a, b) for a, b in groups]), *paired),
+    )
 
 
 def _spread(a: Floats, b: Floats) -> float:
@@ -113,30 +157,9 @@ def _spread(a: Floats, b: Floats) -> float:
     return math.sqrt((np.var(a) * len(a) + np.var(b) * len(b)) / freedom) if freedom else math.nan
 
 
-def plan_tests(baseline: Scores, candidate: Scores, alpha: float) -> Iterator[AbstractTest]:
-    """Choose the tests of all cells. `candidate` has every cell of `baseline`.
-
-    A paired test must be able to reach the level `alpha` corrected for the number of cells.
-    """
-    level = max(alpha / max(len(baseline), 1), permutation.MIN_P_VALUE)
-    min_pairs = next(n for n in itertools.count(MIN_PAIRS) if permutation.smallest_paired_p_value(n) <= level)
-    few = defaultdict(list)
-    for key in baseline:
-        common = sorted(baseline[key].keys() & candidate[key].keys())
-        if len(common) >= min_pairs:
-            yield PairedTest(key, np.array([candidate[key][seed] - baseline[key][seed] for seed in common]))
-        else:
-            few[key.suite, key.method].append(key)
-    for keys in few.values():
-        groups = [[np.array(list(side[key].values())) for side in (baseline, candidate)] for key in keys]
-        yield UnpairedTest(keys, [(a, b) for a, b in groups], min_pairs)
-
-
-def detectable_drop(test: AbstractTest, seeds: int, level: float) -> float:
-    """Smallest drop that a candidate with this number of seeds finds with a chance of POWER; inf if there is none.
-
-    `level` is the p-value that counts as significant.
-    """
-    if test.smallest_p_value(seeds) > level or math.isnan(test.standard_error(seeds)):
-        return math.inf
-    return (NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(POWER)) * test.standard_error(seeds)
+def _student_quantile(p: float, freedom: int) -> float:
+    """Quantile of Student's t (Abramowitz & Stegun 26.7.5); importing SciPy would take longer than the whole check."""
+    z = NormalDist().inv_cdf(p)
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3

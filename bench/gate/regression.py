@@ -1,24 +1,25 @@
-"""The regression gate: two sets of records -> a verdict on every cell. No JAX here.
+"""The regression gate: two sets of records -> a verdict on every method, and on tasks that changed. No JAX here.
 
-A cell whose runs are equal bit for bit is "same". Tests judge the other cells by their scores, which are clipped to
-[-1, 1], and -1 for a run that did not finish: cell by cell, or all cells of a method together (`bench.gate.power`).
-p-values are corrected for their number (Benjamini-Hochberg). A difference counts if it is significant and at least
-`effect`. Where there is none, the verdict is "same" only if a drop of `detect` would have been found with a chance of
+A cell whose runs are equal bit for bit is "same". The other cells are judged by their scores, which are clipped to
+[-1, 1], and -1 for a run that did not finish: each method over all its tasks, and each task for itself
+(`bench.gate.power`). p-values are corrected for the number of these questions (Holm), so that at most `alpha` of the
+checks of unchanged code have any false "worse". A difference counts if it is significant and at least `effect`. Where a
+method has none, the verdict is "same" only if a drop of `detect` over its tasks would have been found with a chance of
 `bench.gate.power.POWER`.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from bench.analysis import permutation
 from bench.analysis.scores import CellKey, Cells, changed_settings, clipped_by_seed
+from bench.analysis.stats import holm
 from bench.errors import UsageError
-from bench.gate.power import AbstractTest, Scores, detectable_drop, plan_tests
+from bench.gate.power import Question, Scores, questions
 from bench.records.identity import code_difference, environment_difference, is_unknown
 from bench.records.reference import Reference
 from bench.records.run import RunRecord
@@ -34,7 +35,7 @@ class Thresholds:
 
     effect: the smallest difference of score that matters
     detect: the drop of score that must not be missed
-    alpha: the accepted share of false alarms among alarms
+    alpha: the accepted chance of any false alarm in a check of unchanged code
     """
 
     effect: float = 0.02
@@ -51,7 +52,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class CellVerdict:
-    """The verdict on a cell, or on several cells of a method that were tested together.
+    """The verdict on a method over its cells, or on one cell.
 
     cells: what was judged
     test: how it was judged; "exact" where only equal bits were asked for
@@ -60,20 +61,22 @@ class CellVerdict:
     difference: mean score of the candidate less that of the baseline; all cells have the same weight
     differences: the difference of each cell; empty without a test
     p_value: of the difference, corrected for the number of tests; nan without a test
-    detectable: smallest drop that would have been found with a chance of POWER; nan without a test
+    detectable: smallest drop of the mean that would have been found with a chance of POWER; nan without a test
+    detectable_on_one_task: the same of a drop on one task alone, whichever it is
     enough_seeds: number of seeds of the candidate that would find a drop of `detect`; None unless the verdict is
         "unclear" and at most MAX_SEEDS are enough
     first_difference: where runs first differ, of an exact comparison
     """
 
     cells: tuple[CellKey, ...]
-    test: Literal["bit-equal", "paired", "unpaired", "exact"]
+    test: Literal["bit-equal", "scores", "exact"]
     verdict: Verdict
     seeds: tuple[int, int]
     difference: float = 0.0
     differences: tuple[float, ...] = ()
     p_value: float = math.nan
     detectable: float = math.nan
+    detectable_on_one_task: float = math.nan
     enough_seeds: int | None = None
     first_difference: str = ""
 
@@ -85,17 +88,22 @@ class Check:
     verdicts: on the cells that could be compared
     not_compared: cells that could not be compared, with the reasons
     notes: what else a reader must know
+    missing: cells that only the baseline has
+    unreadable: records that could not be read, each with its file and the reason
     """
 
     verdicts: tuple[CellVerdict, ...]
     not_compared: tuple[tuple[CellKey, str], ...]
     notes: tuple[str, ...] = ()
+    missing: tuple[CellKey, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     @property
     def status(self) -> int:
-        """The exit status: 1 for a regression, 3 if something could not be told, else 0."""
+        """The exit status: 1 for a regression, also where results are missing or unreadable; 3 if something could not
+        be told; else 0."""
         verdicts = {v.verdict for v in self.verdicts}
-        if verdicts & {"worse", "differs"}:
+        if verdicts & {"worse", "differs"} or self.missing or self.unreadable:
             return 1
         return 3 if "unclear" in verdicts or self.not_compared else 0
 
@@ -122,7 +130,8 @@ def check(baseline: Cells, candidate: Cells, references: Mapping[str, Reference]
         new[key] = clipped_by_seed(candidate[key], reference)
     notes += [f"New, not in the baseline: {k.method} on {k.grid}." for k in candidate if k not in baseline]
     notes += _identity_notes(baseline, candidate)
-    return Check((*equal, *compare(old, new, limits)), tuple(not_compared), tuple(notes))
+    verdicts = (*equal, *compare(old, new, limits))
+    return Check(verdicts, tuple(not_compared), tuple(notes), _missing(baseline, candidate))
 
 
 def check_exactly(baseline: Cells, candidate: Cells) -> Check:
@@ -132,9 +141,8 @@ def check_exactly(baseline: Cells, candidate: Cells) -> Check:
         where = first_difference(baseline[key], candidate[key]) or _differs_in_the_end(baseline[key], candidate[key])
         seeds = len(baseline[key]), len(candidate[key])
         verdicts.append(CellVerdict((key,), "exact", "differs" if where else "same", seeds, first_difference=where))
-    return Check(
-        tuple(verdicts), tuple(_not_comparable(baseline, candidate)), tuple(_identity_notes(baseline, candidate))
-    )
+    not_compared, notes = tuple(_not_comparable(baseline, candidate)), tuple(_identity_notes(baseline, candidate))
+    return Check(tuple(verdicts), not_compared, notes, _missing(baseline, candidate))
 
 
 def _identity_notes(baseline: Cells, candidate: Cells) -> Iterator[str]:
@@ -189,46 +197,70 @@ def _differs_in_the_end(baseline: Sequence[RunRecord], candidate: Sequence[RunRe
 
 
 def compare(baseline: Scores, candidate: Scores, limits: Thresholds) -> list[CellVerdict]:
-    """Test the scores of cells that both have, and judge each test. `bench.gate.power` chooses the tests."""
-    tests = list(plan_tests(baseline, candidate, limits.alpha))
-    corrected = permutation.benjamini_hochberg([test.p_value() for test in tests])
-    level = limits.alpha / max(len(tests), 1)  # the uncorrected p-value that a single regression must reach
-    return [_judge(test, float(p), level, limits) for test, p in zip(tests, corrected, strict=True)]
+    """Judge the scores of cells that both have: a verdict on each method, and on each task that became worse or better.
+
+    `candidate` has every cell of `baseline`.
+    """
+    asked = list(questions(baseline, candidate))
+    p_values = [question.p_values for question in asked]
+    worse, better = (holm([p[side] for p in p_values]) for side in (0, 1))
+    level = limits.alpha / max(len(asked), 1)  # the uncorrected p-value that a single regression must reach
+    judged = [_judge(q, float(w), float(b), level, limits) for q, w, b in zip(asked, worse, better, strict=True)]
+    verdicts = []
+    for method, parts in _methods(judged):
+        hardest = max((part.detectable for part in parts), default=method.detectable)
+        verdicts.append(replace(method, detectable_on_one_task=hardest))
+        verdicts += [part for part in parts if part.verdict in ("worse", "better")]
+    return verdicts
 
 
-def _judge(test: AbstractTest, p_value: float, level: float, limits: Thresholds) -> CellVerdict:
-    """The verdict of a test with a corrected `p_value`; `level` serves to say which drops it could find."""
-    difference = float(np.mean(test.differences))
-    _, seeds = test.seeds
-    detectable = detectable_drop(test, seeds, level)
-    enough = None
+def _methods(judged: Sequence[CellVerdict]) -> Iterator[tuple[CellVerdict, list[CellVerdict]]]:
+    """Each method's verdict with those of its tasks, which follow it; there are none if it has one task."""
+    rest = list(judged)
+    while rest:
+        method, rest = rest[0], rest[1:]
+        count = len(method.cells) if len(method.cells) > 1 else 0
+        yield method, rest[:count]
+        rest = rest[count:]
+
+
+def _judge(question: Question, worse: float, better: float, level: float, limits: Thresholds) -> CellVerdict:
+    """The verdict on a question with corrected p-values; `level` serves to say which drops it could find."""
+    difference = float(np.mean(question.differences))
+    _, seeds = question.seeds
+    detectable = question.detectable(seeds, level)
+    p_value, enough = min(worse, better), None
     if p_value <= limits.alpha:
-        verdict = "same" if abs(difference) < limits.effect else "better" if difference > 0 else "worse"
+        verdict = "same" if abs(difference) < limits.effect else "worse" if worse <= better else "better"
     elif detectable <= limits.detect:
         verdict = "same"
     else:
         verdict = "unclear"
         more = range(seeds + 1, MAX_SEEDS + 1)
-        enough = next((n for n in more if detectable_drop(test, n, level) <= limits.detect), None)
+        enough = next((n for n in more if question.detectable(n, level) <= limits.detect), None)
     return CellVerdict(
-        cells=test.cells,
-        test=test.kind,
+        cells=question.cells,
+        test="scores",
         verdict=verdict,
-        seeds=test.seeds,
+        seeds=question.seeds,
         difference=difference,
-        differences=test.differences,
+        differences=question.differences,
         p_value=p_value,
         detectable=detectable,
         enough_seeds=enough,
     )
 
 
+def _missing(baseline: Cells, candidate: Cells) -> tuple[CellKey, ...]:
+    return tuple(key for key in baseline if key not in candidate)
+
+
 def _not_comparable(baseline: Cells, candidate: Cells) -> Iterator[tuple[CellKey, str]]:
-    """Cells of the baseline that the candidate lacks or has on other terms, with the reasons."""
+    """Cells of the baseline that the candidate has on other terms, with the reasons."""
     for key, runs in baseline.items():
         if key not in candidate:
-            yield key, "missing from the candidate"
-        elif runs[0].fingerprint != candidate[key][0].fingerprint:
+            continue
+        if runs[0].fingerprint != candidate[key][0].fingerprint:
             yield key, "another version of the task: make a new baseline"
         else:
             settings = changed_settings(candidate[key][0].settings, runs[0].settings)

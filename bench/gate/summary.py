@@ -1,8 +1,9 @@
 """Verdicts of the regression gate in words. No JAX here."""
 
 import math
+from collections.abc import Iterator
 
-from bench.gate.regression import CellVerdict
+from bench.gate.regression import CellVerdict, Check
 
 WORDS = {
     "same": "same",
@@ -47,3 +48,11 @@ def by_task(verdict: CellVerdict) -> str:
     """A line with the difference for each task; empty without a test."""
     differences = zip(verdict.cells, verdict.differences, strict=False)
     return "\n".join(f"{key.grid}: {difference:+.4f}" for key, difference in differences)
+
+
+def failures(check: Check) -> Iterator[tuple[str, str]]:
+    """What fails besides the verdicts: a name and the reason for each missing cell and each unreadable file."""
+    for key in check.missing:
+        yield f"{key.method} on {key.grid}", f"in the baseline, missing from the candidate (suite {key.suite})"
+    for number, reason in enumerate(check.unreadable, 1):
+        yield f"unreadable record {number}", reason

@@ -175,7 +175,7 @@ def contradiction(record: RunRecord) -> str:
         return "it is ok without a cost or with an evaluation that has none"
     if record.status != "ok" and record.cost is not None:
         return f"it is {record.status} and has a cost"
-    for name in ("env_steps", "updates", "train_seconds"):
+    for name in ("env_steps", "updates", "train_seconds", "cpu_seconds"):
         counts = [point.get(name) or 0 for point in record.curve]
         if any(later < earlier for earlier, later in itertools.pairwise(counts)):
             return f"{name} falls along the curve"

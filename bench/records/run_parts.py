@@ -44,6 +44,7 @@ class Usage(TypedDict):
     train_seconds: Seconds
     cpu_seconds: NotRequired[Seconds]
     compile_seconds: Seconds
+    cpu_seconds: NotRequired[Seconds]
     updates: NotRequired[Count]
 
 

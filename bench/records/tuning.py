@@ -9,7 +9,7 @@ import json
 import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +22,7 @@ from bench.records.run import RunRecord
 
 PACKAGE_FILE = Path(__file__).parents[2] / "baselines" / "tuned.toml"
 FILE_NAME = "tuned.toml"  # beside the records of a run
+TABLES = ("best", "searches")  # fields that are tables of their own in a file
 
 
 ClippedScore = Annotated[float, Meta(ge=-1, le=1)]
@@ -32,7 +33,8 @@ class Tuning:
     """Result of a search: `trials` trials of a method, the first with its defaults, with `seeds` seeds on `tasks`.
 
     Scores are means over tasks and seeds, clipped to [-1, 1]; a run that did not finish counts -1. `best` has the best
-    values of all settings that were searched.
+    values of all settings that were searched. `searches` has the number of trials of every search for the method so
+    far, this one included, by the search's name: whoever searches again has seen them.
     """
 
     method: Name
@@ -44,6 +46,18 @@ class Tuning:
     best_score: ClippedScore
     date: str
     best: dict[str, Any]
+    searches: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def all_trials(self) -> int:
+        """The number of trials of all searches; an older file knows only those of the last."""
+        return max(self.trials, sum(self.searches.values()))
+
+    def after(self, earlier: "Tuning") -> "Tuning":
+        """The tuning with the searches of an `earlier` one counted too; a search that went on is counted once."""
+        before = earlier.searches or {f"of {earlier.date}": earlier.trials}
+        names = {**before, **self.searches}
+        return replace(self, searches={n: max(before.get(n, 0), self.searches.get(n, 0)) for n in names})
 
     def matches(self, settings: Mapping[str, Any]) -> bool:
         """Return whether a method's settings are the best ones, to three digits: its file need not show more."""
@@ -75,8 +89,10 @@ def read_tunings(path: Path) -> dict[str, Tuning]:
 
 
 def store_tuning(path: Path, tuning: Tuning) -> None:
-    """Write a tuning into a file, in place of an older one of the same method."""
-    entries = read_tunings(path) | {tuning.method: tuning}
+    """Write a tuning into a file, in place of an older one of the same method, whose trials it counts."""
+    entries = read_tunings(path)
+    earlier = entries.get(tuning.method)
+    entries[tuning.method] = tuning.after(earlier) if earlier else tuning
     blocks = ["\n".join(_lines(entries[method])) for method in sorted(entries)]
     head = "# Made by `python -m bench tune`; do not edit.\n"
     write_atomically(path, head + "".join(f"\n{block}\n" for block in blocks))
@@ -87,10 +103,11 @@ def _lines(tuning: Tuning) -> Iterator[str]:
     name = json.dumps(tuning.method)
     yield f"[{name}]"
     for key, value in asdict(tuning).items():
-        if key not in ("method", "best"):
+        if key not in ("method", *TABLES):
             yield f"{key} = {json.dumps(value)}"
-    yield f"[{name}.best]"
-    yield from (f"{json.dumps(key)} = {json.dumps(value)}" for key, value in tuning.best.items())
+    for table in TABLES:
+        yield f"[{name}.{table}]"
+        yield from (f"{json.dumps(key)} = {json.dumps(value)}" for key, value in getattr(tuning, table).items())
 
 
 def known_tunings(folder: Path) -> Mapping[str, Tuning]:

@@ -3,16 +3,22 @@
 from collections.abc import Iterable
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.report.text import LEGEND, Table, aggregate_tables, task_tables
+from bench.report.overview import overview_tables
+from bench.report.text import COVERAGE, LEGEND, Table, aggregate_tables, task_tables
 
+ACROSS = 8  # tasks side by side
 RULES = {"left": "---", "right": "---:"}  # what aligns a column
 
 
 def markdown(leaderboard: Leaderboard) -> str:
-    """Write the aggregates, a table for each task, the legend and the notes. Names from plug-ins are escaped."""
-    tables = "\n".join(map(_table, (*aggregate_tables(leaderboard), *task_tables(leaderboard))))
+    """Write every method on every task, the aggregates, a table for each task, the legend and the notes.
+
+    Names from plug-ins are escaped.
+    """
+    tables = (*overview_tables(leaderboard, ACROSS), *aggregate_tables(leaderboard), *task_tables(leaderboard))
+    written = "\n".join(map(_table, tables))
     notes = "".join(f"- {_escape(note)}\n" for note in leaderboard.notes)
-    return f"{tables}\n{LEGEND}\n" + (f"\n{notes}" if notes else "")
+    return f"{written}\n{LEGEND} {COVERAGE}\n" + (f"\n{notes}" if notes else "")
 
 
 def _table(table: Table) -> str:
@@ -28,4 +34,4 @@ def _escape(text: str) -> str:
     text = "".join(c if c.isprintable() else " " for c in text)  # a new line could begin a heading
     for special in "\\|<*`":
         text = text.replace(special, f"\\{special}")
-    return text.replace("](", "]\\(")
+    return text.replace("](", "]\\(").replace("\n", "<br>")

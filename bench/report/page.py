@@ -12,13 +12,16 @@ from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.rows import RunRow, from_frame
 from bench.errors import UsageError
 from bench.report.charts import methods
+from bench.report.overview import CELL, show_estimate
 from bench.report.page_runs import ORIGIN_COLUMNS, RUN_COLUMNS, origin_of, run_line, setting_texts, sort_key
 from bench.report.page_sections import AREA_COLUMNS, method_style, suite_sections
 from bench.report.text import (
     AGGREGATE_COLUMNS,
+    COVERAGE,
     TASK_COLUMNS,
     Column,
     show_count,
+    show_interval,
     show_number,
     show_percent,
     show_rank,
@@ -34,7 +37,7 @@ SCRIPTS = ("draw.js", "page.js")
 
 # The choice "metric" above the tables shows the columns of one group; columns of no group are always shown.
 GROUPS = {
-    **dict.fromkeys(("IQM", "median", "mean", "score"), "score"),
+    **dict.fromkeys(("IQM", "mean", "won", "unclipped"), "score"),
     "cost": "cost",
     **dict.fromkeys(("curve area", "by updates", "by seconds"), "auc"),
     "failed": "failed",
@@ -66,6 +69,8 @@ def html_page(board: Leaderboard) -> str:
         run_columns=RUN_COLUMNS,
         origin_columns=ORIGIN_COLUMNS,
         groups=GROUPS,
+        coverage=COVERAGE,
+        cell_meaning=CELL,
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup("".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)),
     )
@@ -88,6 +93,8 @@ def _template() -> "Template":
         "score": show_score,
         "rank": show_rank,
         "trials": show_trials,
+        "estimate": show_estimate,
+        "interval": show_interval,
         "percent": show_percent,
         "count": show_count,
         "number": show_number,

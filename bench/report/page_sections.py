@@ -1,5 +1,6 @@
 """The sections of the page: rows, columns and figures of a leaderboard as the template reads them. No JAX here."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.rows import AggregateRow, PairRow, TaskRow, from_frame
 from bench.analysis.stats import Floats
 from bench.report.charts import Chart, curves, horizon, profiles, targets, trajectories
+from bench.report.overview import Overview, overviews
 from bench.report.plots import colour, stroke
 from bench.report.text import number_column
 
@@ -31,6 +33,7 @@ class TaskSection(NamedTuple):
     """The part of the page on one task and grid.
 
     rows: the highest score first
+    scored: whether any run has a score
     figure: the learning curves, where there are scores
     misses: whether any run missed an end-state target
     episodes: trajectories, where they were kept
@@ -39,6 +42,7 @@ class TaskSection(NamedTuple):
     name: str
     num_steps: int
     rows: list[TaskRow]
+    scored: bool
     figure: Figure | None
     misses: bool
     episodes: list[Figure]
@@ -47,6 +51,7 @@ class TaskSection(NamedTuple):
 class SuiteSection(NamedTuple):
     """The part of the page on one suite.
 
+    overview: every method on every task; None where there is no score
     aggregate: the best method first
     pairs: method -> other -> their comparison
     figures: performance profiles and regret targets
@@ -56,6 +61,7 @@ class SuiteSection(NamedTuple):
     """
 
     name: str
+    overview: Overview | None
     aggregate: list[AggregateRow]
     pairs: dict[str, dict[str, PairRow]]
     figures: list[Figure]
@@ -77,6 +83,7 @@ class MethodStyle(NamedTuple):
 def suite_sections(board: Leaderboard, order: Sequence[str]) -> list[SuiteSection]:
     """The parts of the page on suites; `order` is that of the methods' colours."""
     aggregate, pairs = from_frame(AggregateRow, board.aggregate), from_frame(PairRow, board.pairs)
+    headlines = {overview.suite: overview for overview in overviews(board)}
     tasks = _tasks(board, order)
     summaries = [chart for make in (profiles, targets) for chart in make(board)]
     over_grids = list(horizon(board))
@@ -87,6 +94,7 @@ def suite_sections(board: Leaderboard, order: Sequence[str]) -> list[SuiteSectio
     return [
         SuiteSection(
             name=suite,
+            overview=headlines.get(suite),
             aggregate=[row for row in aggregate if row.suite == suite],
             pairs=_matrix(pair for pair in pairs if pair.suite == suite),
             figures=figures(suite, summaries),
@@ -116,6 +124,7 @@ def _tasks(board: Leaderboard, order: Sequence[str]) -> dict[str, list[TaskSecti
             name=task,
             num_steps=steps,
             rows=group,
+            scored=any(not math.isnan(row.clipped) for row in group),
             figure=_figure(chart, order) if chart else None,
             misses=any(row.end_miss > 0 for row in group),
             episodes=episodes[suite, task, steps],

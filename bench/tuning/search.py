@@ -121,12 +121,23 @@ def score(jobs: Sequence[Job]) -> float:
     )
 
 
-def result(method: str, suite: Suite, seeds: int, trials: Sequence[Trial]) -> Tuning:
-    """Return the result of a search. The earliest of equal scores is the best, so the defaults come before all."""
+def result(method: str, suite: Suite, seeds: int, trials: Sequence[Trial], folder: Path) -> Tuning:
+    """Return the result of a search, with the number of trials of every search for the method in `folder`.
+
+    The earliest of equal scores is the best, so the defaults come before all.
+    """
     best = max(trials, key=lambda trial: (trial.score, -trial.number))
-    today = datetime.now(UTC).date().isoformat()
     return Tuning(
-        method, suite.name, [*suite.tuning_tasks], seeds, len(trials), trials[0].score, best.score, today, best.settings
+        method=method,
+        suite=suite.name,
+        tasks=[*suite.tuning_tasks],
+        seeds=seeds,
+        trials=len(trials),
+        default_score=trials[0].score,
+        best_score=best.score,
+        date=datetime.now(UTC).date().isoformat(),
+        best=best.settings,
+        searches={path.stem: _trials_in(path, method) for path in _journals(method, folder)},
     )
 
 
@@ -138,11 +149,29 @@ def _study(method: str, suite: Suite, seeds: int, searched: list[Any], folder: P
 
     parts = [[job.fingerprint, job.settings] for job in jobs_of(method, suite, seeds, folder, {})]
     digest = hashlib.sha256(json.dumps([parts, seeds, searched]).encode()).hexdigest()[:8]
-    file_name = "".join(c if c.isalnum() or c == "_" else "_" for c in method)
-    path = folder / "studies" / f"{file_name}-{digest}.journal"
+    path = folder / "studies" / f"{_file_name(method)}-{digest}.journal"
     path.parent.mkdir(parents=True, exist_ok=True)
     storage = JournalStorage(JournalFileBackend(str(path)))
     return optuna.create_study(storage=storage, study_name=method, direction="maximize", load_if_exists=True)
+
+
+def _file_name(method: str) -> str:
+    return "".join(c if c.isalnum() or c == "_" else "_" for c in method)
+
+
+def _journals(method: str, folder: Path) -> list[Path]:
+    """The journals of all searches for a method: of other tasks, seeds, defaults and search spaces too."""
+    return sorted((folder / "studies").glob(f"{_file_name(method)}-*.journal"))
+
+
+def _trials_in(journal: Path, method: str) -> int:
+    """The number of finished trials that a journal holds."""
+    optuna = _optuna()
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    study = optuna.load_study(study_name=method, storage=JournalStorage(JournalFileBackend(str(journal))))
+    return len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)))
 
 
 def _optuna() -> Any:

@@ -58,6 +58,8 @@ def test_a_task_without_headroom_has_no_score_and_no_weight():
     flat = board.rows[board.rows["task"] == "flat"].iloc[0]
     assert math.isnan(flat["score"])
     assert list(board.aggregate["tasks"]) == [1]
+    (note,) = [note for note in board.notes if note.startswith("No headroom")]
+    assert "flat (10 steps)" in note
     assert any("BEATEN REFERENCE" in note for note in board.notes)  # cost 9 is below the best known 10
 
 
@@ -68,10 +70,67 @@ def test_an_oracle_is_shown_and_never_ranked():
     runs += [record("poor", seed=s, cost=18.0 + s / 100) for s in range(10)]
     board = build(runs, {"f": reference()})
     assert list(board.aggregate["method"]) == ["good", "poor", "oracle"]
+    assert list(board.aggregate["kind"]) == ["ranked", "ranked", "oracle"]
     assert list(board.aggregate["rank"])[:2] == [1, 2]  # without it: as a method it would be the first
+    assert list(board.aggregate["won"])[:2] == [1, 0]
+    assert board.rows.set_index("method")["clipped_best"].to_dict() == {"oracle": False, "good": True, "poor": False}
     assert set(board.pairs["method"]) == {"good", "poor"}
     assert board.aggregate["score"].iloc[2] > 0.9
     assert "oracle" in "".join(render(board) for render in FORMATS["markdown"].values())
+
+
+def test_a_method_without_five_seeds_on_every_task_has_no_rank():
+    tasks = {"t": "f", "u": "g"}
+
+    def runs_of(method, seeds_of_task, cost=12.0):
+        return [
+            record(method, seed, cost + seed / 10, task, tasks[task])
+            for task, seeds in seeds_of_task.items()
+            for seed in range(seeds)
+        ]
+
+    runs = (
+        runs_of("whole", {"t": 5, "u": 5}) + runs_of("brief", {"t": 5, "u": 4}, 11.0) + runs_of("part", {"t": 9}, 10.0)
+    )
+    board = build(runs, {name: reference(name) for name in tasks.values()})
+    totals = board.aggregate.set_index("method")
+    assert totals["kind"].to_dict() == {"whole": "ranked", "part": "unranked", "brief": "unranked"}
+    assert totals["rank"].dropna().to_dict() == {"whole": 1}
+    assert totals["score_low"].notna().to_dict() == {"whole": True, "part": True, "brief": False}
+    assert list(board.aggregate["method"]) == ["whole", "part", "brief"]
+    few = board.rows[board.rows["seeds"] < 5]
+    assert few[["score_low", "clipped_low", "decades_low"]].isna().all(axis=None)
+    assert board.curves[board.curves["method"] == "brief"].empty  # no evaluations in these records
+    shown = "".join(render(board) for render in FORMATS["markdown"].values())
+    assert "unranked" in shown
+
+
+def test_decades_of_regret_are_those_of_the_headroom_that_is_left():
+    costs = (10.0, 10.1, 11.0, 20.0, 1e6, None)  # shares of 0, .01, .1 and 1 of the headroom; 2 beyond the clip
+    board = build([record(seed=i, cost=cost) for i, cost in enumerate(costs)], {"f": reference()})
+    (row,) = board.rows.to_dict("records")
+    assert row["decades"] == pytest.approx((4 + 2 + 1 + 0 - 2 * math.log10(2)) / 6)
+    assert row["clipped"] == pytest.approx((1 + 0.99 + 0.9 + 0 - 1 - 1) / 6)
+    solved = build([record(seed=i, cost=10.0) for i in range(5)], {"f": reference()}).rows.iloc[0]
+    assert list(solved[["decades_low", "decades", "decades_high"]]) == [4, 4, 4]
+
+
+def test_the_best_group_of_a_task_is_that_of_its_own_scale():
+    """A tenth and a hundredth of the headroom differ little in scores that spread, and by a decade."""
+    costs = {"close": 10.1, "near": 10.9, "far": 19.0}
+    runs = [
+        record(name, seed, cost + (cost - 10) * spread)
+        for name, cost in costs.items()
+        for seed, spread in enumerate((-0.3, -0.1, 0.0, 0.1, 0.3))
+    ]
+    board = build(runs, {"f": reference()}).rows.set_index("method")
+    assert board["clipped_best"].to_dict() == {"close": True, "near": False, "far": False}
+    assert board["decades_best"].to_dict() == {"close": True, "near": False, "far": False}
+    noisy = [
+        dataclasses.replace(run, cost=(run.cost or 0.0) + (run.method == "near") * (run.seed == 0) * 30) for run in runs
+    ]
+    board = build(noisy, {"f": reference()}).rows.set_index("method")
+    assert board["clipped_best"].to_dict() == {"close": True, "near": True, "far": False}
 
 
 def test_tuning_is_shown_where_the_setting_that_ran_is_the_tuned_one():
@@ -84,6 +143,8 @@ def test_tuning_is_shown_where_the_setting_that_ran_is_the_tuned_one():
         assert "| 20 trials |" in render(board), name
     changed = dataclasses.replace(tuning, best={"rate": 2})
     assert list(build(runs, {"f": reference()}, {"m": changed}).aggregate["trials"]) == [0, 0]
+    again = dataclasses.replace(tuning, searches={"one": 30, "other": 20})
+    assert list(build(runs, {"f": reference()}, {"m": again}).aggregate["trials"]) == [50, 0]
     here = build(runs, {"f": reference()}, {"m": dataclasses.replace(tuning, tasks=["t"])})
     assert "Tuned here: m was tuned on t, which s scores." in here.notes
 
@@ -163,7 +224,8 @@ def test_formats_agree_and_have_the_documented_columns():
 def test_rows_are_the_same_after_a_table():
     numbers = dict.fromkeys(AggregateRow._fields, 0.5)
     counts = {"rank": 1, "trials": 0, "tasks": 2, "seeds": 3, "failed": 0, "cost_gaps": 0, "end_misses": None}
-    first = AggregateRow(**numbers | counts | {"suite": "s", "method": "m"})
+    counts |= {"rank_low": 1, "rank_high": 2, "won": 1}
+    first = AggregateRow(**numbers | counts | {"suite": "s", "method": "m", "kind": "ranked", "letters": "ab"})
     rows = [first, first._replace(rank=None, end_misses=4)]
     assert from_frame(AggregateRow, to_frame(AggregateRow, rows)) == rows
     assert from_frame(AggregateRow, to_frame(AggregateRow, [])) == []

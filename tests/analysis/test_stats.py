@@ -1,4 +1,4 @@
-"""Statistics against independent implementations and cases with known answers."""
+"""Statistics, their errors and their tests against independent implementations and cases with known answers."""
 
 import numpy as np
 import pytest
@@ -7,127 +7,129 @@ import scipy.stats
 from bench.analysis import stats
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 16, 41])
-def test_interquartile_mean_is_scipys_trimmed_mean(size):
+def repeated(strata):
+    """Repeat the runs of each task until all tasks have the same number."""
+    size = int(np.lcm.reduce([len(runs) for runs in strata]))
+    return np.concatenate([np.repeat(runs, size // len(runs)) for runs in strata])
+
+
+@pytest.mark.parametrize("size", [4, 8, 16, 40])
+def test_the_interquartile_mean_of_a_multiple_of_four_runs_is_scipys_trimmed_mean(size):
     for runs in np.random.default_rng(size).normal(size=(3, size)):
         # The same numbers in the same order of summation up to rounding.
-        assert stats.interquartile_mean([runs]) == pytest.approx(scipy.stats.trim_mean(runs, 0.25), rel=1e-12)
+        assert stats.interquartile_mean([runs]).value == pytest.approx(scipy.stats.trim_mean(runs, 0.25), rel=1e-12)
 
 
-def test_bootstrap_of_a_mean_has_the_width_of_its_standard_error():
-    runs = np.random.default_rng(0).normal(size=400)
-    low, high = stats.bootstrap_interval([runs], stats.mean)
-    # 2000 resamples give a 95 % end to about 3 % of the width; 10 % leaves room.
-    assert high - low == pytest.approx(2 * 1.96 * runs.std() / 20, rel=0.1)
-    assert (low + high) / 2 == pytest.approx(runs.mean(), abs=0.01)
-
-
-def test_bootstrap_is_stratified_and_repeatable():
-    strata = [np.array([0.0, 0.0]), np.array([1.0, 1.0, 1.0])]
-    # Each stratum is constant, so resampling inside strata cannot move the mean; resampling across them would.
-    first = stats.bootstrap_interval(strata, stats.mean)
-    assert first == pytest.approx((0.5, 0.5))
-    noisy = [np.arange(4.0), np.arange(3.0)]
-    drawn = stats.bootstrap_interval(noisy, stats.interquartile_mean)
-    stats.resample_weights.cache_clear()
-    stats.resample_counts.cache_clear()
-    assert stats.bootstrap_interval(noisy, stats.interquartile_mean) == drawn
-
-
-def test_tasks_with_the_same_scores_are_resampled_each_on_its_own():
-    runs = np.random.default_rng(0).normal(size=50)
-    low, high = stats.bootstrap_interval([runs] * 9, stats.mean)
-    # If all tasks shared one draw of resamples, the interval would be three times as wide; for the 10 % see above.
-    assert high - low == pytest.approx(2 * 1.96 * runs.std() / np.sqrt(9 * 50), rel=0.1)
-
-
-def test_one_run_has_no_interval():
-    assert np.isnan(stats.bootstrap_interval([np.array([0.5])], stats.mean)).all()
-    assert np.isnan(stats.bootstrap_interval([np.array([])], stats.mean)).all()
-
-
-def brute(strata):
-    """Repeat the runs of each task until all tasks have the same number."""
-    lcm = int(np.lcm.reduce([len(s) for s in strata]))
-    return [np.repeat(s, lcm // len(s)) for s in strata]
-
-
-def test_tasks_weigh_the_same_whatever_their_number_of_seeds():
+@pytest.mark.parametrize("sizes", [(5,), (35,), (2, 3), (7, 5, 6), (1, 1, 1)])
+def test_a_run_on_the_border_counts_in_part(sizes):
+    """Four copies of every run make the middle half whole, and must not change what is estimated."""
     rng = np.random.default_rng(0)
-    strata = [rng.normal(i, size=size) for i, size in enumerate((3, 5, 4))]  # 12 runs: a quarter of them is whole
-    repeated = np.concatenate(brute(strata))  # 180 values, of which 45 are cut off at either end
-    assert stats.interquartile_mean(strata) == pytest.approx(scipy.stats.trim_mean(repeated, 0.25), rel=1e-12)
-    assert stats.mean(strata) == pytest.approx(repeated.mean(), rel=1e-12)
-    assert stats.median(strata) == sorted(s.mean() for s in strata)[1]
+    strata = [rng.normal(i, size=size) for i, size in enumerate(sizes)]
+    expected = scipy.stats.trim_mean(np.repeat(repeated(strata), 4), 0.25)
+    assert stats.interquartile_mean(strata).value == pytest.approx(expected, rel=1e-12)
+    assert stats.mean(strata).value == pytest.approx(repeated(strata).mean(), rel=1e-12)
 
 
-@pytest.mark.parametrize("statistic", [stats.mean, stats.median, stats.interquartile_mean])
-def test_statistics_of_weighted_runs_are_those_of_the_runs_drawn(statistic):
+def test_the_interquartile_mean_by_hand():
+    # 5 runs: 1.25 are cut off at either end, so that 2 and 4 count three quarters of 3's weight.
+    assert stats.interquartile_mean([np.array([9.0, 1.0, 3.0, 2.0, 4.0])]).value == pytest.approx(
+        (0.75 * 2 + 3 + 0.75 * 4) / 2.5
+    )
+
+
+def test_the_error_of_a_mean_is_scipys():
+    runs = np.random.default_rng(0).normal(size=9)
+    found = stats.mean([runs])
+    assert found.standard_error == pytest.approx(scipy.stats.sem(runs), rel=1e-12)
+    assert found.freedom == pytest.approx(8, rel=1e-12)
+    expected = scipy.stats.t.interval(0.95, 8, runs.mean(), scipy.stats.sem(runs))
+    assert stats.interval(found, -9.0, 9.0) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("trim", "statistic"), [(0.0, stats.mean), (0.25, stats.interquartile_mean)])
+def test_a_difference_is_the_test_of_welch_and_of_yuen(trim, statistic):
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=16), rng.normal(0.6, 3.0, size=12)  # multiples of four: the middle half is whole
+    found, expected = (
+        stats.difference(statistic([a]), statistic([b])),
+        scipy.stats.ttest_ind(a, b, equal_var=False, trim=trim),
+    )
+    assert stats.t_test(*found) == pytest.approx(expected.pvalue, rel=1e-9)
+    assert found.freedom == pytest.approx(expected.df, rel=1e-9)
+    assert statistic is not stats.mean or stats.welch(a, b) == found
+
+
+def test_the_errors_of_tasks_add_up_by_welch_and_satterthwaite():
+    rng = np.random.default_rng(2)
+    strata = [rng.normal(size=5), rng.normal(0, 4, size=8), np.full(6, 0.3)]
+    parts = np.array([s.var(ddof=1) / len(s) / 9 for s in strata])
+    found = stats.mean(strata)
+    assert found.standard_error == pytest.approx(np.sqrt(parts.sum()), rel=1e-12)
+    assert found.freedom == pytest.approx(parts.sum() ** 2 / (parts[0] ** 2 / 4 + parts[1] ** 2 / 7), rel=1e-12)
+    assert found.seeds == 5
+
+
+def test_values_side_by_side_are_estimated_each_on_its_own():
+    values = np.random.default_rng(3).normal(size=(6, 4))
+    together = stats.interval(stats.mean([values, values[:5]]), -9.0, 9.0)
+    for i, ends in enumerate(zip(*together, strict=True)):
+        assert ends == pytest.approx(stats.interval(stats.mean([values[:, i], values[:5, i]]), -9.0, 9.0), rel=1e-12)
+
+
+def test_fewer_than_five_seeds_have_no_interval():
+    for sizes in ((4,), (5, 4), (1,), (9, 1)):
+        strata = [np.linspace(0, 1, size) for size in sizes]
+        for statistic in (stats.mean, stats.interquartile_mean):
+            found = statistic(strata)
+            assert np.isfinite(found.value)
+            assert np.isnan(stats.interval(found, -1.0, 1.0)).all()
+    assert np.isfinite(stats.interval(stats.mean([np.arange(5.0)]), -1.0, 9.0)).all()
+
+
+def test_runs_without_any_spread_have_an_interval_of_no_width():
+    same = stats.mean([np.full(5, 0.3)] * 2)
+    assert stats.interval(same, -1.0, 1.0) == pytest.approx((0.3, 0.3))
+    assert stats.t_test(*stats.difference(same, same)) == 1
+    assert stats.t_test(*stats.welch(np.full(5, 0.3), np.full(5, 0.4))) == 0
+
+
+def test_an_interval_ends_where_scores_do():
+    assert stats.interval(stats.mean([np.array([1.0, 1.0, 1.0, 1.0, 0.0])]), -1.0, 1.0)[1] == 1
+
+
+def test_quantiles_and_p_values_of_t_are_scipys():
+    freedom = np.array([1.0, 4.5, 200.0, np.inf])
+    assert stats.t_quantile(0.975, freedom) == pytest.approx(scipy.stats.t.ppf(0.975, freedom), rel=1e-9)
+    assert stats.t_test(np.full(4, -0.7), np.full(4, 0.2), freedom) == pytest.approx(
+        2 * scipy.stats.t.sf(3.5, freedom), rel=1e-9
+    )
+
+
+def test_corrected_p_values_are_those_of_holm():
+    # By hand: .01 x 4, then .03 x 3, then .04 x 2, which may not be smaller than the one before, then .5.
+    assert stats.holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+    assert stats.holm([0.9, 0.8]) == pytest.approx([1, 1])
+    assert stats.holm([]).size == 0
+
+
+def test_the_chance_to_win_is_the_statistic_of_mann_and_whitney():
     rng = np.random.default_rng(0)
-    strata = [rng.normal(size=n).round(1) for n in (3, 5, 5)]  # with ties
-    drawn = [rng.integers(len(runs), size=(40, len(runs))) for runs in strata]
-    weights = [np.stack([np.bincount(d, minlength=d.size) / d.size for d in draws]) for draws in drawn]
-    each = [statistic([runs[d[i]] for runs, d in zip(strata, drawn, strict=True)]) for i in range(40)]
-    np.testing.assert_allclose(statistic(strata, weights), each, rtol=1e-12, atol=1e-15)
-
-
-def test_resamples_hold_as_many_runs_and_each_as_often():
-    weights = stats.resample_weights(7, 3)
-    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-12)
-    # The number of times that a run is drawn has a variance of 6/7; four standard errors of 2000 are 0.09 of 1.
-    np.testing.assert_allclose(7 * weights.mean(axis=0), 1, atol=4 * np.sqrt(6 / 7 / stats.RESAMPLES))
-    assert not np.array_equal(weights, stats.resample_weights(7, 4))
-
-
-def test_probability_of_improvement_is_the_statistic_of_mann_and_whitney():
-    rng = np.random.default_rng(0)
-    one = [rng.integers(0, 6, size=n).astype(float) for n in (4, 7)]  # with ties
-    other = [rng.integers(0, 6, size=n).astype(float) for n in (5, 3)]
+    one = [rng.integers(0, 6, size=n).astype(float) for n in (5, 7)]  # with ties
+    other = [rng.integers(0, 6, size=n).astype(float) for n in (6, 5)]
     expected = [scipy.stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)) for a, b in zip(one, other, strict=True)]
-    assert stats.probability_of_improvement(one, other) == pytest.approx(np.mean(expected), rel=1e-12)
-    assert stats.probability_of_improvement(one, one) == 0.5
+    found = stats.win_chance(one, other)
+    assert found.value == pytest.approx(np.mean(expected), rel=1e-12)
+    assert stats.win_chance(one, one).value == 0.5
+    back = stats.win_chance(other, one)
+    assert (back.value, back.standard_error) == pytest.approx((1 - found.value, found.standard_error), rel=1e-12)
 
 
-def interval(values):
-    return tuple(np.quantile(values, [0.025, 0.975]))
-
-
-def test_intervals_by_products_are_those_of_the_bootstrap():
-    """The intervals of means and of the probability of improvement agree with resamples drawn one by one."""
+def test_the_error_of_the_chance_to_win_is_that_of_the_bootstrap():
     rng = np.random.default_rng(0)
-    one = [rng.normal(0.3, 1.0, size=n) for n in (9, 12)]
-    other = [rng.normal(size=n) for n in (7, 10)]
-    drawn = [[[rng.choice(runs, len(runs)) for runs in method] for method in (one, other)] for _ in range(2000)]
-    halves = interval([stats.probability_of_improvement(*methods) for methods in drawn])
-    # Either end is known to 3 % of the width, see above, and the difference of two to 4 %; 15 % is over three of these.
-    assert stats.improvement_interval(one, other) == pytest.approx(halves, abs=0.15 * (halves[1] - halves[0]))
-    means = interval([stats.mean(mine) for mine, _ in drawn])
-    columns = stats.bootstrap_interval([np.stack([runs, 2 * runs], axis=1) for runs in one], stats.mean)
-    for factor, low, high in zip((1, 2), *columns, strict=True):
-        assert (low / factor, high / factor) == pytest.approx(means, abs=0.15 * (means[1] - means[0]))
-
-
-def test_without_a_second_run_no_interval_by_products_either():
-    single = [np.array([0.5])]
-    assert np.isnan(stats.improvement_interval(single, single)).all()
-    low, high = stats.bootstrap_interval([np.ones((1, 3))], stats.mean)
-    assert np.isnan([low, high]).all()
-    assert np.shape(low) == np.shape(high) == (3,)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("statistic", [stats.mean, stats.median, stats.interquartile_mean])
-def test_the_interval_covers_the_truth_as_often_as_it_says(statistic):
-    rng, tasks = np.random.default_rng(0), np.linspace(-0.5, 0.5, 8)
-    quantiles = scipy.stats.norm.ppf((np.arange(4000) + 0.5) / 4000)
-    truth = statistic([mean + 0.2 * quantiles for mean in tasks])  # the statistic of very many seeds
-    hits = 0
-    for _ in range(1000):
-        low, high = stats.bootstrap_interval([rng.normal(mean, 0.2, size=10) for mean in tasks], statistic)
-        hits += low <= truth <= high
-    # Percentile intervals of ten seeds are a little narrow: resamples spread sqrt(9/10) as far as the truth, which
-    # makes 95 % into 93.7 %; four standard errors of 1000 trials are 3 %.
-    assert hits / 1000 == pytest.approx(0.937, abs=0.03)
+    one, other = rng.normal(0.5, size=40), rng.normal(size=30)
+    drawn = [stats.win_chance([rng.choice(one, 40)], [rng.choice(other, 30)]).value for _ in range(1000)]
+    # 1000 resamples know a standard deviation to 2 %, and resamples spread by sqrt(29/30) less; 10 % leaves room.
+    assert stats.win_chance([one], [other]).standard_error == pytest.approx(np.std(drawn), rel=0.1)
 
 
 def test_score_has_its_two_fixed_points():

@@ -20,7 +20,7 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 
 @pytest.fixture(scope="module")
 def board():
-    runs = sample({"good": 0.8, "fair": 0.5, WICKED: 0.1}, tasks=("t", "u"), seeds=3, grids=(10, 20))
+    runs = sample({"good": 0.8, "fair": 0.5, WICKED: 0.1}, tasks=("t", "u"), seeds=5, grids=(10, 20))
     runs += sample({"good": 0.2, "other": 0.9}, tasks=("t",), seeds=2, suite="second")
     runs.append(record("broken", 0, None))
     own = runs[0].curve[-1]["cost"]
@@ -96,6 +96,7 @@ def test_a_page_without_any_score_is_still_a_page():
     text = html_page(build([record(), record("failed", 0, None)], {}))
     assert "no reference, so no scores" in text
     assert [[line[3] for line in runs] for runs in parsed(text).data] == [["m", "failed"]]  # only the list of runs
+    assert "This task has no scores, and no weight" in text
     assert text.count("<tr data-method=") == 2
 
 
@@ -138,7 +139,7 @@ def test_the_horizon_chart_has_the_mean_score_of_each_grid(board):
 VISIT = """
 <script>
 const seen = {};
-const table = (selector) => document.querySelector(selector + " table");
+const table = (selector) => document.querySelector(selector + " table:not(.overview)");
 const shown = (t) => [...t.tBodies[0].rows].filter((r) => !r.hidden).map((r) => r.querySelector("th").dataset.v);
 const heading = (t, text) => [...t.tHead.rows[0].cells].find((h) => h.textContent.trim() === text);
 const set = (id, value) => {
@@ -156,12 +157,16 @@ addEventListener("load", async () => {
   seen.sorted = heading(totals, "IQM").getAttribute("aria-sort");
   heading(totals, "method").querySelector("button").click();
   seen.names = shown(totals);
+  const overview = document.querySelector("[data-suite=s] table.overview");
+  heading(overview, "u, 20 steps").querySelector("button").click();
+  seen.overview = shown(overview);
   set("suite", "second");
   seen.suites = [...document.querySelectorAll("main > section[data-suite]")].filter((s) => !s.hidden).length;
   set("suite", "");
   set("task", "u");
   const tasks = [...document.querySelectorAll("[data-suite=s] > section[data-task]")];
   seen.tasks = tasks.filter((s) => !s.hidden).map((s) => s.dataset.task);
+  seen.across = [...overview.tHead.rows[0].cells].filter((h) => !h.hidden).map((h) => h.textContent.trim());
   set("task", "");
   set("metric", "cost");
   const heads = [...document.querySelectorAll("[data-suite=s] [data-task=t] thead th")];
@@ -267,10 +272,13 @@ def test_the_page_in_a_browser(text, board, tmp_path, width):
     assert seen["sorted"] == "ascending"
     assert sorted(seen["names"]) == sorted(by_score)
     assert [name for name in seen["names"] if name.isalpha()] == ["broken", "fair", "good"]
+    on_u = board.rows[(board.rows["suite"] == "s") & (board.rows["task"] == "u") & (board.rows["num_steps"] == 20)]
+    assert seen["overview"][:3] == list(on_u.sort_values("clipped", ascending=False)["method"])
+    assert seen["across"] == ["method", "u, 10 steps", "u, 20 steps"]
     assert seen["suites"] == 1
     assert set(seen["tasks"]) == {"u"}
     assert seen["metric"][:2] == ["method", "cost"]
-    assert "score" not in seen["metric"]
+    assert "unclipped" not in seen["metric"]
     assert seen["drawn"] > 0
     assert seen["undrawn"] == 0
     assert "fair" not in seen["without"]

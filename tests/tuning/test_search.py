@@ -118,11 +118,12 @@ def test_the_defaults_come_first_and_better_settings_are_found(levels, tmp_path)
     assert trials[0].score == pytest.approx((-1 + 0.6) / 2)  # a run that diverged counts -1
     assert all(type(t.settings["often"]) is int and 1 <= t.settings["often"] <= 9 for t in trials)
     assert len({tuple(t.settings.values()) for t in trials}) == 12
-    found = result("m", levels, 2, trials)
+    found = result(METHOD, levels, 2, trials, tmp_path)
     assert (found.default_score, found.best_score) == (trials[0].score, max(t.score for t in trials))
     assert found.best["mood"] == "good"
     assert found.best_score == pytest.approx(1 - abs(found.best["level"] - 0.5))
     assert found.tasks == [TASK]
+    assert found.all_trials == 12
 
 
 def test_a_search_that_was_killed_goes_on_where_it_was(levels, tmp_path):
@@ -136,6 +137,20 @@ def test_a_search_that_was_killed_goes_on_where_it_was(levels, tmp_path):
     assert tried(levels, tmp_path / "whole", 8, Runs())[:6] == whole  # more trials continue the search
 
 
+def test_trials_of_all_searches_are_counted_and_those_of_one_that_went_on_once(levels, tmp_path):
+    tried(levels, tmp_path, 3, Runs())
+    more = tried(levels, tmp_path, 4, Runs())  # the same search
+    other = list(search(METHOD, levels, 2, 3, tmp_path, Runs()))  # another one: of three seeds
+    assert result(METHOD, levels, 2, more, tmp_path).all_trials == 4 + 2
+    tuning.store_tuning(tmp_path / "tuned.toml", result(METHOD, levels, 2, more, tmp_path))
+    tuning.store_tuning(tmp_path / "tuned.toml", result(METHOD, levels, 3, other, tmp_path))
+    stored = tuning.read_tunings(tmp_path / "tuned.toml")[METHOD]
+    assert (stored.trials, stored.all_trials) == (2, 6)
+    elsewhere = list(search(METHOD, levels, 5, 4, tmp_path / "elsewhere", Runs()))
+    tuning.store_tuning(tmp_path / "tuned.toml", result(METHOD, levels, 4, elsewhere, tmp_path / "elsewhere"))
+    assert tuning.read_tunings(tmp_path / "tuned.toml")[METHOD].all_trials == 11
+
+
 def test_a_search_space_must_hold_its_defaults():
     with pytest.raises(UsageError, match=r"default level=1.5 is not in Between\(low=0.0, high=1.0"):
         defaults(Level(level=1.5))
@@ -147,9 +162,14 @@ def test_what_is_stored_is_read_again_and_one_method_replaces_itself(tmp_path):
     path = tmp_path / "tuned.toml"
     one = tuning.Tuning("my.file:M", "s", ["t"], 2, 20, -0.5, 0.25, "2026-01-01", {"model.width": 3, "rate": 1e-05})
     other = dataclasses.replace(one, method="sac", best={"mood": "good", "flag": True})
-    for made in (one, other, dataclasses.replace(one, trials=30)):
+    again = dataclasses.replace(one, trials=30, searches={"again": 30})
+    for made in (one, other, again):
         tuning.store_tuning(path, made)
-    assert tuning.read_tunings(path) == {"my.file:M": dataclasses.replace(one, trials=30), "sac": other}
+    both = dataclasses.replace(
+        again, searches={"of 2026-01-01": 20, "again": 30}
+    )  # an older file knows its last search
+    assert tuning.read_tunings(path) == {"my.file:M": both, "sac": other}
+    assert (both.all_trials, other.all_trials) == (50, 20)
     assert one.matches({"model.width": 3, "rate": 1.004e-05, "more": 0})
     assert not any(map(one.matches, ({"model.width": 4, "rate": 1e-05}, {"model.width": 3, "rate": 1.01e-05}, {})))
     path.write_text("[sac]\nnonsense = 1\n")

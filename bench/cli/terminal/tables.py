@@ -9,8 +9,10 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.report.text import LEGEND, Table, aggregate_tables, task_tables
+from bench.report.overview import overview_tables
+from bench.report.text import COVERAGE, LEGEND, Table, aggregate_tables, task_tables
 
+ACROSS = 4  # tasks side by side
 GAP = 2  # between columns
 SHORT = 28  # a column that is no wider is not folded
 BREAK = 18  # names longer than this are broken where room is scarce
@@ -70,8 +72,12 @@ def _broken(name: str) -> str:
 
 
 def print_leaderboard(leaderboard: Leaderboard) -> None:
-    """Print the table of each task, then the aggregate of each suite, then the notes: what matters most comes last."""
-    for table in (*task_tables(leaderboard), *aggregate_tables(leaderboard)):
+    """Print each task, then the aggregates, then every method on every task, then the notes.
+
+    What matters most comes last, where a reader of a terminal is.
+    """
+    details, totals = task_tables(leaderboard), aggregate_tables(leaderboard)
+    for table in (*details, *totals, *overview_tables(leaderboard, ACROSS)):
         print_table(fit(table, console().width))
-    for text in (LEGEND, *(f"Note: {note}" for note in leaderboard.notes)):
+    for text in (f"{LEGEND} {COVERAGE}", *(f"Note: {note}" for note in leaderboard.notes)):
         console().print(escape(text), highlight=False)
