@@ -44,7 +44,6 @@ class Usage(TypedDict):
     train_seconds: Seconds
     cpu_seconds: NotRequired[Seconds]
     compile_seconds: Seconds
-    cpu_seconds: NotRequired[Seconds]
     updates: NotRequired[Count]
 
 
