@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from bench.cli.terminal.lines import echo
 from bench.errors import UsageError
 
 # OpenBLAS reads this when NumPy is imported. These commands multiply small matrices, for which several threads are up
@@ -143,13 +144,11 @@ def main() -> None:
     try:
         app()
     except UsageError as error:
-        typer.echo(f"bench: {error}", err=True)
+        echo(f"bench: {error}", err=True)
         sys.exit(2)
     except ImportError as error:
         file = getattr(importlib.util.find_spec("tasks"), "origin", None)
         if (error.name or "").partition(".")[0] != "tasks" or Path(file or "__init__.py").name == "__init__.py":
             raise
-        typer.echo(
-            f"bench: {file} shadows the package 'tasks' of the benchmark. Give that file another name.", err=True
-        )
+        echo(f"bench: {file} shadows the package 'tasks' of the benchmark. Give that file another name.", err=True)
         sys.exit(2)

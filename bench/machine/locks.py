@@ -1,14 +1,18 @@
 """Locks between processes, so that two runs on one folder never train the same cell twice. No JAX."""
 
+import errno
 import fcntl
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+MAX_TEXT = 1000  # characters of what a lock's file says that are read
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,7 @@ def acquire(path: Path, wait: bool = False) -> Lock | None:
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A planted link must not lead the text elsewhere.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
-        file = os.fdopen(descriptor, "a+", encoding="utf-8")
+        file = _open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, "a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if _is_at(file, path):
@@ -59,13 +61,16 @@ def acquire(path: Path, wait: bool = False) -> Lock | None:
 def holder(path: Path) -> dict[str, Any] | None:
     """Return who holds the lock of that name (host, pid), None if nobody does. Acquires nothing."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with _open(path, os.O_RDONLY, "r") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return json.loads(file.read() or "{}")
+                found = json.loads(file.read(MAX_TEXT) or "{}")
+                return found if isinstance(found, dict) else {}
     except OSError:
-        pass
+        return None
+    except (ValueError, RecursionError):  # held by something else, or not yet written
+        return {}
     return None
 
 
@@ -83,8 +88,17 @@ def hold(path: Path) -> Iterator[None]:
             lock.release()
 
 
+def _open(path: Path, flags: int, mode: str) -> IO[str]:
+    """Open a lock's file: no link, which could lead the text elsewhere, and no pipe, which could wait. Raises OSError."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    return os.fdopen(descriptor, mode, encoding="utf-8")
+
+
 def _is_at(file: IO[str], path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except FileNotFoundError:
         return False

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from bench.analysis.leaderboard import Leaderboard
+from bench.machine.printing import printable
 from bench.report.overview import overview_tables
 from bench.report.text import COVERAGE, LEGEND, Table, aggregate_tables, task_tables
 
@@ -31,7 +32,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    text = "".join(c if c.isprintable() else " " for c in text)  # a new line could begin a heading
-    for special in "\\|<*`":
+    text = printable(text)
+    for special in "\\|<*`&#":
         text = text.replace(special, f"\\{special}")
     return text.replace("](", "]\\(").replace("\n", "<br>")
