@@ -88,8 +88,17 @@ def hold(path: Path) -> Iterator[None]:
             lock.release()
 
 
+def sweep_up(folder: Path) -> None:
+    """Delete the files of locks in a folder that nobody holds any more."""
+    for path in folder.glob("*.lock"):
+        with suppress(OSError):  # what is no ordinary file stays
+            lock = acquire(path)
+            if lock:
+                lock.release()
+
+
 def _open(path: Path, flags: int, mode: str) -> IO[str]:
-    """Open a lock's file: no link, which could lead the text elsewhere, and no pipe, which could wait. Raises OSError."""
+    """Open a lock's file: no link, which could lead the text elsewhere, and no pipe. Raises OSError."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -9,9 +9,10 @@ from typing import Any
 from bench import registry
 from bench.budget import Budget, BudgetError
 from bench.errors import UsageError
+from bench.machine import locks
 from bench.machine.provenance import environment
 from bench.method import AbstractMethod
-from bench.records.files import RecordError, supersede
+from bench.records.files import RecordError, supersede, sweep_up
 from bench.records.identity import environment_difference, is_unknown
 from bench.records.reference import Reference
 from bench.records.run import RunRecord, read_record, record_path, run_name, storable
@@ -162,6 +163,8 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
     traced and compared only where the code has changed. Raises UsageError.
     """
     _check_writable(folder)
+    sweep_up(folder)
+    locks.sweep_up(folder / "locks")
     jobs, hashes = [], CodeHashes()
     for cell in cells:
         task = task_of_cell(cell)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from faulty_method import ROOT, bench, command, environment, start, suite_file
 
 from bench import suite
 from bench.machine import locks
+from bench.records.files import _temporary
 from bench.records.run import read_records
 from bench.run import run
 from bench.sweep import status
+from bench.sweep.execute import execute
+from bench.sweep.executors import InProcess
 from bench.sweep.job import prepare
 from bench.sweep.observer import Silent
-from bench.sweep.schedule import Sweep, in_process
+from bench.sweep.schedule import Backend, Sweep, in_process
 from bench.training.train import train
 
 SLOW = ("--set", "faulty_method:RandomWalk.work=1000000")  # a chunk takes a tenth of a second
@@ -306,3 +310,59 @@ def test_a_lock_follows_no_link(tmp_path):
     with pytest.raises(OSError, match="symbolic links"):
         locks.acquire(link)
     assert target.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("plant", [lambda p: os.mkfifo(p), lambda p: p.symlink_to("/dev/zero"), lambda p: p.mkdir()])
+def test_what_is_no_lock_is_not_waited_for(tmp_path, plant):
+    path = tmp_path / "x.lock"
+    plant(path)
+    assert locks.holder(path) is None
+    with pytest.raises(OSError, match="symbolic links|ordinary|directory"):
+        locks.acquire(path)
+
+
+def test_a_holder_that_wrote_nonsense_is_still_a_holder(tmp_path):
+    path = tmp_path / "x.lock"
+    held = locks.acquire(path)
+    assert held is not None
+    for text in ("{", "[1]", "[" * 10**5):
+        path.write_text(text)
+        assert locks.holder(path) == {}
+    held.release()
+
+
+def test_leftovers_of_kills_are_swept_up_and_what_is_being_written_is_not(tmp_path):
+    for name in (".sweep.json-abc.tmp", "records/.r.json-abc.tmp", "locks/x.lock", "locks/held.lock"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "records" / ".notes").touch()  # somebody's own
+    writing, name = _temporary(tmp_path / "records" / "r.json")
+    held = locks.acquire(tmp_path / "locks" / "held.lock")
+    prepare([], tmp_path)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"records/.notes", "locks/held.lock", str(name.relative_to(tmp_path))}
+    writing.close()
+    assert held is not None
+    held.release()
+
+
+def test_cells_of_a_cluster_that_is_gone_are_left_to_be_done(tmp_path):
+    """A scheduler that is killed cancels what it holds, and takes nothing more."""
+
+    class Gone(InProcess):
+        def submit(self, fn, /, *args, **kwargs):
+            if self.asked:
+                raise RuntimeError("the client is closed")
+            self.asked, future = True, Future()
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+
+        asked = False
+
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=["harvest", "bacteria"], seeds=1)
+    sweep = Sweep(Backend(Gone(), execute, 2, lambda: False, distant=True), Silent())
+    sweep.run(prepare(cells, tmp_path / "out"))
+    assert sweep.interrupted
+    assert not sweep.failed
+    assert not records(tmp_path / "out")
