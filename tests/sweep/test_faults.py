@@ -317,7 +317,7 @@ def test_what_is_no_lock_is_not_waited_for(tmp_path, plant):
     path = tmp_path / "x.lock"
     plant(path)
     assert locks.holder(path) is None
-    with pytest.raises(OSError, match="symbolic links|ordinary|directory"):
+    with pytest.raises(OSError, match=r"symbolic links|ordinary|directory"):
         locks.acquire(path)
 
 
