@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pkgutil import extend_path
 
 from baselines.constant import Constant
 from baselines.evolution import Evolution
@@ -15,6 +16,8 @@ from baselines.short_horizon_actor_critic import SHAC
 from baselines.simulator_gradient import SimulatorGradient
 from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep
 from bench.method import AbstractMethod
+
+__path__ = extend_path(__path__, __name__)  # a user's own folder baselines/ adds to this one
 
 METHODS: dict[str, Callable[..., AbstractMethod]] = {
     "awm_transformer": partial(

@@ -167,6 +167,11 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
     def warmed_up(self, episodes):
         return dataclasses.replace(self, warmup=episodes)
 
+    def offline(self, task, episodes):
+        count = len(episodes.us)
+        method = dataclasses.replace(self, recent=count, capacity=count)
+        return method, Replay.empty(task, count).add(episodes)
+
     def without_circuitous_paths(self):
         cut = inspect.signature(self.model).parameters.get("cut_predictions")
         if cut is None or cut.default:

@@ -22,7 +22,7 @@ from tasks.base import AbstractTask
 
 try:
     import gymnasium
-    from gymnasium.spaces import Box
+    from gymnasium.spaces import Box, Space
     from gymnasium.vector import AutoresetMode, VectorEnv
     from gymnasium.vector.utils import batch_space
 except ImportError as error:
@@ -35,30 +35,44 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """A Gymnasium environment of a task, by its name or "module:attr", with `settings` in place of its defaults.
 
     Observations have shape "n + 1", actions "m". `reset(options={"start": "random"})` draws the start by the task's own
-    law; the default is the setting `starts`, "fixed" unless given. Raises SettingError for unknown names and settings,
-    UsageError for an unknown start, and gymnasium.error.ResetNeeded for a step beyond the horizon.
+    law, and n numbers in place of "random" are the start; the default is the setting `starts`, "fixed" unless given.
+    Raises SettingError for unknown names and settings, UsageError for an unknown option or start, and Gymnasium's own
+    errors: UnsupportedMode for a render mode, InvalidAction for an action of another shape, and ResetNeeded for a step
+    beyond the horizon.
     """
 
     # Gymnasium reads this off the class, but declares it an attribute of instances: RUF012's ClassVar is a type error.
     metadata = {"render_modes": []}  # noqa: RUF012
 
-    def __init__(self, task: str, physical_units: bool = False, **settings: Any):
-        self.task = registry.task(task, settings)
+    def __init__(self, task: str, physical_units: bool = False, render_mode: str | None = None, **settings: Any):
+        _refuse_rendering(render_mode)
+        self.task, self.physical_units = registry.task(task, settings), physical_units
         self.observation_space, self.action_space = _spaces(self.task, physical_units)
-        self._step = jax.jit(lambda x, k, action: _interval(self.task, physical_units, x, k, action))
-        self._draw = jax.jit(lambda key: self.task.sample_start(key))
         self._k = self.task.num_steps
+        self._compile()
+
+    def _compile(self) -> None:
+        self._step = jax.jit(lambda x, k, action: _interval(self.task, self.physical_units, x, k, action))
+        self._draw = jax.jit(lambda key: self.task.sample_start(key))
+
+    def __getstate__(self):
+        return _without_programs(self)
+
+    def __setstate__(self, state: dict[str, Any]):
+        self.__dict__.update(state)
+        self._compile()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
-        self._x = self._draw(_key(self.np_random)) if _start(self.task, options) == "random" else self.task.x0
+        start = _start(self.task, options, (len(self.task.states),))
+        self._x = self._draw(_key(self.np_random)) if start is None else start
         self._k = 0
         return np.append(self._x, self._x.dtype.type(0)), {}
 
     def step(self, action: np.ndarray):
         if self._k == self.task.num_steps:
             raise gymnasium.error.ResetNeeded("the horizon is reached: call reset() before the next step.")
-        self._x, observation, reward = self._step(self._x, self._k, np.asarray(action, self._x.dtype))
+        self._x, observation, reward = self._step(self._x, self._k, _checked(action, self.action_space, self._x.dtype))
         self._k += 1
         # The horizon is part of the problem and time is observed, so the episode terminates there. It is not truncated:
         # there is no value beyond it that a learner should bootstrap.
@@ -76,32 +90,52 @@ class TaskVectorEnv(VectorEnv):
     # Gymnasium declares this an attribute of instances too.
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
-    def __init__(self, task: str, num_envs: int = 1, physical_units: bool = False, **settings: Any):
-        self.task, self.num_envs = registry.task(task, settings), num_envs
+    def __init__(
+        self,
+        task: str,
+        num_envs: int = 1,
+        physical_units: bool = False,
+        render_mode: str | None = None,
+        **settings: Any,
+    ):
+        _refuse_rendering(render_mode)
+        self.task, self.num_envs, self.physical_units = registry.task(task, settings), num_envs, physical_units
         self.single_observation_space, self.single_action_space = _spaces(self.task, physical_units)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        one = jax.vmap(lambda x, k, action: _interval(self.task, physical_units, x, k, action), in_axes=(0, None, 0))
-        self._step = jax.jit(one)
-        self._draw = jax.jit(lambda key: jax.vmap(self.task.sample_start)(jr.split(key, num_envs)))
-        self._k, self._start = self.task.num_steps, self.task.starts
+        self._k, self._start = self.task.num_steps, None
+        self._compile()
+
+    def _compile(self) -> None:
+        def one(x, k, action):
+            return _interval(self.task, self.physical_units, x, k, action)
+
+        self._step = jax.jit(jax.vmap(one, in_axes=(0, None, 0)))
+        self._draw = jax.jit(lambda key: jax.vmap(self.task.sample_start)(jr.split(key, self.num_envs)))
+
+    def __getstate__(self):
+        return _without_programs(self)
+
+    def __setstate__(self, state: dict[str, Any]):
+        self.__dict__.update(state)
+        self._compile()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
-        self._start = _start(self.task, options)
+        self._start = _start(self.task, options, (self.num_envs, len(self.task.states)))
         return self._begin(), {}
 
     def step(self, actions: np.ndarray):
         none = np.zeros(self.num_envs, bool)
         if self._k == self.task.num_steps:
             return self._begin(), np.zeros(self.num_envs, self._x.dtype), none, none.copy(), {}
-        self._x, observations, rewards = self._step(self._x, self._k, np.asarray(actions, self._x.dtype))
+        actions = _checked(actions, self.action_space, self._x.dtype)
+        self._x, observations, rewards = self._step(self._x, self._k, actions)
         self._k += 1
         return np.array(observations), np.array(rewards), none | (self._k == self.task.num_steps), none, {}
 
     def _begin(self) -> Float[np.ndarray, "batch observation"]:
-        fixed = jnp.broadcast_to(self.task.x0, (self.num_envs, len(self.task.states)))
-        self._x = self._draw(_key(self.np_random)) if self._start == "random" else fixed
+        self._x = self._draw(_key(self.np_random)) if self._start is None else self._start
         self._k = 0
         return np.pad(self._x, ((0, 0), (0, 1)))
 
@@ -124,11 +158,46 @@ def _interval(
     return x, jnp.append(x, (k + 1) / jnp.asarray(task.num_steps, x.dtype)), -cost
 
 
-def _start(task: AbstractTask, options: Mapping[str, Any] | None) -> str:
+def _start(
+    task: AbstractTask, options: Mapping[str, Any] | None, shape: tuple[int, ...]
+) -> Float[Array, "*batch n"] | None:
+    """Return the states of this shape in which episodes start, or None where they are drawn. Raises UsageError."""
+    for option in options or {}:
+        if option != "start":
+            raise UsageError(did_you_mean("reset option", str(option), ["start"]))
     start = (options or {}).get("start", task.starts)
-    if start not in START_KINDS:
-        raise UsageError(did_you_mean("start", str(start), START_KINDS))
-    return start
+    if isinstance(start, str):
+        if start not in START_KINDS:
+            raise UsageError(did_you_mean("start", start, START_KINDS))
+        return jnp.broadcast_to(task.x0, shape) if start == "fixed" else None
+    try:
+        given = np.asarray(start, float)
+    except (TypeError, ValueError):
+        given = np.full(1, np.nan)
+    if given.shape not in (shape, shape[-1:]) or not np.all(np.isfinite(given)):
+        raise UsageError(f"a start is 'fixed', 'random' or {shape[-1]} finite numbers, one a state, got {start!r}.")
+    return jnp.broadcast_to(jnp.asarray(given, task.x0.dtype), shape)
+
+
+def _checked(action: Any, space: Space, dtype: np.dtype) -> np.ndarray:
+    """Return the action as an array. Raises gymnasium.error.InvalidAction for another shape than the space's."""
+    if np.shape(action) != space.shape:
+        raise gymnasium.error.InvalidAction(
+            f"an action has shape {space.shape}, one number a control, got {np.shape(action)}."
+        )
+    return np.asarray(action, dtype)
+
+
+def _refuse_rendering(mode: str | None) -> None:
+    if mode is not None:
+        raise gymnasium.error.UnsupportedMode(
+            f"these environments draw nothing: render_mode must be None, got {mode!r}. `bench show` draws episodes."
+        )
+
+
+def _without_programs(env: "TaskEnv | TaskVectorEnv") -> dict[str, Any]:
+    """Return what a copy needs; compiled programs cannot be pickled, so it compiles its own."""
+    return {name: value for name, value in vars(env).items() if name not in ("_step", "_draw")}
 
 
 def _key(rng: np.random.Generator) -> Key[Array, ""]:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key
 
 from bench.budget import Usage
 from bench.records.reference import Reference
-from bench.simulate import AbstractPolicy
+from bench.simulate import AbstractPolicy, Trajectory
 from tasks.base import AbstractTask
 
 State = TypeVar("State", bound=eqx.Module)
@@ -142,6 +142,13 @@ class AbstractModelMethod(AbstractMethod[State]):
     @abc.abstractmethod
     def warmed_up(self, episodes: int) -> "AbstractModelMethod[State]":
         """Return the same method with this number of warm-up episodes."""
+
+    @abc.abstractmethod
+    def offline(self, task: AbstractTask, episodes: Trajectory) -> "tuple[AbstractModelMethod[State], Any]":
+        """Return the same method for a fixed data set, every episode of which its fits draw alike, and this data.
+
+        `episodes` have a leading axis; the data is for `begin_fit` and `fit`.
+        """
 
     @abc.abstractmethod
     def without_circuitous_paths(self) -> "AbstractModelMethod[State] | None":

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import sys
+import traceback
 import typing
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -77,7 +78,7 @@ def check_known(names: Mapping[str, Any], tasks: list[str], methods: list[str]) 
         if name not in tasks and name not in methods:
             raise SettingError(
                 f"settings are for '{name}', which takes no part in this run. "
-                + did_you_mean("task or method", name, [*tasks, *methods])
+                + did_you_mean("task or method", name, dict.fromkeys([*tasks, *methods]))
             )
 
 
@@ -143,16 +144,24 @@ def _load(what: str, name: str) -> Callable:
     file = Path(module).resolve() if module.endswith(".py") else None
     if file and not file.is_file():
         raise SettingError(f"{what} '{name}' cannot be loaded: there is no file {file}.")
-    if file and str(file.parent) not in sys.path:
-        sys.path.append(str(file.parent))  # workers inherit it, and so find the module by its name
+    root, path = _package_root(file) if file else (None, module)
+    if root and str(root) not in sys.path:
+        sys.path.append(str(root))  # workers inherit it, and so find the module by its name
     try:
-        loaded = importlib.import_module(file.stem if file else module)
+        loaded = importlib.import_module(path)
     except ImportError as error:
         raise SettingError(f"{what} '{name}' cannot be loaded: {error}.") from error
+    except Exception as error:  # the file is the user's: whatever it raises is shown with the line that raised it
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (last.filename, last.lineno)
+        said = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+        raise SettingError(
+            f"{what} '{name}' cannot be loaded: {type(error).__name__}: {said} ({where[0]}:{where[1]})."
+        ) from error
     origin = Path(source).resolve() if (source := getattr(loaded, "__file__", None)) else "part of Python"
     if file and origin != file:
         raise SettingError(
-            f"{what} '{name}' cannot be loaded: {file} is shadowed by the module '{file.stem}', which is {origin}. "
+            f"{what} '{name}' cannot be loaded: {file} is shadowed by the module '{path}', which is {origin}. "
             "Give your file another name."
         )
     try:
@@ -167,6 +176,14 @@ def _load(what: str, name: str) -> Callable:
     if not callable(found):
         raise SettingError(f"{what} '{name}' is a {type(found).__name__}. Give a class, a function or an instance.")
     return found
+
+
+def _package_root(file: Path) -> tuple[Path, str]:
+    """Return the folder above a file's packages, and the file's dotted name there, so that relative imports work."""
+    root, path = file.parent, file.stem
+    while (root / "__init__.py").is_file():
+        root, path = root.parent, f"{root.name}.{path}"
+    return root, path
 
 
 def _overrides(name: str, default: Any, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The problems, in reading order: the paper's eight, more biology, mechanics, toys with a memory, and chaos."""
 
+from pkgutil import extend_path
+
 from tasks.bacteria import Bacteria
 from tasks.base import AbstractHybridTask, AbstractSolvedTask, AbstractTask, ControlVar, StateVar
 from tasks.bear_populations import BearPopulations
@@ -24,6 +26,8 @@ from tasks.simple_case import SimpleCase
 from tasks.timber_harvest import TimberHarvest
 from tasks.tumour import Tumour
 from tasks.van_der_pol import VanDerPol
+
+__path__ = extend_path(__path__, __name__)  # a user's own folder tasks/ adds to this one
 
 TASKS: dict[str, type[AbstractTask]] = {
     "cancer_treatment": CancerTreatment,

@@ -47,7 +47,18 @@ JAX_FREE = {
     "bench.machine": ("cpu_time", "garbage_collection", "locks", "printing", "processor", "threads"),
     "bench.sweep": ("executors", "forecast", "status"),
     "bench.gradients": ("figures", "growth", "metrics", "records", "summary"),
-    "bench.claims": ("claim", "effects", "report", "verdicts"),
+    "bench.claims": (
+        "claim",
+        "differences",
+        "effects",
+        "figure",
+        "page",
+        "pair",
+        "power",
+        "report",
+        "sequential",
+        "verdicts",
+    ),
 }
 # Who may use a library that is an extra, or that only one place may touch.
 LIBRARIES = {

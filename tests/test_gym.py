@@ -1,8 +1,11 @@
 """Gymnasium environments: Gymnasium's own checker, the project's simulator, and the PPO of another library."""
 
+import copy
+import pickle
 import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import flax.linen
@@ -157,6 +160,45 @@ def test_wrong_use_says_what_to_do():
         env.step(np.zeros(1, np.float32))
     with pytest.raises(UsageError, match="Did you mean 'num_steps'"):
         bench.gym.TaskEnv("cancer_treatment", num_step=3)
+    with pytest.raises(UsageError, match="unknown reset option 'reset_mask'"):
+        env.reset(options={"reset_mask": [True]})
+    for start in ([0.5, 0.5], [float("nan")], ["x"], None):
+        with pytest.raises(UsageError, match="1 finite numbers"):
+            env.reset(options={"start": start})
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+def test_another_shape_of_action_and_a_render_mode_are_refused_by_gymnasiums_errors(make):
+    env = make(ENV, num_steps=3)
+    env.reset()
+    wanted = env.action_space.shape
+    for wrong in (np.array(0.5), np.zeros((*wanted, 1)), np.zeros((2, *wanted[1:])), np.zeros((0, *wanted[1:]))):
+        with pytest.raises(gymnasium.error.InvalidAction, match="shape"):
+            env.step(wrong)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Gymnasium warns of it, too
+        with pytest.raises(gymnasium.error.UnsupportedMode, match="render_mode must be None"):
+            make(ENV, render_mode="rgb_array")
+
+
+def test_numbers_are_a_start_of_one_episode_or_of_many():
+    assert gymnasium.make(ENV).reset(options={"start": [0.5]})[0].tolist() == [0.5, 0.0]
+    envs = gymnasium.make_vec(ENV, num_envs=2, num_steps=1)
+    envs.reset(options={"start": [[0.5], [0.25]]})
+    envs.step(np.zeros((2, 1)))
+    assert envs.step(np.zeros((2, 1)))[0].tolist() == [[0.5, 0.0], [0.25, 0.0]]  # the next episode starts there, too
+    assert envs.reset(options={"start": [0.5]})[0].tolist() == [[0.5, 0.0]] * 2
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_goes_on_in_mid_episode(make, copied):
+    env = make(ENV, num_steps=3)
+    env.reset(seed=0, options={"start": "random"})
+    action = np.full(env.action_space.shape, 0.1, np.float32)
+    env.step(action)
+    other = copied(env)
+    assert np.array_equal(other.step(action)[0], env.step(action)[0])
 
 
 def test_without_gymnasium_the_error_says_what_to_install(monkeypatch):

@@ -208,15 +208,50 @@ def test_a_file_loads_like_a_module(tmp_path, monkeypatch):
         registry.task("tasks:Mine")
 
 
-def test_a_file_that_shadows_the_tasks_is_named_in_one_line(tmp_path):
+def test_a_file_named_like_the_tasks_is_refused_in_one_line(tmp_path):
     (tmp_path / "tasks.py").write_text("from tasks.base import AbstractTask\n")
     paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])}
     command = [sys.executable, "-m", "bench", "validate", "./tasks.py:Mine"]
     done = subprocess.run(command, cwd=tmp_path, env=os.environ | paths, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        f"bench: {tmp_path / 'tasks.py'} shadows the package 'tasks' of the benchmark. Give that file another name."
-    ]
+    (line,) = done.stderr.splitlines()
+    assert f"{tmp_path / 'tasks.py'} is shadowed by the module 'tasks'" in line
+    assert line.endswith("Give your file another name.")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = 1\ny = 1 / 0\n", "ZeroDivisionError: division by zero (FILE:2)."),
+        ("x = 1\n\ndef f(:\n", "SyntaxError: invalid syntax (FILE:3)."),
+    ],
+)
+def test_an_error_of_a_file_that_is_loaded_is_shown_with_its_line(source, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    file = tmp_path / f"faulty_{len(source)}.py"
+    file.write_text(source)
+    with pytest.raises(registry.SettingError) as refused:
+        registry.task(f"{file}:Mine")
+    assert str(refused.value).endswith(said.replace("FILE", str(file)))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_of_a_package_may_import_its_neighbours(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    folder = tmp_path / "my problems" / "plants_of_this_test"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "constants.py").write_text("HORIZON = 7.0\n")
+    (folder / "mine.py").write_text(
+        f"from {__name__} import Tank\nfrom .constants import HORIZON\n\n\n"
+        "class Mine(Tank):\n    horizon: float = HORIZON\n"
+    )
+    assert registry.task(f"{folder / 'mine.py'}:Mine").horizon == 7.0
+
+
+def test_settings_of_no_one_list_each_name_once():
+    with pytest.raises(registry.SettingError, match=r"Known: a, b, m\.$"):
+        registry.check_known({"zzz": {}}, ["a", "b", "a"], ["m", "m", "m"])
 
 
 @pytest.mark.parametrize("before", ["", "\ufeff", "pump\n", '\ufeff"pump"\n'])

@@ -1,228 +1,216 @@
-"""Effects: the numbers that a claim is tested by, one per stratum (a task on a grid) and seed, above 0 if it is right.
+"""Effects: the numbers that a claim is tested by, one per method, stratum (a task on a grid) and seed. No JAX.
 
-No JAX here.
+Numbers are turned so that the claim is right where its subject has the larger ones.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
-from bench.analysis.stats import Floats
-from bench.claims.claim import SUITE, Claim, Experiment
-from bench.gradients.records import Landscape, Measurement
-from bench.records.reference import Reference, cost_unit
+from bench.analysis import stats
+from bench.claims.claim import Claim, Experiment
+from bench.claims.differences import FAILED, Stratum, Table
+from bench.gradients.records import Landscape, Measurement, Surface
+from bench.records.reference import Reference
 from bench.records.run import RunRecord
 
 MIN_REGRET = 1e-4  # in units of the headroom; smaller regrets count as this one
 MIN_FIT_ERROR = 1e-6
-Stratum = tuple[str, int]  # a task and its number of steps
-Samples = dict[Stratum, Floats]  # one number for each seed
-ReadRegret = Callable[[RunRecord, Reference], float | None]
-ChooseMeasurement = Callable[[Sequence[Measurement]], Measurement | None]
+Scale = str  # "decades", "score" or another, a key of the effect's margins
+Numbers = Iterable[tuple[Stratum, str, int, float]]  # stratum, method, seed, number
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the experiments computed.
+    """All that the experiments computed or found.
 
-    `grids` has, for each experiment of training runs, their grids as (task, horizon, steps). `references` are by
+    `runs` has, for each experiment of training runs, its own: one record for each cell and seed. `references` are by
     fingerprint.
     """
 
-    records: Sequence[RunRecord]
-    grids: Mapping[str, Collection[tuple[str, float, int]]]
+    runs: Mapping[str, Sequence[RunRecord]]
     references: Mapping[str, Reference]
     measurements: Sequence[Measurement]
     landscapes: Sequence[Landscape]
 
 
-class ComputeEffect(Protocol):
-    """Compute the effect of a claim's subject over one `other`."""
-
-    def __call__(self, claim: Claim, other: str, experiment: Experiment, evidence: Evidence) -> Samples: ...
-
-
 class Effect(NamedTuple):
-    """How an effect is computed, and its unit in words."""
+    """How an effect is computed, what its numbers are in words, and its margins of equivalence by scale.
 
-    compute: ComputeEffect
+    The first scale decides, but for solved tasks (see `bench.claims.verdicts`). Numbers of two methods are `paired` if
+    they are of the same policy and episodes. A `trend` is the slope of the difference per doubling of the steps.
+    """
+
+    compute: Callable[[Claim, Experiment, Evidence, Scale], Numbers]
     unit: str
+    margins: Mapping[Scale, float]
+    paired: bool = False
+    trend: bool = False
 
 
-def regret(claim: Claim, other: str, experiment: Experiment, evidence: Evidence) -> Samples:
-    """Decades by which the other's final regret is larger than the subject's."""
-    return _regret_difference(claim, other, experiment, evidence, _final_log_regret)
+def tabulate(claim: Claim, experiment: Experiment, evidence: Evidence, scale: Scale) -> Table:
+    """The numbers of an effect by stratum and method, each array in the order of seeds; nan for a seed without one."""
+    found: dict[Stratum, dict[str, dict[int, float]]] = {}
+    for stratum, method, seed, number in EFFECTS[claim.effect].compute(claim, experiment, evidence, scale):
+        found.setdefault(stratum, {}).setdefault(method, {})[seed] = number
+    return {
+        stratum: {
+            method: np.array([by_seed.get(seed, math.nan) for seed in range(max(by_seed) + 1)])
+            for method, by_seed in methods.items()
+        }
+        for stratum, methods in found.items()
+    }
 
 
-def regret_on_the_way(claim: Claim, other: str, experiment: Experiment, evidence: Evidence) -> Samples:
-    """Decades by which the other's regret is larger, averaged over all evaluations: early success counts for longer."""
-    return _regret_difference(claim, other, experiment, evidence, _mean_log_regret)
+def regret(claim: Claim, experiment: Experiment, evidence: Evidence, scale: Scale) -> Numbers:
+    """Final regret, or score, of training runs."""
+    for run, reference in _runs(claim, evidence):
+        yield (run.task, run.num_steps), run.method, run.seed, _worth(run.cost, reference, scale)
 
 
-def regret_by_doubling(claim: Claim, other: str, experiment: Experiment, evidence: Evidence) -> Samples:
-    """Decades that the advantage in final regret gains with every doubling of the steps, per task and seed."""
-    by_task: dict[str, dict[int, Floats]] = {}
-    for (task, steps), values in regret(claim, other, experiment, evidence).items():
-        by_task.setdefault(task, {})[steps] = values
-    slopes = {}
-    for task, grids in by_task.items():
-        if len(grids) > 1:
-            doublings = np.log2(list(grids))
-            # Each seed makes one slope; the last seeds of a longer list have no partner.
-            seeds = min(map(len, grids.values()))
-            advantages = np.stack([values[:seeds] for values in grids.values()])
-            centred = doublings - doublings.mean()
-            slopes[task, max(grids)] = centred @ advantages / (centred @ centred)
-    return slopes
+def regret_on_the_way(claim: Claim, experiment: Experiment, evidence: Evidence, scale: Scale) -> Numbers:
+    """Regret, or score, averaged over all evaluations: early success counts for longer."""
+    for run, reference in _runs(claim, evidence):
+        costs = [None] if run.cost is None else [point["cost"] for point in run.curve[1:]]
+        yield (
+            (run.task, run.num_steps),
+            run.method,
+            run.seed,
+            float(np.mean([_worth(c, reference, scale) for c in costs])),
+        )
 
 
-def growth(claim: Claim, other: str, experiment: Experiment, evidence: Evidence) -> Samples:
-    """Decades by which the other's gradient norm grows more from the shortest to the longest horizon."""
-    longest = max(experiment.updates)
-    return _growth_difference(
-        claim, other, evidence, lambda fits: next((m for m in fits if m.updates >= longest), None)
-    )
+def ascent_regret(claim: Claim, experiment: Experiment, evidence: Evidence, scale: Scale) -> Numbers:
+    """Regret, or score, of the true returns where ascents on a landscape end, averaged over the ascents."""
+    for found, surface in _surfaces(experiment, evidence):
+        reference = evidence.references.get(found.fingerprint)
+        if reference is not None and reference.headroom is not None:
+            ends = [None if each is None else -each for each in surface.end_returns]
+            worths = [_worth(cost, reference, scale) for cost in ends]
+            lost = FAILED if scale == "decades" else -1.0  # one lost ascent is no lost seed
+            mean = float(np.mean([lost if math.isinf(worth) else worth for worth in worths]))
+            yield (found.task, found.num_steps), surface.model, found.seed, mean
 
 
-def growth_at_equal_fit(claim: Claim, other: str, experiment: Experiment, evidence: Evidence) -> Samples:
-    """Decades by which the other's gradient norm grows more, with models compared where they predict equally well.
+def reaching(claim: Claim, experiment: Experiment, evidence: Evidence, scale: Scale) -> Numbers:
+    """Share of starts whose ascent reaches the best basin of the true return."""
+    for found, surface in _surfaces(experiment, evidence):
+        yield (found.task, found.num_steps), surface.model, found.seed, surface.reached
+
+
+def growth(claim: Claim, experiment: Experiment, evidence: Evidence, scale: Scale) -> Numbers:
+    """Minus the decades by which the norm of the gradient grows from the shortest to the longest horizon."""
+    for m in _measured(experiment, evidence):
+        if m.updates >= max(experiment.updates):
+            yield (m.task, m.num_steps), m.model, m.seed, -_decades_of_growth(m)
+
+
+def growth_at_equal_fit(claim: Claim, experiment: Experiment, evidence: Evidence, scale: Scale) -> Numbers:
+    """The same, with models compared where they predict equally well.
 
     Each model is taken after the number of updates at which its fit error is nearest to a common level: that of the
     worst model at its best.
     """
-
-    def at_common_level(fits: Sequence[Measurement]) -> Measurement | None:
-        task, seed = fits[0].task, fits[0].seed
-        return min(fits, key=lambda m: abs(math.log(floored_fit_error(m) / common_level(task, seed))), default=None)
-
-    def common_level(task: str, seed: int) -> float:
-        groups = [_fits(evidence, name, task, seed) for name in (claim.subject, *claim.others)]
-        return max(min(map(floored_fit_error, fits)) for fits in groups if fits)
-
-    return _growth_difference(claim, other, evidence, at_common_level)
+    for fits in _fits(claim, experiment, evidence):
+        common = max(min(map(floored_fit_error, each)) for each in fits.values())
+        for each in fits.values():
+            m = min(each, key=lambda fit: abs(math.log(floored_fit_error(fit) / common)))
+            yield (m.task, m.num_steps), m.model, m.seed, -_decades_of_growth(m)
 
 
-def below_cubic(claim: Claim, other: str, experiment: Experiment, evidence: Evidence) -> Samples:
-    """3 minus the exponent of the power law that is fitted to the subject's gradient norms."""
-    found = [m for m in evidence.measurements if m.model == claim.subject and m.updates >= max(experiment.updates)]
-    powers = [(m, m.numbers["growth"]["power"]) for m in found]
-    return _samples((m.task, m.num_steps, 3 - power) for m, power in powers if power is not None)
+def below_cubic(claim: Claim, experiment: Experiment, evidence: Evidence, scale: Scale) -> Numbers:
+    """3 minus the exponent of the power law that is fitted to the gradient norms."""
+    for m in _measured(experiment, evidence):
+        power = m.numbers["growth"]["power"]
+        if m.updates >= max(experiment.updates) and power is not None:
+            yield (m.task, m.num_steps), m.model, m.seed, 3 - power
 
 
-def cosine_of_the_rest(claim: Claim, other: str, experiment: Experiment, evidence: Evidence) -> Samples:
+def cosine_of_the_rest(claim: Claim, experiment: Experiment, evidence: Evidence, scale: Scale) -> Numbers:
     """Gain in the cosine to the true gradient, at the longest horizon, when paths through predictions are cut."""
-    found = [m for m in evidence.measurements if m.model == other and m.updates >= max(experiment.updates)]
-    pairs = [(m, m.at("direct_cosine", m.horizons[-1]), m.at("cosine", m.horizons[-1])) for m in found]
-    return _samples(
-        (m.task, m.num_steps, cut - whole) for m, cut, whole in pairs if cut is not None and whole is not None
-    )
+    for m in _measured(experiment, evidence):
+        cut, whole = m.at("direct_cosine", m.horizons[-1]), m.at("cosine", m.horizons[-1])
+        if m.updates >= max(experiment.updates) and cut is not None and whole is not None:
+            yield (m.task, m.num_steps), m.model, m.seed, cut - whole
 
 
-def reaching(claim: Claim, other: str, experiment: Experiment, evidence: Evidence) -> Samples:
-    """Difference in the share of starts whose ascent reaches the best basin of the true return."""
-    differences = []
-    for found in evidence.landscapes:
-        subject, against = found.surface(claim.subject), found.surface(other)
-        if found.task in experiment.tasks and subject and against:
-            differences.append((found.task, found.num_steps, subject.reached - against.reached))
-    return _samples(differences)
-
-
+# A margin of .2 decades is a factor of 1.6 in regret or in a norm; one of .02 of the score is a fiftieth of the way
+# from the best constant control to the optimum. Exponents, cosines and shares of ascents have margins of a like size:
+# a tenth of a power, and a twentieth of the range from chance to perfect.
+REGRET_MARGINS = {"decades": 0.2, "score": 0.02}
 EFFECTS: dict[str, Effect] = {
-    "regret": Effect(regret, "decades of final regret"),
-    "regret_on_the_way": Effect(regret_on_the_way, "decades of regret, mean over the budget"),
-    "regret_by_doubling": Effect(regret_by_doubling, "decades of final regret per doubling of the horizon"),
-    "growth": Effect(growth, "decades of gradient norm from the shortest to the longest horizon"),
-    "growth_at_equal_fit": Effect(growth_at_equal_fit, "the same, models compared where they predict equally well"),
-    "below_cubic": Effect(below_cubic, "3 minus the exponent of the norm"),
-    "cosine_of_the_rest": Effect(cosine_of_the_rest, "cosine to the true gradient"),
-    "reaching": Effect(reaching, "share of ascents that reach the best basin"),
+    "regret": Effect(regret, "final regret", REGRET_MARGINS),
+    "regret_on_the_way": Effect(regret_on_the_way, "regret, mean over the budget", REGRET_MARGINS),
+    "regret_by_doubling": Effect(regret, "final regret per doubling of the horizon", REGRET_MARGINS, trend=True),
+    "ascent_regret": Effect(ascent_regret, "true regret where ascents end", REGRET_MARGINS, paired=True),
+    "reaching": Effect(reaching, "share of ascents that reach the best basin", {"share": 0.05}, paired=True),
+    "growth": Effect(growth, "growth of the gradient's norm over the horizon", {"decades": 0.2}, paired=True),
+    "growth_at_equal_fit": Effect(
+        growth_at_equal_fit, "the same, models compared where they predict equally well", {"decades": 0.2}, paired=True
+    ),
+    "below_cubic": Effect(below_cubic, "3 minus the exponent of the norm", {"exponent": 0.1}, paired=True),
+    "cosine_of_the_rest": Effect(
+        cosine_of_the_rest, "gain in cosine to the true gradient", {"cosine": 0.05}, paired=True
+    ),
 }
 
 
-def _regret_difference(
-    claim: Claim, other: str, experiment: Experiment, evidence: Evidence, read: ReadRegret
-) -> Samples:
-    """log10 of the other's regret minus log10 of the subject's, paired by seed.
-
-    A run without a cost gets the largest regret among all runs of the claim on its grid.
-    """
-    samples = {}
-    for (task, _, steps), records in runs_by_grid(claim, evidence).items():
-        values = {(r.method, r.seed): read(r, evidence.references[r.fingerprint]) for r in records}
-        worst = max((v for v in values.values() if v is not None), default=0.0)
-        filled = {key: worst if v is None else v for key, v in values.items()}
-        seeds = sorted(s for m, s in filled if m == claim.subject and (other, s) in filled and s < experiment.seeds)
-        if seeds:
-            samples[task, steps] = np.array([filled[other, s] - filled[claim.subject, s] for s in seeds])
-    return samples
+def tasks_without_headroom(experiment: str, evidence: Evidence) -> list[str]:
+    """The tasks of an experiment that a constant control solves: they carry no weight."""
+    known = [(run.task, evidence.references.get(run.fingerprint)) for run in evidence.runs.get(experiment, ())]
+    return list(dict.fromkeys(task for task, r in known if r is not None and r.headroom is None))
 
 
-def runs_by_grid(claim: Claim, evidence: Evidence) -> dict[tuple[str, float, int], list[RunRecord]]:
-    """The runs of the claim's methods in its experiment, by (task, horizon, steps)."""
+def _runs(claim: Claim, evidence: Evidence) -> Iterable[tuple[RunRecord, Reference]]:
+    """The runs of a claim's methods on tasks with headroom, each with its reference."""
     names = {claim.subject, *claim.others}
-    grids = evidence.grids.get(claim.experiment, ())
-    groups: dict[tuple[str, float, int], list[RunRecord]] = {}
-    for record in evidence.records:
-        grid = record.task, record.horizon, record.num_steps
-        belongs = record.suite == SUITE and record.method in names and grid in grids
-        if belongs and record.fingerprint in evidence.references:
-            groups.setdefault(grid, []).append(record)
-    return groups
+    for run in evidence.runs.get(claim.experiment, ()):
+        reference = evidence.references.get(run.fingerprint)
+        if run.method in names and reference is not None and reference.headroom is not None:
+            yield run, reference
 
 
-def _final_log_regret(record: RunRecord, reference: Reference) -> float | None:
-    return None if record.cost is None else _log_regret(record.cost, reference)
+def _worth(cost: float | None, reference: Reference, scale: Scale) -> float:
+    """A cost as a clipped score, or as decades of the headroom that it has closed.
+
+    Without a cost the score is -1, as on leaderboards, and the decades are -inf.
+    """
+    if cost is None:
+        return -math.inf if scale == "decades" else -1.0
+    score = float(stats.score(cost, reference.floor, reference.best))
+    return -math.log10(max(1 - score, MIN_REGRET)) if scale == "decades" else min(max(score, -1.0), 1.0)
 
 
-def _mean_log_regret(record: RunRecord, reference: Reference) -> float | None:
-    costs = [point["cost"] for point in record.curve[1:]]
-    if record.cost is None or any(cost is None for cost in costs):
-        return None
-    return float(np.mean([_log_regret(cost, reference) for cost in costs if cost is not None]))
+def _surfaces(experiment: Experiment, evidence: Evidence) -> Iterable[tuple[Landscape, Surface]]:
+    for found in evidence.landscapes:
+        if found.task in experiment.tasks and found.offline == experiment.offline:
+            yield from ((found, Surface(**each)) for each in found.surfaces)
 
 
-def _log_regret(cost: float, reference: Reference) -> float:
-    unit = cost_unit(reference.floor, reference.best)
-    return math.log10(max((cost - reference.best) / unit, MIN_REGRET))
-
-
-def _growth_difference(claim: Claim, other: str, evidence: Evidence, choose: ChooseMeasurement) -> Samples:
-    """The other's decades of growth minus the subject's, each at the fit that `choose` picks, paired by seed."""
-    differences = []
+def _measured(experiment: Experiment, evidence: Evidence) -> Iterable[Measurement]:
     for m in evidence.measurements:
-        if m.model == claim.subject and m is choose(_fits(evidence, m.model, m.task, m.seed)):
-            others = _fits(evidence, other, m.task, m.seed)
-            subject_decades = _decades_of_growth(m)
-            other_decades = _decades_of_growth(choose(others)) if others else None
-            if subject_decades is not None and other_decades is not None:
-                differences.append((m.task, m.num_steps, other_decades - subject_decades))
-    return _samples(differences)
+        if m.task in experiment.tasks and m.model in experiment.models and m.offline == experiment.offline:
+            yield m
 
 
-def _fits(evidence: Evidence, model: str, task: str, seed: int) -> list[Measurement]:
-    """The measurements of a model on a task and seed, one for each number of updates."""
-    return [m for m in evidence.measurements if (m.model, m.task, m.seed) == (model, task, seed)]
+def _fits(claim: Claim, experiment: Experiment, evidence: Evidence) -> Iterable[dict[str, list[Measurement]]]:
+    """For each task and seed, the measurements of each of a claim's models, one for each number of updates."""
+    groups: dict[tuple[str, int], dict[str, list[Measurement]]] = {}
+    for m in _measured(experiment, evidence):
+        if m.model in (claim.subject, *claim.others):
+            groups.setdefault((m.task, m.seed), {}).setdefault(m.model, []).append(m)
+    return groups.values()
 
 
-def _decades_of_growth(m: Measurement | None) -> float | None:
-    if m is None:
-        return None
+def _decades_of_growth(m: Measurement) -> float:
+    """nan where a norm is 0 or not finite."""
     first, last = m.at("norm", m.horizons[0]), m.at("norm", m.horizons[-1])
-    return math.log10(last / first) if first and last else None
+    return math.log10(last / first) if first and last else math.nan
 
 
 def floored_fit_error(m: Measurement) -> float:
     """The fit error, at least MIN_FIT_ERROR: the simulator's is 0, which has no logarithm."""
     return max(m.numbers["fit_error"], MIN_FIT_ERROR)
-
-
-def _samples(values: Iterable[tuple[str, int, float]]) -> Samples:
-    """Group (task, steps, value) by stratum."""
-    groups: dict[Stratum, list[float]] = {}
-    for task, steps, value in values:
-        groups.setdefault((task, steps), []).append(value)
-    return {stratum: np.array(numbers) for stratum, numbers in groups.items()}

@@ -1,81 +1,140 @@
-"""Verdicts on claims in words: for the terminal, as markdown, and for the page of a folder. No JAX here."""
+"""Findings in words: for the terminal, as the table of all claims, and for the page of a folder. No JAX here."""
 
 import base64
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
-from bench.claims.verdicts import RULE, Comparison, Finding
+from bench.claims.power import WITHIN
+from bench.claims.sequential import Answer
+from bench.claims.verdicts import FEW_TASKS, RULE, Comparison, Finding
 from bench.gradients.records import read_all_measurements
 from bench.gradients.summary import summaries
 from bench.records.decode import DecodeError, check
 from bench.records.files import RecordError, read_file
+from bench.report.markdown import table_markdown
+from bench.report.text import Table, number_column, text_column
+
+SCHEMA = 2  # of claims.json
+COMPARISONS = (
+    text_column("against", "the other method"),
+    text_column("verdict"),
+    text_column("decided by", "scale and unit of replication"),
+    number_column("effect", "above 0 for the claim"),
+    text_column("interval", "with its confidence, as the verdict uses it"),
+    number_column("seeds", "of each method"),
+    number_column("ahead", "tasks on which the subject is ahead"),
+)
+ESTIMATES = (
+    text_column("against"),
+    text_column("scale"),
+    number_column("over seeds", "these tasks, other seeds: effect with its 95 % interval"),
+    number_column("over tasks", "other tasks of this kind: effect with its 95 % interval"),
+)
+WORDS: dict[Answer, str] = {
+    "better": "better than",
+    "worse": "worse than",
+    "equivalent": "equivalent to",
+    "undecided": "undecided against",
+}
+CLAIMS = (text_column("claim"), text_column("statement"), text_column("verdict"), text_column("known so far"))
 
 
-def lines(f: Finding) -> list[str]:
-    """Show a claim in the terminal: the verdict, a line for each comparison, where it was run, and remarks."""
-    width = max((len(c.other) for c in f.comparisons), default=0)
-    over = ["" if c.other == f.subject else f"over {c.other:<{width}}  " for c in f.comparisons]
-    return [
-        f"{f.claim}: {f.verdict.upper()}{' (indicative)' if f.quick else ''}  {f.statement}",
-        f"    {f.subject}, {f.unit}:",
-        *(f"      {name}{effect_with_interval(c)}" for name, c in zip(over, f.comparisons, strict=True)),
-        f"    on {f.where_run}, {f.seeds} seeds",
-        *(f"    {remark}" for remark in all_remarks(f)),
+def verdict_text(f: Finding) -> str:
+    """The verdict, and what limits it."""
+    compared = {task.task for c in f.comparisons for task in c.tasks}
+    few = f" ({len(compared)} task{'s' * (len(compared) > 1)} only)" if 0 < len(compared) <= FEW_TASKS else ""
+    return f.verdict + few
+
+
+def known_so_far(f: Finding) -> str:
+    """Against whom a claim holds, fails or is open."""
+    parts = [f"{words} {', '.join(f.those(answer))}" for answer, words in WORDS.items() if f.those(answer)]
+    return "; ".join(parts) or "no results"
+
+
+def comparison_table(f: Finding) -> Table:
+    """A line for each comparison: its verdict and what it rests on."""
+    return Table("Verdicts", COMPARISONS, [_comparison_row(f, c) for c in f.comparisons])
+
+
+def estimate_table(f: Finding) -> Table:
+    """All estimates: on each scale, over seeds and over tasks as a random sample."""
+    rows = []
+    for c in f.comparisons:
+        for scale in dict.fromkeys(e.scale for e in c.estimates):
+            by_unit = {e.over: show_effect(e.effect, e.low, e.high) for e in c.estimates if e.scale == scale}
+            rows.append((comparison_name(f, c), scale, by_unit["seeds"], by_unit["tasks"]))
+    return Table("Both scales and both units of replication, with 95 % intervals", ESTIMATES, rows)
+
+
+def power_table(f: Finding) -> Table:
+    """The chances of each comparison to find effects."""
+    sizes = list(dict.fromkeys(size for c in f.comparisons for size in c.power))
+    columns = (text_column("against"), *(number_column(size, "size of the true effect") for size in sizes))
+    rows = [
+        (comparison_name(f, c), *(f"{c.power[size]:.2f}" if size in c.power else "" for size in sizes))
+        for c in f.comparisons
     ]
+    return Table(f"Power: the chance to find an effect within {WITHIN} seeds, by simulation", columns, rows)
 
 
-def all_remarks(f: Finding) -> list[str]:
-    """List the remarks on a claim, and mark runs whose code nobody knows."""
-    mark = f"{f.unknown_code} runs are of unknown code: their records are older than fingerprints of methods"
-    return [*f.remarks, *[mark] * (f.unknown_code > 0)]
+def claims_table(findings: Sequence[Finding]) -> Table:
+    """A line for each claim."""
+    rows = [(f.claim, f.statement, verdict_text(f), known_so_far(f)) for f in findings]
+    return Table("Claims", CLAIMS, rows)
+
+
+def _comparison_row(f: Finding, c: Comparison) -> tuple[str, ...]:
+    known = c.low is not None and c.high is not None
+    return (
+        comparison_name(f, c),
+        c.verdict + "*" * c.corrected,
+        f"{c.scale} over {c.over}",
+        f"{c.decisive.effect:+.2f}",
+        f"[{c.low:+.2f}, {c.high:+.2f}] at {c.level:.1%}" if known else "",
+        str(c.seeds),
+        f"{c.wins} of {len(c.tasks)} tasks",
+    )
 
 
 def comparison_name(f: Finding, c: Comparison) -> str:
-    """Name a comparison: one method over another, or one method where the effect is a property of its own."""
-    return f.subject if c.other == f.subject else f"{f.subject} over {c.other}"
+    """The other method, or "itself" where the effect is a property of the subject alone."""
+    return "itself" if c.other == f.subject else c.other
 
 
-def effect_with_interval(c: Comparison) -> str:
-    """Show an effect, with its 95 % interval where that is known."""
-    return f"{c.effect:+.2f}" + (f" [{c.low:+.2f}, {c.high:+.2f}]" if c.low is not None and c.high is not None else "")
+def show_effect(effect: float, low: float | None, high: float | None) -> str:
+    """Show an effect with its interval, where that is known."""
+    return f"{effect:+.2f}" + ("" if low is None or high is None else f" [{low:+.2f}, {high:+.2f}]")
 
 
-def verdict_notes(findings: Sequence[Finding]) -> list[str]:
-    """Say how verdicts are made, and which limits they have here."""
-    notes = [RULE]
-    if any(f.quick for f in findings):
-        few = ", ".join(sorted({str(f.seeds) for f in findings}))
-        notes.append(f"Quick: {few} seeds and fewer tasks. The verdicts are indicative only.")
-    return notes
+def heading(f: Finding) -> list[str]:
+    """What a claim says, what is compared, and where it was run."""
+    return [
+        f"{f.claim}: {verdict_text(f).upper()}. {f.statement}",
+        f"    {known_so_far(f)}",
+        f"    {f.subject}: {f.unit}. Run: {f.design}; on {f.where_run or 'no task'}.",
+        *(f"    {remark}." for remark in (*f.sources, *f.remarks)),
+    ]
 
 
 def markdown(findings: Sequence[Finding]) -> str:
-    """Write the findings as a document."""
-    document = ["# Claims about policy gradients", "", *(f"{note}\n" for note in verdict_notes(findings))]
-    document += [
-        "| | claim | verdict | effect, above 0 for the claim | 95 % interval |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for f in findings:
-        effects = "<br>".join(f"{comparison_name(f, c)}: {c.effect:+.2f}" for c in f.comparisons)
-        ends = "<br>".join(effect_with_interval(c).partition(" ")[2] or "-" for c in f.comparisons)
-        verdict = f"**{f.verdict}**" + (", indicative" if f.quick else "")
-        document.append(f"| {f.claim} | {f.statement} | {verdict} | {f.unit}:<br>{effects} | <br>{ends} |")
-    document.append("")
-    for f in findings:
-        remarks = "".join(f"; {remark}" for remark in all_remarks(f))
-        document.append(f"- {f.claim}: {f.where}; run on {f.where_run}, {f.seeds} seeds{remarks}.")
-    document += ["", "Behind a task stands its finite-time Lyapunov exponent times the horizon.", ""]
-    return "\n".join(document)
+    """Write the verdicts on all claims as a document, which links to the page of each."""
+    pages = "".join(f"- [{f.claim}](claims/{f.claim}.md): {f.where}; {f.design}.\n" for f in findings)
+    return f"# Claims about policy gradients\n\n{RULE}\n\n{table_markdown(claims_table(findings))}\n{pages}"
 
 
-def _read_findings(file: Path, say: Callable[[str], None]) -> list[Finding]:
+class _File(TypedDict):
+    schema: Literal[2]
+    findings: list[Finding]
+
+
+def read_findings(file: Path, say: Callable[[str], None]) -> list[Finding]:
     """The findings in a file; none if there is no file or, as `say` is told, none can be read."""
     try:
-        return check(msgspec.json.decode, read_file(file), type=list[Finding])
+        return check(msgspec.json.decode, read_file(file), type=_File)["findings"]
     except FileNotFoundError:
         return []
     except RecordError as error:
@@ -91,16 +150,12 @@ def section(folder: Path, say: Callable[[str], None] = lambda text: None) -> dic
     `say` is told of each file that cannot be read, and why.
     """
     measured = list(read_all_measurements(folder, say))
-    findings = _read_findings(folder / "claims.json", say)
+    findings = read_findings(folder / "claims.json", say)
     figures = [*folder.glob("gradients*.png"), *folder.glob("landscape-*.png")]
     if not (measured or findings or figures):
         return {}
     return {
-        "findings": findings,
-        "notes": verdict_notes(findings),
-        "all_remarks": all_remarks,
-        "comparison_name": comparison_name,
-        "effect_with_interval": effect_with_interval,
-        "tables": summaries(measured),
+        "notes": [RULE] if findings else [],
+        "tables": [*([claims_table(findings)] if findings else []), *summaries(measured)],
         "figures": {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(figures)},
     }

@@ -4,13 +4,15 @@ A command's module is imported when the command is invoked, so that `--help` nee
 """
 
 import importlib
+import importlib.metadata
 import importlib.util
+import io
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -22,6 +24,7 @@ from bench.errors import UsageError
 # OpenBLAS reads this when NumPy is imported. These commands multiply small matrices, for which several threads are up
 # to ten times slower than one.
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+ROOT = Path(__file__).resolve().parents[2]  # of our packages: a checkout, or site-packages
 
 
 class Command(NamedTuple):
@@ -135,20 +138,71 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        echo(f"myriad-bench {importlib.metadata.version('myriad-bench')}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _group(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 for _name, _command in COMMANDS.items():
     app.command(_name, help=_command.summary)(lambda: None)  # an entry of the list; LazyGroup imports what it runs
 
 
 def main() -> None:
     """Run the command line. A mistake that the user can fix is printed as one line, with exit status 2."""
+    _find_packages()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows ASCII alone shows ? for other characters
     try:
         app()
     except UsageError as error:
         echo(f"bench: {error}", err=True)
         sys.exit(2)
-    except ImportError as error:
-        file = getattr(importlib.util.find_spec("tasks"), "origin", None)
-        if (error.name or "").partition(".")[0] != "tasks" or Path(file or "__init__.py").name == "__init__.py":
+    except (RuntimeError, AssertionError):
+        problem = _device_problem()
+        if not problem:
             raise
-        echo(f"bench: {file} shadows the package 'tasks' of the benchmark. Give that file another name.", err=True)
+        echo(f"bench: {problem}", err=True)
         sys.exit(2)
+
+
+def _device_problem() -> str:
+    """Why JAX has no device, in one line; "" where it has one, or was not asked."""
+    try:
+        if "jax" in sys.modules:
+            sys.modules["jax"].devices()
+        return ""
+    except (RuntimeError, AssertionError) as error:  # no such platform; a platform without a device
+        return (
+            f"JAX finds no device of JAX_PLATFORMS='{os.environ.get('JAX_PLATFORMS', '')}'. Unset it, or give another, "
+            f"such as cpu. {' '.join(str(error).split())}"
+        )
+
+
+def _find_packages() -> None:
+    """Let `tasks` and `baselines` be ours whatever the current folder holds, and find the user's own modules there.
+
+    Worker processes inherit the path.
+    """
+    if any(_origin(name) != ROOT / name / "__init__.py" for name in ("tasks", "baselines")):
+        sys.path.insert(0, str(ROOT))
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
+def _origin(package: str) -> Path | None:
+    found = importlib.util.find_spec(package)
+    return Path(found.origin).resolve() if found and found.origin else None

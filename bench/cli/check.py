@@ -72,6 +72,7 @@ def command(
         int | None,
         typer.Option("--calibrate", metavar="N", min=1, help="Measure false alarms on N splits of the baseline."),
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print regressions and the last line only.")] = False,
 ) -> None:
     """Compare two sets of records: same, better, worse, or not enough seeds to tell, for each cell.
 
@@ -91,7 +92,7 @@ def command(
     new = regression.only(group_by_cell(found), tasks or (), methods or ())
     result = regression.check_exactly(old, new) if exact else regression.check(old, new, references, limits)
     result = replace(result, unreadable=(*unreadable, *unreadable_new))
-    _show(result, limits)
+    _show(result, limits, quiet)
     _report(result, junit, os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github)
     sys.exit(result.status)
 
@@ -125,7 +126,7 @@ def _candidate(
     wanted = load(suite).cells(tasks, methods, seeds)
     from bench.run import run  # imports JAX, which a comparison of records does not need
 
-    echo(f"running {len(wanted)} cells of {suite}")
+    echo(f"running {len(wanted)} cells of {suite}", err=True)
     with tempfile.TemporaryDirectory() as temporary:
         return run(wanted, folder or Path(temporary), again=True), []
 
@@ -142,25 +143,27 @@ def _report(check: Check, junit: Path | None, github: bool) -> None:
             typer.echo(line)
 
 
-def _show(check: Check, limits: Thresholds) -> None:
-    """Print the verdicts, the gaps and what they rest on."""
-    order = list(summary.WORDS)
-    verdicts = sorted(check.verdicts, key=lambda v: order.index(v.verdict))
-    print_table(Table("Candidate against baseline", COLUMNS, [_row(v) for v in verdicts]))
+def _show(check: Check, limits: Thresholds, quiet: bool) -> None:
+    """Print the verdicts, the gaps and what they rest on; if quiet, regressions and the outcome."""
+    if not quiet:
+        order = list(summary.WORDS)
+        verdicts = sorted(check.verdicts, key=lambda v: order.index(v.verdict))
+        print_table(Table("Candidate against baseline", COLUMNS, [_row(v) for v in verdicts]))
     for v in check.verdicts:
         if v.verdict in ("worse", "differs"):
             echo(f"{summary.title(v)}: {summary.one_line(v)}\n{summary.by_task(v)}".rstrip())
-    for note in check.notes:
-        echo(f"Note: {note}")
     for name, why in summary.failures(check):
         echo(f"FAILS: {name}: {why}")
-    for key, why in check.not_compared:
-        echo(f"Not compared: {key.method} on {key.grid} of {key.suite}: {why}.")
-    echo(
-        "change: of the mean score; seeds: of candidate and baseline; finds, on one: drops over all tasks and on one "
-        f"task alone that would have been found with a chance of {POWER:.0%}; needs: seeds that would find one of "
-        f"{limits.detect:g} over all tasks."
-    )
+    if not quiet:
+        for note in check.notes:
+            echo(f"Note: {note}")
+        for key, why in check.not_compared:
+            echo(f"Not compared: {key.method} on {key.grid} of {key.suite}: {why}.")
+        echo(
+            "change: of the mean score; seeds: of candidate and baseline; finds, on one: drops over all tasks and on "
+            f"one task alone that would have been found with a chance of {POWER:.0%}; needs: seeds that would find one "
+            f"of {limits.detect:g} over all tasks."
+        )
     echo(
         f"{STATUS[check.status]} (differences below {limits.effect:g} do not matter; a drop of {limits.detect:g} "
         "must not be missed)"

@@ -22,15 +22,16 @@ SUITE = "gradients"
 
 @dataclass(frozen=True)
 class Wanted:
-    """The measurements at each policy: models, horizons of gradients, and numbers of updates in a fit."""
+    """The measurements at each policy: models, horizons of gradients, numbers of updates in a fit, and the data."""
 
     models: tuple[str, ...]
     horizons: tuple[int, ...]
     updates: tuple[int, ...]
+    offline: bool
 
     def at(self, snapshot: Path, policy: str) -> Request:
         """Ask for it at a snapshot."""
-        return Request(SUITE, snapshot, policy, self.models, self.horizons, self.updates)
+        return Request(SUITE, snapshot, policy, self.models, self.horizons, self.updates, self.offline)
 
     def check_horizons(self, steps: int, task: str) -> None:
         """Raise UsageError if a horizon is longer than the task."""
@@ -51,6 +52,9 @@ def command(
     updates: Annotated[
         str | None, typer.Option(help="Optimiser steps given to each model; several lengths with commas.")
     ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Fit models to fixed data: first control random, the rest in mid-range.")
+    ] = False,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds 0 to N-1.")] = None,
     episodes: Annotated[int | None, typer.Option(min=1, help="Episodes of the training runs.")] = None,
     out: Annotated[Path, typer.Option(help="Output folder.")] = Path("results/gradients"),
@@ -67,6 +71,7 @@ def command(
         models=tuple(models or defaults["models"]),
         horizons=parse_whole_numbers(horizons, "horizons") if horizons else tuple(defaults["horizons"]),
         updates=parse_whole_numbers(updates, "updates") if updates else tuple(defaults["updates"]),
+        offline=offline,
     )
     method = by or defaults["by"]
     with diagnostics.open_runner(out, workers, quiet) as runner:

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from bench import registry
+from bench.cli.terminal.backends import enable_cache
 from bench.cli.terminal.tables import print_table
 from bench.errors import UsageError
-from bench.machine import compilation, threads
+from bench.machine import threads
 from bench.machine.processor import cpu_model
 from bench.records.files import write_atomically
 from bench.report.text import Table, number_column, text_column
@@ -35,7 +36,7 @@ def command(
     """
     loaded = load(suite)
     threads.use_one()
-    compilation.enable_cache()
+    enable_cache()
     name = task or loaded.tasks[0]
     timed = registry.task(name)
     budget = loaded.budget.on(timed.num_steps)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -31,18 +32,27 @@ def command(
         list[str] | None, typer.Option("--suite", help="Only what this suite needs; may be repeated.")
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Also those that are stored.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder of results, whose references.toml is read and written.")
+    ] = None,
 ) -> None:
     """Compute reference optima by two routes into tasks/references.toml, for every grid that a shipped suite uses.
 
-    What is stored is skipped, so an interrupted command goes on where it stopped.
+    What is stored is skipped, so an interrupted command goes on where it stopped. A task of your own needs --out.
     """
+    if not out and (own := [name for name in tasks or [] if name not in registry.TASKS and ":" in name]):
+        raise UsageError(
+            f"{own[0]} is not part of the package, so its references belong to your results: give --out DIR, the "
+            "folder of its runs."
+        )
+    file = out / reference.FILE_NAME if out else reference.PACKAGE_FILE
     cross_check = _import_cross_check()
     wanted = dict(grids_of(tasks or [], suites or []))
     if not wanted:
         raise UsageError(f"no suite of {suites} has a task of {tasks}: `bench list suites --json` shows what each has.")
     for i, (key, (name, task, x0)) in enumerate(wanted.items(), 1):
         title = f"[{i}/{len(wanted)}] {name}  T = {task.horizon:g}, {task.num_steps} steps, from {x0.round(3).tolist()}"
-        stored = reference.read_references(reference.PACKAGE_FILE).get(key)
+        stored = reference.read_references(file).get(key)
         if stored and stored.is_complete and not again:
             typer.echo(f"{title}  stored")
             continue
@@ -53,11 +63,9 @@ def command(
         except NotImplementedError as error:  # a function of the task that CasADi's route cannot translate
             found = stored or complete(References({}), name, task).by_key[key]
             typer.echo(f"bench: {name}: {error}", err=True)
-        reference.write_references(
-            reference.PACKAGE_FILE, reference.read_references(reference.PACKAGE_FILE) | {key: found}
-        )
+        reference.write_references(file, reference.read_references(file) | {key: found})
         typer.echo(f"{title}  {_summary(found)}  {time.monotonic() - began:.0f} s")
-    if not tasks and not suites:
+    if not tasks and not suites and not out:
         _remove_others(wanted)
 
 

@@ -1,6 +1,7 @@
 """`bench report`: records -> leaderboards."""
 
 import enum
+import sys
 from typing import Annotated
 
 import typer
@@ -25,6 +26,12 @@ def command(
         list[Format] | None, typer.Option("--format", help="Write only these; all of them by default.")
     ] = None,
 ) -> None:
-    """Rebuild the leaderboards of a folder from its records, and print them."""
+    """Rebuild the leaderboards of a folder from its records, and print them.
+
+    Exit status: 0, or 1 where they are printed and cannot be written.
+    """
     with garbage_collection.paused():
-        write_leaderboards(folder, formats or installed_formats())
+        unwritten = write_leaderboards(folder, formats or installed_formats())
+    if unwritten:
+        typer.echo(f"bench: {unwritten}", err=True)
+        sys.exit(1)

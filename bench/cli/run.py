@@ -9,13 +9,13 @@ import typer
 
 from bench import registry
 from bench.cli.terminal import progress
-from bench.cli.terminal.backends import Device, choose_device, default_workers, open_backend
+from bench.cli.terminal.backends import Device, choose_device, default_workers, enable_cache, open_backend
 from bench.cli.terminal.interrupt import exit_interrupted
 from bench.cli.terminal.leaderboards import installed_formats, warn, write_leaderboards
 from bench.cli.terminal.lines import echo
 from bench.cli.terminal.options import Quiet, parse_settings
 from bench.errors import UsageError
-from bench.machine import compilation, threads
+from bench.machine import threads
 from bench.records.files import RecordError
 from bench.records.run import RunRecord, read_records
 from bench.suite import load
@@ -23,6 +23,8 @@ from bench.sweep import status
 from bench.sweep.forecast import Forecast, duration_in_words
 from bench.sweep.job import Job, prepare
 from bench.sweep.schedule import Sweep
+
+PUBLISHED = Path("results/published")  # in a checkout
 
 
 def command(
@@ -84,10 +86,10 @@ def command(
     if dry_run:
         for error in (each for each in found if isinstance(each, RecordError)):
             warn(str(error))
-        _print_plan(jobs, known, workers or 1)
+        _print_plan(jobs, known or _published(loaded.name), workers or 1)
         return
     _add_to_plan(folder, jobs)
-    compilation.enable_cache()
+    enable_cache()
     todo = [job for job in jobs if job.todo]
     forecast = Forecast(todo, known, workers or 1)
     with (
@@ -99,6 +101,14 @@ def command(
     if sweep.interrupted:
         exit_interrupted()
     _exit_with_failures(sweep, _write_leaderboards(folder, sweep))
+
+
+def _published(suite: str) -> list[RunRecord]:
+    """The published records of a suite, or of all suites: what runs took elsewhere, for a folder without records."""
+    for folder in (PUBLISHED / suite, PUBLISHED):
+        if found := [record for record in read_records(folder) if isinstance(record, RunRecord)]:
+            return found
+    return []
 
 
 def _print_plan(jobs: Sequence[Job], known: Sequence[RunRecord], width: int) -> None:
@@ -128,9 +138,7 @@ def _add_to_plan(folder: Path, jobs: Sequence[Job]) -> None:
 def _write_leaderboards(folder: Path, sweep: Sweep) -> str:
     """Print and write the leaderboards; return why they could not be written, "" if they were."""
     try:
-        write_leaderboards(folder, installed_formats())
-    except OSError as error:
-        return error.strerror or str(error)
+        return write_leaderboards(folder, installed_formats())
     except UsageError:
         if not sweep.unstored:  # without stored records it is no wonder that there are none to read
             raise
@@ -148,6 +156,6 @@ def _exit_with_failures(sweep: Sweep, unwritten: str) -> None:
     if sweep.failed:
         echo(f"bench: {len(sweep.failed)} runs failed; the end of each traceback is in its record.", err=True)
     if unwritten:
-        echo(f"bench: the leaderboards could not be written: {unwritten}.", err=True)
+        echo(f"bench: {unwritten}", err=True)
     if sweep.failed or sweep.unstored or unwritten:
         sys.exit(1)

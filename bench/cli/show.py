@@ -9,7 +9,7 @@ from bench import registry
 from bench.analysis.stats import score
 from bench.cli.terminal.figures import save_figure
 from bench.cli.terminal.options import parse_settings
-from bench.records.reference import Reference
+from bench.records.reference import Reference, References
 from bench.reference.controls import bounds_warning, control_sequence
 from bench.reference.episodes import simulate_controls
 from bench.reference.lookup import lookup
@@ -31,27 +31,30 @@ def command(
         list[str] | None, typer.Option("--set", help="TASK.field=value, e.g. harvest.num_steps=50; may be repeated.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random control.")] = 0,
+    results: Annotated[
+        Path | None, typer.Option(help="A folder that `bench run` wrote, whose references are known too.")
+    ] = None,
 ) -> None:
     """Draw states with their ranges and targets, controls, and the accumulated cost of one episode against time."""
     extra = parse_settings(settings or [])
     registry.check_known(extra, [name], [])
     task = registry.task(name, extra.get(name))
-    reference = _reference(task)
+    reference = _reference(task, References.beside(results) if results else References.shipped())
     us = control_sequence(control, name, task, reference, seed)
     if Path(control).suffix and (warning := bounds_warning(us, task)):  # a known optimum may miss them by a rounding
         typer.echo(f"warning: --control {control}: {warning}", err=True)
     episode = simulate_controls(task, us, reference.states if reference and control == "best" else None)
-    results = [f"cost {float(episode.cost):.6g}"]
+    numbers = [f"cost {float(episode.cost):.6g}"]
     if reference and reference.headroom:
-        results.append(f"score {show_score(score(float(episode.cost), reference.floor, reference.best))}")
-    title = f"{name}, {Path(control).name} control: {', '.join(results)}"
+        numbers.append(f"score {show_score(score(float(episode.cost), reference.floor, reference.best))}")
+    title = f"{name}, {Path(control).name} control: {', '.join(numbers)}"
     figure = episode_figure.episode_figure(task, episode, title)
-    save_figure(figure, out or Path(f"{name.replace(':', '.')}.png"))
+    save_figure(figure, out or Path(f"{Path(name).name.replace(':', '.')}.png"))
 
 
-def _reference(task: AbstractTask) -> Reference | None:
-    """The shipped reference of a task; None for one with its own settings, or of one's own."""
+def _reference(task: AbstractTask, references: References) -> Reference | None:
+    """The reference of a task; None where it is not known."""
     try:
-        return lookup(task)
+        return lookup(task, references)
     except LookupError:
         return None

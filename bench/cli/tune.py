@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.terminal.backends import open_backend
+from bench.cli.terminal.backends import enable_cache, open_backend
 from bench.cli.terminal.interrupt import exit_interrupted
 from bench.errors import UsageError
-from bench.machine import compilation, locks, threads
+from bench.machine import locks, threads
 from bench.records import tuning
 from bench.suite import load
 from bench.sweep.job import Job
@@ -40,7 +40,7 @@ def command(
     """
     loaded = load(suite)
     threads.use_one()
-    compilation.enable_cache()
+    enable_cache()
     folder = out or Path("results") / f"tune-{loaded.name}"
     lock = locks.acquire(folder / "locks" / f"{method.replace(':', '_')}.tuning")
     if lock is None:

@@ -25,6 +25,7 @@ from bench.analysis.stats import Floats
 from bench.gradients import differentiate
 from bench.gradients.measure import lyapunov
 from bench.gradients.metrics import finite_or_none
+from bench.gradients.offline import fixed_data
 from bench.gradients.records import SIMULATOR, Landscape, Surface, share_in_best_basin
 from bench.gradients.slices import Direction, Slice, Space, make_slice
 from bench.machine import compilation
@@ -44,6 +45,8 @@ LARGEST_STEP, SMALLEST_STEP = 0.04, 0.0004  # in units of α; together about 2, 
 class Request:
     """What to survey: `models`, fitted to the `episodes` of warm-up that the first of them collects.
 
+    `offline` fits them to a fixed data set instead (offline.py).
+
     The fields' names and values name the file of the result.
     """
 
@@ -58,6 +61,7 @@ class Request:
     episodes: int = 50
     updates: int = 1200
     starts: int = 64
+    offline: bool = False
     task_settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -77,7 +81,13 @@ def survey(request: Request, references: References) -> list[Landscape]:
         truth = _survey_truth(task, controls, x0, request.points, request.starts)
     surfaces = [truth.surface]
     rounded_controls = jax.tree.map(lambda leaf: _cast(leaf, jnp.float32), controls)
-    for name, model in _fitted_models(methods, task, collector.collected(state), request.updates, begin_key, fit_key):
+    if request.offline:
+        # The key is that of the warm-up, which is not used here.
+        found = eqx.filter_jit(fixed_data)(task, init_key)
+        fits = {name: method.offline(task, found) for name, method in methods.items()}
+    else:
+        fits = {name: (method, collector.collected(state)) for name, method in methods.items()}
+    for name, model in _fitted_models(fits, task, request.updates, begin_key, fit_key):
         value = partial(differentiate.total_return, task, differentiate.model_dynamics(task, model, task.x0))
         surfaces.append(_survey_model(name, value, rounded_controls, truth))
     return [
@@ -93,6 +103,7 @@ def survey(request: Request, references: References) -> list[Landscape]:
             surfaces=[asdict(surface) for surface in surfaces],
             fingerprint=fingerprint(task),
             provenance=provenance(),
+            offline=request.offline,
         )
     ]
 
@@ -105,15 +116,14 @@ def _model_method(name: str, episodes: int) -> AbstractModelMethod:
 
 
 def _fitted_models(
-    methods: dict[str, AbstractModelMethod],
+    fits: dict[str, tuple[AbstractModelMethod, Any]],
     task: AbstractTask,
-    episodes: Any,
     updates: int,
     begin_key: Any,
     fit_key: Any,
 ) -> Iterator[tuple[str, Model]]:
-    """The model of each method, by name, after at least `updates` updates on the same episodes."""
-    for name, method in methods.items():
+    """The model of each method, by name, after at least `updates` updates on its episodes."""
+    for name, (method, episodes) in fits.items():
         fit, advance = method.begin_fit(task, episodes, begin_key), eqx.filter_jit(method.fit)
         for i in range(-(-updates // method.updates_per_fit)):
             fit = advance(fit, episodes, jr.fold_in(fit_key, i))

@@ -22,6 +22,7 @@ from bench.analysis.stats import Floats
 from bench.gradients import differentiate, metrics, snapshots
 from bench.gradients.differentiate import Objectives
 from bench.gradients.metrics import POLICY_EPISODES
+from bench.gradients.offline import fixed_data
 from bench.gradients.records import SIMULATOR, Measurement
 from bench.gradients.snapshots import Snapshot
 from bench.machine import compilation
@@ -40,8 +41,9 @@ DIFFERENCE_STEP = 1e-6  # the step of finite differences, in units of the contro
 class Request:
     """What to measure at one snapshot.
 
-    `updates` are the numbers of optimiser steps after which a model is measured. The fields' names and values name the
-    file of the results.
+    `updates` are the numbers of optimiser steps after which a model is measured. Models are fitted to the episodes of
+    the snapshot or, `offline`, to a fixed data set (offline.py). The fields' names and values name the file of the
+    results.
     """
 
     suite: str
@@ -50,6 +52,7 @@ class Request:
     models: tuple[str, ...]
     horizons: tuple[int, ...]
     updates: tuple[int, ...]
+    offline: bool = False
 
 
 def measure(request: Request, references: References) -> list[Measurement]:
@@ -60,7 +63,7 @@ def measure(request: Request, references: References) -> list[Measurement]:
     exponent = lyapunov(snapshot.task, references)
     measured = [_measurement(request, snapshot, exponent, SIMULATOR, 0, _simulator_numbers(truth))]
     for name in request.models:
-        for updates, numbers in _model_numbers(snapshot, truth, name, request.updates):
+        for updates, numbers in _model_numbers(snapshot, truth, name, request):
             measured.append(_measurement(request, snapshot, exponent, name, updates, numbers))
     return measured
 
@@ -138,14 +141,16 @@ def _simulator_numbers(truth: _TrueGradients) -> dict[str, Any]:
 
 
 def _model_numbers(
-    snapshot: Snapshot, truth: _TrueGradients, name: str, lengths: tuple[int, ...]
+    snapshot: Snapshot, truth: _TrueGradients, name: str, request: Request
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Fit a model, and yield the number of updates and the numbers of a measurement at each of `lengths` updates."""
+    """Fit a model, and yield the number of updates and the numbers of a measurement at each length of fit."""
     method = registry.method(name)
     if not isinstance(method, AbstractModelMethod):
         raise registry.SettingError(f"'{name}' fits no world model. Give methods that do.")
     task, episodes = snapshot.task, snapshot.method.collected(snapshot.state)
     begin_key, fit_key = jr.split(jr.key(snapshot.seed))
+    if request.offline:
+        method, episodes = method.offline(task, eqx.filter_jit(fixed_data)(task, jr.fold_in(begin_key, 1)))
     fit, advance = method.begin_fit(task, episodes, begin_key), eqx.filter_jit(method.fit)
     direct_method = method.without_circuitous_paths()
     pull_back = _pull_back(snapshot)
@@ -156,7 +161,7 @@ def _model_numbers(
         return np.asarray(by_controls, float), np.asarray(pull_back(truth.read, by_controls), float)
 
     rounds = 0
-    for length in sorted(lengths):
+    for length in sorted(request.updates):
         while rounds * method.updates_per_fit < length:
             fit = advance(fit, episodes, jr.fold_in(fit_key, rounds))
             rounds += 1
@@ -204,6 +209,7 @@ def _measurement(
         numbers=numbers,
         fingerprint=snapshot.fingerprint,
         provenance=provenance(),
+        offline=request.offline,
     )
 
 

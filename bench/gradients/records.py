@@ -43,7 +43,7 @@ class Measurement:
 
     `method` trained the policy and collected the episodes. `policy` is the moment of that training ("initial",
     "middle" or "final"), or the name of a snapshot's file. The model was fitted to these episodes by `updates`
-    optimiser steps. `lyapunov` is the finite-time exponent times the whole horizon.
+    optimiser steps, or to a fixed data set (`offline`). `lyapunov` is the finite-time exponent times the whole horizon.
 
     `numbers` has, per horizon:
 
@@ -80,6 +80,7 @@ class Measurement:
     numbers: dict[str, Any]
     fingerprint: Name
     provenance: dict[str, Any] = field(default_factory=dict)
+    offline: bool = False
     schema: Literal[1] = SCHEMA
 
     def at(self, name: str, horizon: int) -> float | None:
@@ -106,7 +107,10 @@ class Surface:
 
 @dataclass(frozen=True)
 class Landscape:
-    """The surfaces of a task along `direction` in `space`, at points `alphas`; the simulator's comes first."""
+    """The surfaces of a task along `direction` in `space`, at points `alphas`; the simulator's comes first.
+
+    `offline` says that the models were fitted to a fixed data set (see `bench.gradients.offline`).
+    """
 
     suite: Name
     task: Name
@@ -119,6 +123,7 @@ class Landscape:
     surfaces: list[dict[str, Any]]
     fingerprint: Name
     provenance: dict[str, Any] = field(default_factory=dict)
+    offline: bool = False
     schema: Literal[1] = SCHEMA
 
     def surface(self, model: str) -> Surface | None:

@@ -17,7 +17,7 @@ from bench.suite import Cell
 from bench.sweep import status
 from bench.sweep.execute import execute
 from bench.sweep.executors import InProcess
-from bench.sweep.job import Job, prepare
+from bench.sweep.job import Job
 from bench.sweep.observer import AbstractObserver
 from bench.sweep.schedule import Backend, Sweep
 from bench.training.train import Evaluation
@@ -41,6 +41,16 @@ DIAGNOSTICS: dict[type, Diagnostic] = {
 }
 
 
+def result_path(folder: Path, request: Request) -> Path:
+    """The file of the results of a request in a folder."""
+    # A snapshot's name has all that defines its run. The folder that it lies in is no part of the key.
+    key = {name: value.name if isinstance(value, Path) else value for name, value in asdict(request).items()}
+    if not request.offline:
+        del key["offline"]  # a key as it was before there was a choice
+    subject = request.snapshot.stem if isinstance(request, measure.Request) else f"{request.task}-seed{request.seed}"
+    return folder / DIAGNOSTICS[type(request)].folder / f"{records.file_name(subject, key)}.json"
+
+
 @dataclass
 class Runner:
     """Runs and diagnostics in one folder. A failure is reported at once and counted; the rest goes on."""
@@ -52,9 +62,9 @@ class Runner:
     interrupted: bool = False
     results: dict[Path, Results] = field(default_factory=dict)
 
-    def train(self, cells: Iterable[Cell]) -> None:
-        """Train cells as ordinary runs. Raises UsageError."""
-        self._sweep(prepare(cells, self.folder), self.backend)
+    def train(self, jobs: Sequence[Job]) -> None:
+        """Train jobs as ordinary runs."""
+        self._sweep(jobs, self.backend)
 
     def train_with_snapshots(self, cells: Iterable[Cell]) -> list[Job]:
         """Train cells and keep snapshots of their states; the jobs, one for each seed. Raises UsageError."""
@@ -72,7 +82,7 @@ class Runner:
         for request in requests:
             if self.interrupted or self.backend.stop():
                 break
-            diagnostic, path = DIAGNOSTICS[type(request)], self._path(request)
+            diagnostic, path = DIAGNOSTICS[type(request)], result_path(self.folder, request)
             self.results[path] = ()  # tables and figures follow the requests, not which worker ends first
             try:
                 self.results[path] = diagnostic.read(path)
@@ -94,7 +104,7 @@ class Runner:
 
     def _collect(self, future: "Future[None]", request: Request) -> None:
         """Read the results of a request that has ended, or report its failure."""
-        path = self._path(request)
+        path = result_path(self.folder, request)
         try:
             future.result()
             self.results[path] = DIAGNOSTICS[type(request)].read(path)
@@ -127,14 +137,6 @@ class Runner:
         for job, record in sweep.failed:
             last = record.error.strip().splitlines()[-1]
             self.observer.say(f"failed: {job.cell.task_label}  {job.cell.method_label}  seed {record.seed}: {last}")
-
-    def _path(self, request: Request) -> Path:
-        # A snapshot's name has all that defines its run. The folder that it lies in is no part of the key.
-        key = {name: value.name if isinstance(value, Path) else value for name, value in asdict(request).items()}
-        subject = (
-            request.snapshot.stem if isinstance(request, measure.Request) else f"{request.task}-seed{request.seed}"
-        )
-        return self.folder / DIAGNOSTICS[type(request)].folder / f"{records.file_name(subject, key)}.json"
 
     def _lock(self, path: Path) -> Path:
         return self.folder / "locks" / f"{path.stem}.lock"

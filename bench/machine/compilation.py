@@ -11,30 +11,53 @@ import jax
 from bench.machine.processor import cpu_instructions, cpu_model
 
 
-def enable_cache() -> None:
-    """Let JAX keep compiled programs in `cache_folder()`, or in the folder that JAX_COMPILATION_CACHE_DIR names."""
+def enable_cache() -> str:
+    """Let JAX keep compiled programs in `cache_folder()`, or in the folder that JAX_COMPILATION_CACHE_DIR names.
+
+    Return why none are kept, "" if they are: there may be no home, or one that cannot be written.
+    """
+    problem = ""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+        folder, problem = _writable_cache()
+        jax.config.update("jax_compilation_cache_dir", str(folder) if folder else None)
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # a sweep compiles many small programs
+    return problem
+
+
+def _writable_cache() -> tuple[Path | None, str]:
+    """Return the cache folder, or None and why it cannot be written."""
+    hint = "JAX_COMPILATION_CACHE_DIR may name a folder for them."
+    try:
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: this user has no home
+        return None, f"compiled programs are not kept ({error}). {hint}"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return None, f"compiled programs are not kept: {folder} cannot be written. {hint}"
+    return folder, ""
 
 
 def cache_folder_in_use() -> Path | None:
-    """Return where compiled programs are kept; None if an empty JAX_COMPILATION_CACHE_DIR switches the cache off."""
+    """Return where compiled programs are kept; None where they are not.
+
+    An empty JAX_COMPILATION_CACHE_DIR switches the cache off.
+    """
     chosen = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    return cache_folder() if chosen is None else Path(chosen) if chosen else None
+    return _writable_cache()[0] if chosen is None else Path(chosen) if chosen else None
 
 
 def cache_folder() -> Path:
     """Return the cache folder by the platform's convention.
 
-    Each kind of CPU has its own, because a program compiled for one may crash on another.
+    Each kind of CPU has its own, because a program compiled for one may crash on another. Raises RuntimeError where
+    the user has no home.
     """
-    home = Path.home()
     if sys.platform == "darwin":
-        caches = home / "Library" / "Caches"
+        caches = Path.home() / "Library" / "Caches"
     else:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+        chosen = os.environ.get("XDG_CACHE_HOME")
+        caches = Path(chosen) if chosen else Path.home() / ".cache"
     kind = f"{platform.machine()} {cpu_model()} {cpu_instructions()}"
     cpu = hashlib.sha256(kind.encode()).hexdigest()[:8]
     return caches / "myriad-bench" / f"jax-{cpu}"

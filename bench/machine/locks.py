@@ -1,7 +1,6 @@
 """Locks between processes, so that two runs on one folder never train the same cell twice. No JAX."""
 
 import errno
-import fcntl
 import json
 import os
 import socket
@@ -11,6 +10,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from bench.errors import UsageError
+
+try:
+    import fcntl
+except ImportError as error:  # Windows
+    raise UsageError(
+        "folders of results need the file locks of Linux or macOS (fcntl), which this system lacks. On Windows, run "
+        "it in the Windows Subsystem for Linux."
+    ) from error
 
 MAX_TEXT = 1000  # characters of what a lock's file says that are read
 

@@ -8,18 +8,24 @@ executor; other cells use the other cores.
 import os
 import sys
 
+from bench.errors import UsageError
+
 
 def use_one() -> None:
     """Let this process, and those that it starts, compute with one thread, unless NPROC is set.
 
-    It has no effect after JAX first computes.
+    It has no effect after JAX first computes. Raises UsageError.
     """
     os.environ.setdefault("NPROC", "1")
+    count()
 
 
 def count() -> int:
-    """Return the number of threads that JAX computes with."""
-    return int(os.environ.get("NPROC") or len(cores()))
+    """Return the number of threads that JAX computes with. Raises UsageError."""
+    wanted = os.environ.get("NPROC") or str(len(cores()))
+    if not (wanted.isascii() and wanted.isdigit() and int(wanted)):
+        raise UsageError(f"NPROC must be a whole number of at least 1, got '{wanted}'. Unset it to compute with one.")
+    return int(wanted)
 
 
 def cores() -> set[int]:

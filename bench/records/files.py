@@ -1,6 +1,5 @@
 """Files on disk: read only if they are ordinary files of a sane size, written atomically, moved out of the way."""
 
-import fcntl
 import itertools
 import os
 import stat
@@ -91,7 +90,9 @@ def _temporary(path: Path) -> tuple[BinaryIO, Path]:
     """Open a new file beside `path`. It is locked while it is open, so an unlocked one is a leftover of a kill."""
     while True:
         descriptor, name = tempfile.mkstemp(TEMPORARY, f".{path.name}-", path.parent)
-        with suppress(OSError):  # where there are no locks, nothing is swept up either
+        with suppress(OSError, ImportError):  # where there are no locks, nothing is swept up either
+            import fcntl
+
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:  # it was not swept up before it was locked
             return os.fdopen(descriptor, "wb"), Path(name)
@@ -101,7 +102,9 @@ def _temporary(path: Path) -> tuple[BinaryIO, Path]:
 def sweep_up(folder: Path) -> None:
     """Delete the temporary files that killed writers have left in a folder and its folders."""
     for path in (*folder.glob(f".*{TEMPORARY}"), *folder.glob(f"*/.*{TEMPORARY}")):
-        with suppress(OSError):  # somebody holds it, or it is gone
+        with suppress(OSError, ImportError):  # somebody holds it, or it is gone
+            import fcntl
+
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

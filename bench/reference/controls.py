@@ -29,8 +29,8 @@ def control_sequence(
     if reference is None:
         raise UsageError(
             f"no stored reference for {name} with these settings, so its {control} control is not known. "
-            f"`bench reference --task {name}` computes that of a task with its defaults; "
-            "`--control random` or a FILE needs none."
+            "`bench run` stores it: `--results DIR` names the folder of its runs. `--control random` or a FILE needs "
+            "none."
         )
     return np.array(reference.controls) if control == "best" else np.broadcast_to(reference.floor_control, shape)
 

@@ -4,7 +4,10 @@ An empty field, or null, is a number that does not exist.
 """
 
 import json
+import math
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.analysis.leaderboard import Leaderboard
@@ -29,6 +32,14 @@ def _csv(table: pd.DataFrame) -> str:
 def leaderboard_json(leaderboard: Leaderboard) -> str:
     """Write `{"rows": [...], "aggregate": [...], "notes": [...]}`, with the columns of the CSV files."""
     tables = {"rows": leaderboard.rows, "aggregate": leaderboard.aggregate}
-    # pandas alone turns its own missing numbers into null.
-    data = {name: json.loads(str(t.to_json(orient="records", double_precision=15))) for name, t in tables.items()}
-    return json.dumps({**data, "notes": leaderboard.notes}, indent=1) + "\n"
+    data = {
+        name: [{key: _plain(value) for key, value in row.items()} for row in table.to_dict("records")]
+        for name, table in tables.items()
+    }
+    return json.dumps({**data, "notes": leaderboard.notes}, indent=1, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """A cell as a value of JSON, with every digit; None for a number that does not exist or is infinite."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)) else None

@@ -31,13 +31,13 @@ def episode_figure(task: "AbstractTask", trajectory: "Trajectory", title: str) -
 
     Raises UsageError without matplotlib.
     """
-    from matplotlib.lines import Line2D
-
     n, m = len(task.states), len(task.controls)
     columns = 1 if n + m < 3 else 2
     rows = math.ceil((n + m + 1) / columns)
     times = np.linspace(0.0, task.horizon, task.num_steps + 1)
     with figure_style():
+        from matplotlib.lines import Line2D
+
         figure = new_figure((5.4 if columns == 1 else 8.0, 0.8 + 1.4 * rows), dpi=150, layout="constrained")
         grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
         # States stand on the left and controls on the right if they fit, else one after the other; the cost comes last.

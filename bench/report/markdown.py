@@ -17,21 +17,23 @@ def markdown(leaderboard: Leaderboard) -> str:
     Names from plug-ins are escaped.
     """
     tables = (*overview_tables(leaderboard, ACROSS), *aggregate_tables(leaderboard), *task_tables(leaderboard))
-    written = "\n".join(map(_table, tables))
-    notes = "".join(f"- {_escape(note)}\n" for note in leaderboard.notes)
+    written = "\n".join(map(table_markdown, tables))
+    notes = "".join(f"- {escaped(note)}\n" for note in leaderboard.notes)
     return f"{written}\n{LEGEND} {COVERAGE}\n" + (f"\n{notes}" if notes else "")
 
 
-def _table(table: Table) -> str:
+def table_markdown(table: Table) -> str:
+    """Write one table below its title."""
     lines = [table.headings, [RULES[column.align] for column in table.columns], *table.rows]
-    return f"### {_escape(table.title)}\n\n" + "".join(map(_line, lines))
+    return f"### {escaped(table.title)}\n\n" + "".join(map(_line, lines))
 
 
 def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(map(_escape, cells))} |\n"
+    return f"| {' | '.join(map(escaped, cells))} |\n"
 
 
-def _escape(text: str) -> str:
+def escaped(text: str) -> str:
+    """Escape what markdown or HTML would read as more than text; a line within a cell stays a line."""
     text = printable(text)
     for special in "\\|<*`&#":
         text = text.replace(special, f"\\{special}")

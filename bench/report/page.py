@@ -48,7 +48,7 @@ GROUPS = {
 
 def html_page(board: Leaderboard) -> str:
     """Write the page. Raises UsageError without Jinja."""
-    template = _template()
+    template = page_template("page.html.j2")
     from markupsafe import Markup
 
     order = methods(board)
@@ -76,8 +76,8 @@ def html_page(board: Leaderboard) -> str:
     )
 
 
-def _template() -> "Template":
-    """The page's template, with the ways to show a number as filters. Raises UsageError without Jinja."""
+def page_template(name: str) -> "Template":
+    """A template of a page, with the ways to show a number as filters. Raises UsageError without Jinja."""
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ImportError as error:
@@ -100,7 +100,7 @@ def _template() -> "Template":
         "number": show_number,
         "sort_key": sort_key,
     }
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def _by_heading(columns: Iterable[Column]) -> dict[str, Column]:

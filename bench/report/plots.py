@@ -36,13 +36,13 @@ def panels(charts: Sequence[Chart], methods: Sequence[str]) -> "Figure":
 
     Raises UsageError without matplotlib.
     """
-    from matplotlib.lines import Line2D
-
     columns = min(len(charts), 4)
     rows = math.ceil(len(charts) / columns)
     named = {s.method for c in charts for s in c.series}
     shown = [m for m in methods if m in named]
     with figure_style.figure_style():
+        from matplotlib.lines import Line2D
+
         in_a_row = max(2, 3 * columns // 2)
         legend_rows = math.ceil((len(shown) + (None in named)) / in_a_row)
         height = 2.1 * rows + 0.25 * legend_rows

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import jax
+import typer
 
 from bench.cli.terminal import interrupt
 from bench.errors import UsageError
-from bench.machine import threads
+from bench.machine import compilation, threads
 from bench.sweep import executors
 from bench.sweep.execute import execute_in_worker, execute_remotely
 from bench.sweep.observer import AbstractObserver
@@ -36,6 +37,12 @@ def choose_device(device: Device | None) -> None:
         jax.config.update("jax_platforms", "cpu")  # for this process: JAX read the variable when it was imported
     if device is Device.gpu and jax.default_backend() != "gpu":
         raise UsageError(f"--device gpu, but JAX finds only: {', '.join(map(str, jax.devices()))}.")
+
+
+def enable_cache() -> None:
+    """Keep compiled programs, or print in one line why they are not kept."""
+    if problem := compilation.enable_cache():
+        typer.echo(f"bench: {problem}", err=True)
 
 
 def default_workers(cells: int) -> int:

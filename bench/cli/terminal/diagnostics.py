@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import gradients, registry
-from bench.cli.terminal.backends import default_workers, open_backend
+from bench.cli.terminal.backends import default_workers, enable_cache, open_backend
 from bench.cli.terminal.figures import can_draw, save_figure
 from bench.cli.terminal.interrupt import exit_interrupted
 from bench.cli.terminal.lines import echo
@@ -19,7 +19,7 @@ from bench.gradients import figures
 from bench.gradients.records import measurements_csv
 from bench.gradients.runner import Runner
 from bench.gradients.summary import summaries
-from bench.machine import compilation, threads
+from bench.machine import threads
 from bench.method import AbstractModelMethod
 from bench.records.files import write_atomically
 from bench.sweep.observer import Silent
@@ -39,7 +39,7 @@ def open_runner(folder: Path, workers: int | None, quiet: bool) -> Iterator[Runn
     JAX must not have computed before.
     """
     threads.use_one()
-    compilation.enable_cache()
+    enable_cache()
     if workers is None:
         workers = default_workers(len(threads.cores()))
     observer = Silent() if quiet else CellLines()

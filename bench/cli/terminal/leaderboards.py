@@ -57,10 +57,11 @@ def installed_formats() -> list[str]:
     return [name for name in FORMATS if name != "html"]
 
 
-def write_leaderboards(folder: Path, formats: Iterable[str]) -> None:
-    """Print the leaderboards of the records in `folder`, write them beside the records, and print the files' names.
+def write_leaderboards(folder: Path, formats: Iterable[str]) -> str:
+    """Write the leaderboards of the records in `folder` beside the records, then print them and the files' names.
 
-    `formats` are keys of `bench.report.FORMATS`. Raises UsageError if there are no records, and OSError.
+    `formats` are keys of `bench.report.FORMATS`. Return why a file could not be written, "" if all were. Raises
+    UsageError if there are no records.
     """
     leaderboard = build(
         read_records(folder),
@@ -69,8 +70,14 @@ def write_leaderboards(folder: Path, formats: Iterable[str]) -> None:
         find=trajectory_finder(folder, warn),
     )
     leaderboard = replace(leaderboard, diagnostics=section(folder, warn))
-    print_leaderboard(leaderboard)
-    for name in formats:
-        for file, render in FORMATS[name].items():
+    written, unwritten = [], ""
+    try:
+        for file, render in (item for name in formats for item in FORMATS[name].items()):
             write_atomically(folder / file, render(leaderboard))
-            echo(folder / file)
+            written.append(folder / file)
+    except OSError as error:
+        unwritten = f"cannot write the leaderboards into {folder}: {error.strerror or error}."
+    print_leaderboard(leaderboard)
+    for path in written:
+        echo(path)
+    return unwritten
