@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)", re.MULTILINE)  # of GitHub's workflows
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
 
 
 def printable(text: str) -> str:
@@ -20,4 +20,7 @@ def inert(text: str) -> str:
 
 def csv_cell(value: Any) -> Any:
     """Return a cell of a CSV file; a text that a spreadsheet would take for a formula begins with an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS) else value
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
