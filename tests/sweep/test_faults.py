@@ -163,6 +163,24 @@ def test_ctrl_c_twice_stops_a_chunk_that_never_ends(tmp_path):
     process.communicate()
 
 
+def test_ctrl_c_before_a_sweep_cannot_be_swallowed():
+    """JAX swallows a KeyboardInterrupt in its callbacks, after which the run went on to its end."""
+    swallow = """
+import signal, bench.cli
+
+def command():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        print("went on")
+
+bench.cli.app = command
+bench.cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", swallow], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "bench: interrupted.\n")
+
+
 @pytest.mark.slow
 def test_two_runs_on_one_folder_do_every_cell_once(tmp_path):
     tasks = [word for name in ("harvest", "simple_case", "bacteria") for word in ("--task", name)]
