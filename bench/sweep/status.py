@@ -130,6 +130,12 @@ def last_point(checkpoint: Path) -> dict[str, Any] | None:
     return found[1] if found else None
 
 
+def trained_seeds(checkpoint: Path) -> set[int]:
+    """The seeds of a checkpoint; none if they cannot be read."""
+    found = _header(checkpoint)
+    return set(found[0]) if found else set()
+
+
 def _header(checkpoint: Path) -> tuple[list[int], dict[str, Any]] | None:
     """The seeds of a checkpoint and its last evaluation; None if they cannot be read."""
     try:

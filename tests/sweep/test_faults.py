@@ -384,3 +384,22 @@ def test_cells_of_a_cluster_that_is_gone_are_left_to_be_done(tmp_path):
     assert sweep.interrupted
     assert not sweep.failed
     assert not records(tmp_path / "out")
+
+
+def test_a_seed_that_was_interrupted_keeps_its_checkpoint_while_others_end(tmp_path):
+    file, folder = suite_file(tmp_path, 600, 6), tmp_path / "out"
+    two, one = (suite.load(str(file)).cells(seeds=seeds) for seeds in (2, 1))
+    stops = iter([False] * 3 + [True] * 100)
+    sweep = Sweep(in_process(Silent(), lambda: next(stops)), Silent())
+    sweep.run(prepare(two, folder))
+    assert sweep.interrupted
+    run(one, folder)
+    (left,) = folder.glob("checkpoints/*")
+    assert status.trained_seeds(left) == {1}
+    point = status.last_point(left)
+    assert point is not None
+    assert 0 < point["share"] < 1
+    found = {record.seed: record for record in run(two, folder)}
+    assert not list(folder.glob("checkpoints/*"))
+    # It went on: what was trained before keeps its seconds.
+    assert found[1].curve[round(6 * point["share"])]["train_seconds"] == point["train_seconds"]
