@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
+import dying_worker
 import pytest
 from faulty_method import ROOT, bench, command, environment, start, suite_file
 
@@ -19,7 +20,7 @@ from bench.machine import locks
 from bench.records.files import _temporary
 from bench.records.run import read_records
 from bench.run import run
-from bench.sweep import status
+from bench.sweep import executors, status
 from bench.sweep.execute import execute
 from bench.sweep.executors import InProcess
 from bench.sweep.job import prepare
@@ -403,3 +404,20 @@ def test_a_seed_that_was_interrupted_keeps_its_checkpoint_while_others_end(tmp_p
     assert not list(folder.glob("checkpoints/*"))
     # It went on: what was trained before keeps its seconds.
     assert found[1].curve[round(6 * point["share"])]["train_seconds"] == point["train_seconds"]
+
+
+def test_a_worker_that_dies_while_it_starts_is_replaced(tmp_path, monkeypatch):
+    """It must not drain the queue: every other call has its result."""
+    monkeypatch.setattr(executors, "_initialise_worker", dying_worker.dies_once)
+    with executors.Workers(1, executors.SPAWN.Event(), None, tmp_path) as workers:
+        assert list(workers.map(abs, (-1, -2))) == [1, 2]
+    assert [path.name for path in tmp_path.glob("*.died")] == ["worker-0.died"]
+
+
+def test_workers_that_never_start_fail_each_call_and_do_not_hang(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "_initialise_worker", dying_worker.dies)
+    monkeypatch.setattr(executors, "START_ATTEMPTS", 1)
+    with executors.Workers(1, executors.SPAWN.Event(), None, tmp_path) as workers:
+        for future in [workers.submit(abs, -1) for _ in range(2)]:
+            with pytest.raises(executors.LostWorkerError, match="died while they started"):
+                future.result()
