@@ -90,6 +90,8 @@ Raises, Diverges, Misshapen, Endless, Sleeps, ExhaustsMemory, Crashes = (
     partial(RandomWalk, fault=fault) for fault in ("raises", "nan", "shape", "endless", "sleeps", "memory", "crash")
 )
 
+Other = partial(RandomWalk, after=1)
+
 SUITE = """
 description = "random walks"
 tasks = ["harvest"]

@@ -45,7 +45,7 @@ LAYERS = {
 JAX_FREE = {
     "bench": (),
     "bench.cli": ("check", "plot", "report", "status"),
-    "bench.machine": ("cpu_time", "garbage_collection", "locks", "processor", "threads"),
+    "bench.machine": ("cpu_time", "garbage_collection", "locks", "printing", "processor", "threads"),
     "bench.sweep": ("executors", "forecast", "status"),
     "bench.gradients": ("figures", "growth", "metrics", "records", "summary"),
     "bench.claims": (

@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import io
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from bench.cli.terminal.lines import echo
 from bench.errors import UsageError
 
 # OpenBLAS reads this when NumPy is imported. These commands multiply small matrices, for which several threads are up
@@ -141,7 +143,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> bool:
     if wanted:
-        typer.echo(f"myriad-bench {importlib.metadata.version('myriad-bench')}")
+        echo(f"myriad-bench {importlib.metadata.version('myriad-bench')}")
         raise typer.Exit
     return wanted
 
@@ -159,22 +161,29 @@ for _name, _command in COMMANDS.items():
     app.command(_name, help=_command.summary)(lambda: None)  # an entry of the list; LazyGroup imports what it runs
 
 
+def _exit_at_once(number: int, frame: object) -> None:
+    """End at Ctrl-C where no command handles it, e.g. during imports: JAX's callbacks swallow a KeyboardInterrupt."""
+    os.write(2, b"bench: interrupted.\n")
+    os._exit(130)
+
+
 def main() -> None:
     """Run the command line. A mistake that the user can fix is printed as one line, with exit status 2."""
     _find_packages()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows ASCII alone shows ? for other characters
+    signal.signal(signal.SIGINT, _exit_at_once)
     try:
         app()
     except UsageError as error:
-        typer.echo(f"bench: {error}", err=True)
+        echo(f"bench: {error}", err=True)
         sys.exit(2)
     except (RuntimeError, AssertionError):
         problem = _device_problem()
         if not problem:
             raise
-        typer.echo(f"bench: {problem}", err=True)
+        echo(f"bench: {problem}", err=True)
         sys.exit(2)
 
 

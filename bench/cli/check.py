@@ -12,6 +12,7 @@ import numpy as np
 import typer
 
 from bench.analysis.scores import Cells, clipped_by_seed, group_by_cell
+from bench.cli.terminal.lines import echo
 from bench.cli.terminal.options import OnlyMethods, OnlyTasks
 from bench.cli.terminal.tables import print_table
 from bench.errors import UsageError
@@ -125,7 +126,7 @@ def _candidate(
     wanted = load(suite).cells(tasks, methods, seeds)
     from bench.run import run  # imports JAX, which a comparison of records does not need
 
-    typer.echo(f"running {len(wanted)} cells of {suite}", err=True)
+    echo(f"running {len(wanted)} cells of {suite}", err=True)
     with tempfile.TemporaryDirectory() as temporary:
         return run(wanted, folder or Path(temporary), again=True), []
 
@@ -150,20 +151,20 @@ def _show(check: Check, limits: Thresholds, quiet: bool) -> None:
         print_table(Table("Candidate against baseline", COLUMNS, [_row(v) for v in verdicts]))
     for v in check.verdicts:
         if v.verdict in ("worse", "differs"):
-            typer.echo(f"{summary.title(v)}: {summary.one_line(v)}\n{summary.by_task(v)}".rstrip())
+            echo(f"{summary.title(v)}: {summary.one_line(v)}\n{summary.by_task(v)}".rstrip())
     for name, why in summary.failures(check):
-        typer.echo(f"FAILS: {name}: {why}")
+        echo(f"FAILS: {name}: {why}")
     if not quiet:
         for note in check.notes:
-            typer.echo(f"Note: {note}")
+            echo(f"Note: {note}")
         for key, why in check.not_compared:
-            typer.echo(f"Not compared: {key.method} on {key.grid} of {key.suite}: {why}.")
-        typer.echo(
+            echo(f"Not compared: {key.method} on {key.grid} of {key.suite}: {why}.")
+        echo(
             "change: of the mean score; seeds: of candidate and baseline; finds, on one: drops over all tasks and on "
             f"one task alone that would have been found with a chance of {POWER:.0%}; needs: seeds that would find one "
             f"of {limits.detect:g} over all tasks."
         )
-    typer.echo(
+    echo(
         f"{STATUS[check.status]} (differences below {limits.effect:g} do not matter; a drop of {limits.detect:g} "
         "must not be missed)"
     )
@@ -205,12 +206,12 @@ def _show_calibration(found: Calibration, limits: Thresholds) -> None:
         low, high = binomtest(count, total).proportion_ci(method="wilson")
         return f"{count / total:.1%} [{low:.1%}, {high:.1%}]"
 
-    typer.echo(
+    echo(
         f"{found.repetitions} checks of the baseline against itself, {found.seeds} seeds against the others, "
         f"alpha {limits.alpha:g}:"
     )
-    typer.echo(f"  false alarms: {share(found.false_alarms, found.repetitions)} of the checks")
-    typer.echo(f"  not enough seeds to tell: {share(found.unclear, found.verdicts)} of the verdicts")
+    echo(f"  false alarms: {share(found.false_alarms, found.repetitions)} of the checks")
+    echo(f"  not enough seeds to tell: {share(found.unclear, found.verdicts)} of the verdicts")
     for what, counts in (("on all its tasks", found.found), ("on one task", found.found_on_one_task)):
         for drop, count in counts.items():
-            typer.echo(f"  a drop of {drop:g} of one method {what} is found in {share(count, found.repetitions)}")
+            echo(f"  a drop of {drop:g} of one method {what} is found in {share(count, found.repetitions)}")

@@ -12,6 +12,7 @@ from bench.cli.terminal import progress
 from bench.cli.terminal.backends import Device, choose_device, default_workers, enable_cache, open_backend
 from bench.cli.terminal.interrupt import exit_interrupted
 from bench.cli.terminal.leaderboards import installed_formats, warn, write_leaderboards
+from bench.cli.terminal.lines import echo
 from bench.cli.terminal.options import Quiet, parse_settings
 from bench.errors import UsageError
 from bench.machine import threads
@@ -118,12 +119,12 @@ def _print_plan(jobs: Sequence[Job], known: Sequence[RunRecord], width: int) -> 
         line = f"{progress.job_name(job)}  {len(job.todo)} seeds to run, {done} done"
         if superseded := job.superseded():
             line += f" ({len(superseded)} again: {'; '.join(dict.fromkeys(superseded.values()))})"
-        point = status.last_point(job.checkpoint().path) if job.todo else None
+        point = status.progress(job.folder, job.checkpoints, job.todo) if job.todo else None
         if point:
             forecast.shares[job.lock] = point["share"]
             line += f", goes on at {point['share']:.0%}"
-        typer.echo(line + (f"  about {duration_in_words(forecast.cell(job))}" if job.todo else ""))
-    typer.echo(f"{sum(len(job.todo) for job in jobs)} runs to do, about {duration_in_words(forecast.left())}")
+        echo(line + (f"  about {duration_in_words(forecast.cell(job))}" if job.todo else ""))
+    echo(f"{sum(len(job.todo) for job in jobs)} runs to do, about {duration_in_words(forecast.left())}")
 
 
 def _add_to_plan(folder: Path, jobs: Sequence[Job]) -> None:
@@ -131,7 +132,7 @@ def _add_to_plan(folder: Path, jobs: Sequence[Job]) -> None:
     try:
         status.add_to_plan(folder, [job.planned() for job in jobs])
     except OSError as error:
-        typer.echo(f"warning: `bench status` will not know of this run ({error.strerror}).", err=True)
+        echo(f"warning: `bench status` will not know of this run ({error.strerror}).", err=True)
 
 
 def _write_leaderboards(folder: Path, sweep: Sweep) -> str:
@@ -149,12 +150,12 @@ def _exit_with_failures(sweep: Sweep, unwritten: str) -> None:
     for job, record in sweep.failed:
         reason = record.error.strip().splitlines()[-1]
         what = f"{record.task}  {record.method}  seed {record.seed}"
-        typer.echo(f"bench: failed: {what}: {reason} (log: {job.log})", err=True)
+        echo(f"bench: failed: {what}: {reason} (log: {job.log})", err=True)
     for path, reason in sweep.unstored.items():
-        typer.echo(f"bench: not stored: {path}: {reason}", err=True)
+        echo(f"bench: not stored: {path}: {reason}", err=True)
     if sweep.failed:
-        typer.echo(f"bench: {len(sweep.failed)} runs failed; the end of each traceback is in its record.", err=True)
+        echo(f"bench: {len(sweep.failed)} runs failed; the end of each traceback is in its record.", err=True)
     if unwritten:
-        typer.echo(f"bench: {unwritten}", err=True)
+        echo(f"bench: {unwritten}", err=True)
     if sweep.failed or sweep.unstored or unwritten:
         sys.exit(1)

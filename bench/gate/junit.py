@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from bench.gate.regression import Check
 from bench.gate.summary import by_task, failures, one_line, title
+from bench.machine.printing import printable
 
 
 def junit(check: Check) -> str:
@@ -69,4 +70,4 @@ def _command(kind: str, title: str, text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -19,10 +19,10 @@ import numpy as np
 from bench.analysis.scores import CellKey, Cells, changed_settings, clipped_by_seed
 from bench.analysis.stats import holm
 from bench.errors import UsageError
+from bench.gate.bits import difference_at_end, first_difference
 from bench.gate.power import Question, Scores, questions
 from bench.records.identity import code_difference, environment_difference, is_unknown
 from bench.records.reference import Reference
-from bench.records.run import RunRecord
 
 MAX_SEEDS = 1000  # largest number of seeds that the gate advises
 
@@ -138,7 +138,7 @@ def check_exactly(baseline: Cells, candidate: Cells) -> Check:
     """Judge whether every run of the candidate repeats the baseline's bit by bit."""
     verdicts = []
     for key in (key for key in baseline if key in candidate):
-        where = first_difference(baseline[key], candidate[key]) or _differs_in_the_end(baseline[key], candidate[key])
+        where = first_difference(baseline[key], candidate[key]) or difference_at_end(baseline[key], candidate[key])
         seeds = len(baseline[key]), len(candidate[key])
         verdicts.append(CellVerdict((key,), "exact", "differs" if where else "same", seeds, first_difference=where))
     not_compared, notes = tuple(_not_comparable(baseline, candidate)), tuple(_identity_notes(baseline, candidate))
@@ -160,40 +160,6 @@ def _identity_notes(baseline: Cells, candidate: Cells) -> Iterator[str]:
     for what, keys in concerned.items():
         more = f" and {len(keys) - 1} more cells" if len(keys) > 1 else ""
         yield f"{what}: {keys[0].method} on {keys[0].grid}{more}."
-
-
-def first_difference(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> str:
-    """Where the candidate's runs first differ from the baseline's in what they computed, not in time or place.
-
-    The result is "" if they differ nowhere.
-    """
-    known = {run.seed: run for run in baseline}
-    for run in candidate:
-        if run.seed not in known:
-            return f"seed {run.seed} is not in the baseline"
-        if known[run.seed].status != run.status:
-            return f"seed {run.seed} is {run.status}, was {known[run.seed].status}"
-        one, other = (
-            [(p["env_steps"], p["cost"], p["end_error"]) for p in r.curve] + [(r.usage["env_steps"], r.cost, None)]
-            for r in (known[run.seed], run)
-        )
-        if one != other:
-            steps = next((b[0] for a, b in zip(one, other, strict=False) if a != b), "another number of")
-            return f"seed {run.seed} differs from {steps} environment steps on"
-    return ""
-
-
-def _differs_in_the_end(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> str:
-    """Where final states, or the second scores of final policies, differ among runs that record both; "" if nowhere."""
-    known = {run.seed: run for run in baseline}
-    for run in candidate:
-        old = known[run.seed]
-        states = [r.provenance.get("final_state") for r in (old, run)]
-        if None not in states and states[0] != states[1]:
-            return f"seed {run.seed} differs in its final state"
-        if old.rescored and run.rescored and old.rescored != run.rescored:
-            return f"seed {run.seed} differs in its score by the adaptive solver or on the finer grid"
-    return ""
 
 
 def compare(baseline: Scores, candidate: Scores, limits: Thresholds) -> list[CellVerdict]:

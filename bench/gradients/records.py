@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from bench.analysis.stats import Floats
+from bench.machine.printing import csv_cell
 from bench.records.decode import Count, DecodeError, Decoder, Name, Size, check
 from bench.records.files import RecordError, read_file, write_atomically
 from bench.records.run_parts import Horizon
@@ -204,7 +205,7 @@ def measurements_csv(measured: Iterable[Measurement]) -> str:
     if rows:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     return file.getvalue()
 
 

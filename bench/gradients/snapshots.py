@@ -77,7 +77,7 @@ def keep_snapshot(job: Job, evaluation: Evaluation) -> None:
         policy = "middle"
     else:
         return
-    source, target = job.checkpoint().path, snapshot_path(job, policy)
+    source, target = job.checkpoint(job.todo).path, snapshot_path(job, policy)
     saved = last_point(source)
     if saved is None or saved["share"] != evaluation.share:  # a resumed run repeats evaluations whose state is gone
         return

@@ -1,8 +1,10 @@
 """Locks between processes, so that two runs on one folder never train the same cell twice. No JAX."""
 
+import errno
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ except ImportError as error:  # Windows
         "folders of results need the file locks of Linux or macOS (fcntl), which this system lacks. On Windows, run "
         "it in the Windows Subsystem for Linux."
     ) from error
+
+MAX_TEXT = 1000  # characters of what a lock's file says that are read
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,7 @@ def acquire(path: Path, wait: bool = False) -> Lock | None:
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A planted link must not lead the text elsewhere.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
-        file = os.fdopen(descriptor, "a+", encoding="utf-8")
+        file = _open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, "a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if _is_at(file, path):
@@ -68,13 +70,16 @@ def acquire(path: Path, wait: bool = False) -> Lock | None:
 def holder(path: Path) -> dict[str, Any] | None:
     """Return who holds the lock of that name (host, pid), None if nobody does. Acquires nothing."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with _open(path, os.O_RDONLY, "r") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return json.loads(file.read() or "{}")
+                found = json.loads(file.read(MAX_TEXT) or "{}")
+                return found if isinstance(found, dict) else {}
     except OSError:
-        pass
+        return None
+    except (ValueError, RecursionError):  # held by something else, or not yet written
+        return {}
     return None
 
 
@@ -92,8 +97,26 @@ def hold(path: Path) -> Iterator[None]:
             lock.release()
 
 
+def sweep_up(folder: Path) -> None:
+    """Delete the files of locks in a folder that nobody holds any more."""
+    for path in folder.glob("*.lock"):
+        with suppress(OSError):  # what is no ordinary file stays
+            lock = acquire(path)
+            if lock:
+                lock.release()
+
+
+def _open(path: Path, flags: int, mode: str) -> IO[str]:
+    """Open a lock's file: no link, which could lead the text elsewhere, and no pipe. Raises OSError."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    return os.fdopen(descriptor, mode, encoding="utf-8")
+
+
 def _is_at(file: IO[str], path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except FileNotFoundError:
         return False

@@ -5,11 +5,13 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 MAX_BYTES = 64 * 2**20  # of a file that is read whole; a record has a few kB, the largest trajectories a few MB
+
+TEMPORARY = ".tmp"  # how the names of files end that are being written
 
 
 class RecordError(ValueError):
@@ -71,17 +73,44 @@ def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
     Text is written as UTF-8. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    file, temporary = _temporary(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with file:
             file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), 0o644)
-        os.replace(temporary, path)
+            os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def _temporary(path: Path) -> tuple[BinaryIO, Path]:
+    """Open a new file beside `path`. It is locked while it is open, so an unlocked one is a leftover of a kill."""
+    while True:
+        descriptor, name = tempfile.mkstemp(TEMPORARY, f".{path.name}-", path.parent)
+        with suppress(OSError, ImportError):  # where there are no locks, nothing is swept up either
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:  # it was not swept up before it was locked
+            return os.fdopen(descriptor, "wb"), Path(name)
+        os.close(descriptor)
+
+
+def sweep_up(folder: Path) -> None:
+    """Delete the temporary files that killed writers have left in a folder and its folders."""
+    for path in (*folder.glob(f".*{TEMPORARY}"), *folder.glob(f"*/.*{TEMPORARY}")):
+        with suppress(OSError, ImportError):  # somebody holds it, or it is gone
+            import fcntl
+
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def set_aside(path: Path) -> str:

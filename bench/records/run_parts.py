@@ -44,8 +44,8 @@ class Usage(TypedDict):
     env_steps: Count
     env_grad_steps: Count
     train_seconds: Seconds
-    compile_seconds: Seconds
     cpu_seconds: NotRequired[Seconds]
+    compile_seconds: Seconds
     updates: NotRequired[Count]
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.leaderboard import Leaderboard
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+from bench.machine.printing import csv_cell
 
 
 def rows_csv(leaderboard: Leaderboard) -> str:
@@ -27,11 +26,7 @@ def aggregate_csv(leaderboard: Leaderboard) -> str:
 
 def _csv(table: pd.DataFrame) -> str:
     """Write a table; a text that a spreadsheet would take for a formula begins with an apostrophe."""
-    return table.map(_inert).to_csv(index=False)
-
-
-def _inert(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS) else value
+    return table.map(csv_cell).to_csv(index=False)
 
 
 def leaderboard_json(leaderboard: Leaderboard) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from bench.analysis.leaderboard import Leaderboard
+from bench.machine.printing import printable
 from bench.report.overview import overview_tables
 from bench.report.text import COVERAGE, LEGEND, Table, aggregate_tables, task_tables
 
@@ -33,8 +34,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def escaped(text: str) -> str:
     """Escape what markdown or HTML would read as more than text; a line within a cell stays a line."""
-    lines = ("".join(c if c.isprintable() else " " for c in line) for line in text.split("\n"))
-    text = "\n".join(lines)
-    for special in "\\|<*`":
+    text = printable(text)
+    for special in "\\|<*`&#":
         text = text.replace(special, f"\\{special}")
     return text.replace("](", "]\\(").replace("\n", "<br>")

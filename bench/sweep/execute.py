@@ -18,6 +18,7 @@ from bench.sweep.failure import describe
 from bench.sweep.foreign import UnsureError, foreign
 from bench.sweep.job import Job
 from bench.sweep.to_records import to_records
+from bench.training.checkpoint import Checkpoint
 from bench.training.train import Evaluation, train
 
 SLICE_SECONDS = 300  # another machine returns a checkpoint at least this often, which bounds what a lost worker costs
@@ -55,7 +56,15 @@ def execute(
     of training, `stop` may interrupt the job, and a job that has taken more than `limit` seconds fails.
     """
     began, started = time.monotonic(), datetime.now(UTC)
-    checkpoint = job.checkpoint()
+    checkpoints: list[Checkpoint] = []
+
+    def checkpoint(seeds: tuple[int, ...]) -> Checkpoint:
+        checkpoints.append(job.checkpoint(seeds))
+        return checkpoints[-1]
+
+    def notes() -> list[str]:
+        return list(dict.fromkeys(note for each in checkpoints for note in each.notes))
+
     evaluations: list[Evaluation] = []
     error, ended_by = "", job.budget.ended_by(job.method.usage(job.task))
     try:
@@ -65,7 +74,7 @@ def execute(
             observe(job, evaluation)
             if evaluation.share < 1:
                 if stop():
-                    return Outcome([], checkpoint.notes)
+                    return Outcome([], notes())
                 if limit is not None and time.monotonic() - began > limit:
                     raise TimeLimitError(f"took more than {limit:g} s")
         if evaluations[-1].share < 1:
@@ -77,7 +86,7 @@ def execute(
         if "RESOURCE_EXHAUSTED" in error and len(job.todo) > 1:  # XLA's word for a lack of memory
             return _execute_halves(job, lambda half: execute(half, observe, stop, limit))
         ended_by = "time limit" if isinstance(problem, TimeLimitError) else "error"
-    return Outcome(to_records(job, evaluations, started, error, ended_by), checkpoint.notes, error)
+    return Outcome(to_records(job, evaluations, started, error, ended_by), notes(), error)
 
 
 def _ctrl_c_raises() -> bool:

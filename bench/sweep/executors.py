@@ -126,10 +126,11 @@ class Worker:
             self.close()
             raise TimeLimitError(f"took more than {self._limit:g} s; its worker was ended") from None
         except BrokenProcessPool:
+            self.close()  # first: the pool's thread may be the one that learns the exit status
             self._process.join()
-            code = self._process.exitcode
-            self.close()
-            cause = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
+            code = self._process.exitcode or 0
+            name = next((each.name for each in signal.Signals if each == -code), f"signal {-code}")
+            cause = f"by {name}" if code < 0 else f"with exit status {code}"
             hint = " SIGKILL without a time limit is mostly the system's answer to a lack of memory." * (code == -9)
             printed = _read_from(self._log, log_start)
             raise LostWorkerError(f"{printed}its worker process was ended {cause}.{hint}") from None

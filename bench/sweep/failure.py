@@ -4,6 +4,8 @@ import re
 import traceback
 from pathlib import Path
 
+from bench.machine.printing import printable
+
 MAX_CHARACTERS = 20_000  # of a traceback, its end
 MAX_MESSAGE = 500  # characters of a message in the last line
 HARNESS = Path(__file__).parents[1]
@@ -15,7 +17,7 @@ def describe(error: BaseException) -> str:
 
     Its last line is the exception, with the innermost file and line outside of the harness and of installed packages.
     """
-    text = _printable(HIDDEN_FRAMES.sub("", "".join(traceback.format_exception(error)))[-MAX_CHARACTERS:])
+    text = printable(HIDDEN_FRAMES.sub("", "".join(traceback.format_exception(error)))[-MAX_CHARACTERS:])
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
         error = error.__cause__  # Python's own wrapping in a generator, which hides the user's line
     message = _first_line(error)
@@ -31,13 +33,7 @@ def _first_line(error: BaseException) -> str:
         text = str(error)
     except Exception as problem:  # the message is the user's code
         return f"its message raised {type(problem).__name__}"
-    return _printable(next(iter(text[:MAX_CHARACTERS].strip().splitlines()), "")[:MAX_MESSAGE])
-
-
-def _printable(text: str) -> str:
-    """A text without control characters and lone surrogates, which are written as escapes."""
-    kept = (c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
-    return "".join(kept)
+    return printable(next(iter(text[:MAX_CHARACTERS].strip().splitlines()), "")[:MAX_MESSAGE])
 
 
 def _is_users(file: Path) -> bool:

@@ -9,9 +9,10 @@ from typing import Any
 from bench import registry
 from bench.budget import Budget, BudgetError
 from bench.errors import UsageError
+from bench.machine import locks
 from bench.machine.provenance import environment
 from bench.method import AbstractMethod
-from bench.records.files import RecordError, supersede
+from bench.records.files import RecordError, supersede, sweep_up
 from bench.records.identity import environment_difference, is_unknown
 from bench.records.reference import Reference
 from bench.records.run import RunRecord, read_record, record_path, run_name, storable
@@ -78,11 +79,11 @@ class Job:
         """The file for the traceback of a failure."""
         return self.folder / "logs" / f"{run_name(self.key)}.log"
 
-    def checkpoint(self) -> Checkpoint:
-        """The checkpoint of the seeds that are still to run: another block of seeds is another program."""
-        seeds = "_".join(map(str, self.todo)) if len(self.todo) < 5 else f"{self.todo[0]}_to_{self.todo[-1]}"
-        path = self.folder / "checkpoints" / f"{run_name(self.key)}-seeds{seeds}.checkpoint"
-        return Checkpoint(path, self.key | {"seeds": list(self.todo)})
+    def checkpoint(self, seeds: tuple[int, ...]) -> Checkpoint:
+        """The checkpoint of a block of seeds: one on a CPU, on a GPU all that run at once."""
+        name = "_".join(map(str, seeds)) if len(seeds) < 5 else f"{seeds[0]}_to_{seeds[-1]}"
+        path = self.folder / "checkpoints" / f"{run_name(self.key)}-seeds{name}.checkpoint"
+        return Checkpoint(path, self.key | {"seeds": list(seeds)})
 
     @property
     def checkpoints(self) -> str:
@@ -162,6 +163,8 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
     traced and compared only where the code has changed. Raises UsageError.
     """
     _check_writable(folder)
+    sweep_up(folder)
+    locks.sweep_up(folder / "locks")
     jobs, hashes = [], CodeHashes()
     for cell in cells:
         task = task_of_cell(cell)

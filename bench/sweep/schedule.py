@@ -4,7 +4,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -132,17 +132,27 @@ class Sweep:
 
     def _submit(self, job: Job, lock: Lock | None) -> None:
         try:
-            job = replace(job, known=self._references_of(job))
-            if self.backend.distant:
-                job = replace(job, carried=job.carried or job.checkpoint_files())
-            future = self.backend.executor.submit(self.backend.call, job)
-        except Exception:  # no reference, or an executor that takes nothing: a failed cell, and the sweep goes on
-            future = InProcess().submit(failed_outcome, job, traceback.format_exc(), "error")
+            job, future = self._begun(job)
         except BaseException:  # the user's Ctrl-C in a library call
             if lock:
                 lock.release()
             raise
         self._running[future] = job, lock
+
+    def _begun(self, job: Job) -> "tuple[Job, Future[Outcome]]":
+        """The job with all that it carries, and its call. A job without a reference fails, and the sweep goes on."""
+        try:
+            job = replace(job, known=self._references_of(job))
+            if self.backend.distant:
+                job = replace(job, carried=job.carried or job.checkpoint_files())
+        except Exception:
+            return job, InProcess().submit(failed_outcome, job, traceback.format_exc(), "error")
+        try:
+            return job, self.backend.executor.submit(self.backend.call, job)
+        except Exception as error:  # an executor that is gone
+            future: Future[Outcome] = Future()
+            future.set_exception(CancelledError(str(error)))
+            return job, future
 
     def _references_of(self, job: Job) -> tuple[Reference, ...]:
         """The references of the job's task, computed on first use.
@@ -182,7 +192,7 @@ class Sweep:
                 lock.release()
         for future in rest:
             job, _ = self._running[future]
-            point = status.last_point(job.checkpoint().path)
+            point = status.progress(job.folder, job.checkpoints, job.todo)
             if point:
                 self.observer.update(job, Evaluation.from_json(point))
 
@@ -192,6 +202,10 @@ class Sweep:
             return future.result()
         except TimeLimitError as error:
             return failed_outcome(job, str(error), "time limit")
+        except CancelledError:  # the scheduler of a cluster was killed
+            if not self.interrupted:
+                self.observer.say("the executor of cells is gone; what it had not done is left to be done")
+            return Outcome([])
         except self.backend.losses as error:
             return failed_outcome(job, str(error), "lost worker")
         except Exception:  # whatever ended the call is in the record, and the sweep goes on

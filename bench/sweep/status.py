@@ -5,7 +5,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,27 +99,52 @@ def cell_states(folder: Path) -> list[CellState]:
 def _state(folder: Path, cell: PlannedCell) -> CellState:
     counts = {"ok": 0, "diverged": 0, "failed": 0}
     unreadable: list[str] = []
-    for record in cell.records:
+    missing: list[int] = []
+    for seed, record in zip(cell.seeds, cell.records, strict=False):
         try:
             counts[read_record(folder / record).status] += 1
         except FileNotFoundError:
-            continue
+            missing.append(seed)
         except RecordError as error:
             unreadable.append(str(error))
-    points = [point for path in folder.glob(cell.checkpoints) if (point := last_point(path))]
+    point = progress(folder, cell.checkpoints, missing)
     counts["unreadable"] = len(unreadable)
     holder = locks.holder(folder / cell.lock)
-    return CellState(cell, counts, holder, points[-1] if points else None, tuple(unreadable))
+    return CellState(cell, counts, holder, point, tuple(unreadable))
+
+
+def progress(folder: Path, pattern: str, seeds: Collection[int]) -> dict[str, Any] | None:
+    """The last evaluations in the checkpoints of these seeds as one, with the mean share; None if there is none."""
+    found = [header for path in folder.glob(pattern) if (header := _header(path))]
+    points = [point for trained, point in found if set(trained) <= set(seeds)]
+    if not points:
+        return None
+    done = sum(point["share"] * len(point["cost"]) for point in points)
+    joined = {name: [value for point in points for value in point[name]] for name in ("cost", "end_error")}
+    return {**points[-1], **joined, "share": min(1.0, done / len(seeds))}
 
 
 def last_point(checkpoint: Path) -> dict[str, Any] | None:
     """The last evaluation in a checkpoint, as values of JSON; None if there is none to read."""
+    found = _header(checkpoint)
+    return found[1] if found else None
+
+
+def trained_seeds(checkpoint: Path) -> set[int]:
+    """The seeds of a checkpoint; none if they cannot be read."""
+    found = _header(checkpoint)
+    return set(found[0]) if found else set()
+
+
+def _header(checkpoint: Path) -> tuple[list[int], dict[str, Any]] | None:
+    """The seeds of a checkpoint and its last evaluation; None if they cannot be read."""
     try:
         with open_regular(checkpoint) as file:
             file.readline(MAX_FIRST_LINE)
             header = check(json.loads, file.readline(MAX_BYTES))  # costs may be NaN, which only Python's JSON reads
-        point = header["curve"][-1]
+        seeds, point = header["identity"]["seeds"], header["curve"][-1]
+        check(msgspec.convert, seeds, list[Count])
         check(msgspec.convert, point, BlockPoint)
-        return point if math.isfinite(point["share"]) else None
+        return (seeds, point) if math.isfinite(point["share"]) else None
     except (OSError, ValueError, LookupError, TypeError):
         return None

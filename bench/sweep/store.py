@@ -9,6 +9,7 @@ from bench.records.files import RecordError, set_aside, write_atomically
 from bench.records.run import RunRecord, read_record, write_record
 from bench.sweep.execute import Outcome
 from bench.sweep.job import Job
+from bench.sweep.status import trained_seeds
 
 
 @dataclass
@@ -38,8 +39,9 @@ class OutcomeStore:
                 write_atomically(job.log, outcome.log)
         elif outcome.records and not any(job.path(record.seed) in self.unstored for record in outcome.records):
             for checkpoint in job.folder.glob(job.checkpoints):
-                with suppress(OSError):
-                    checkpoint.unlink()
+                if trained_seeds(checkpoint) <= set(job.todo):  # that of another seed is still needed
+                    with suppress(OSError):
+                        checkpoint.unlink()
 
     def store_checkpoints(self, job: Job, outcome: Outcome) -> None:
         """Write the checkpoints of a job that came back before its end."""

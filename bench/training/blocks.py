@@ -1,4 +1,4 @@
-"""A block of seeds, trained together as one program's batch or one after the other."""
+"""Blocks of seeds that one call of a program trains: all of them, or on a CPU one, whose bits depend on no other."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,52 +10,60 @@ import numpy as np
 
 
 class SeedsTogether:
-    """A block of seeds as one program's batch, with a single key and a single state for all of them."""
+    """Seeds as one program's batch, with a single key and a single state for all of them."""
 
     def __init__(self, seeds: tuple[int, ...]):
-        init_keys, step_keys = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
-        self.init_keys, self.step_keys = [init_keys], [step_keys]
+        self.seeds = seeds
+        self.init_key, self.step_key = jax.vmap(jr.split, out_axes=1)(jax.vmap(jr.key)(jnp.array(seeds)))
 
     def program(self, function: Callable, axes: tuple[int | None, ...]) -> Callable:
         """Turn a function of one seed into the function to compile; `axes` says where its arguments have the seeds."""
         return jax.vmap(function, axes)
 
     def shapes(self, per_call: Any) -> Any:
-        """Return the shapes of the joined state, given those of the state that one call of the program takes."""
+        """Return the shapes of a state with the seeds as first axis, given those of the program's state."""
         return per_call
 
-    def split(self, state: Any) -> list[Any]:
-        """Return the states that the program takes, one for each call."""
-        return [state]
+    def with_axis(self, state: Any) -> Any:
+        """Give a state of the program the seeds as first axis, which it has."""
+        return state
 
-    def join(self, states: list[Any]) -> Any:
-        """Return one state with the seeds as first axis."""
-        return states[0]
+    def without_axis(self, state: Any) -> Any:
+        """Undo `with_axis`."""
+        return state
 
 
-class SeedsInTurn:
-    """A block of seeds one after the other, with a key and a state for each."""
+class OneSeed:
+    """A seed alone."""
 
-    def __init__(self, seeds: tuple[int, ...]):
-        self.init_keys, self.step_keys = zip(*(jr.split(jr.key(seed)) for seed in seeds), strict=True)
+    def __init__(self, seed: int):
+        self.seeds = (seed,)
+        self.init_key, self.step_key = jr.split(jr.key(seed))
 
     def program(self, function: Callable, axes: tuple[int | None, ...]) -> Callable:
         """Turn a function of one seed into the function to compile, which is the same."""
         return function
 
     def shapes(self, per_call: Any) -> Any:
-        """Return the shapes of the joined state, given those of the state that one call of the program takes."""
-        return jax.tree.map(lambda s: jax.ShapeDtypeStruct((len(self.init_keys), *s.shape), s.dtype), per_call)
+        """Return the shapes of a state with the seeds as first axis, given those of the program's state."""
+        return jax.tree.map(lambda s: jax.ShapeDtypeStruct((1, *s.shape), s.dtype), per_call)
 
-    def split(self, state: Any) -> list[Any]:
-        """Return the states that the program takes, one for each call."""
-        return [jax.tree.map(lambda leaf, i=i: leaf[i], state) for i in range(len(self.init_keys))]
+    def with_axis(self, state: Any) -> Any:
+        """Give a state of the program the seeds as first axis."""
 
-    def join(self, states: list[Any]) -> Any:
-        """Return one state with the seeds as first axis."""
+        def add(leaf):  # NumPy stacks without compiling for every shape, but cannot stack random keys
+            return jnp.stack([leaf]) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.stack([leaf])
 
-        def stack(*leaves):  # NumPy stacks without compiling for every shape, but cannot stack random keys
-            are_keys = jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key)
-            return jnp.stack(leaves) if are_keys else np.stack(leaves)
+        return jax.tree.map(add, state)
 
-        return jax.tree.map(stack, *states)
+    def without_axis(self, state: Any) -> Any:
+        """Undo `with_axis`."""
+        return jax.tree.map(lambda leaf: leaf[0], state)
+
+
+Block = SeedsTogether | OneSeed
+
+
+def blocks(seeds: tuple[int, ...]) -> list[Block]:
+    """Return the blocks of these seeds on this machine; all of them have the same programs."""
+    return [OneSeed(seed) for seed in seeds] if jax.default_backend() == "cpu" else [SeedsTogether(seeds)]

@@ -15,7 +15,7 @@ from bench.method import AbstractInformedMethod, AbstractMethod, inform
 from bench.records.reference import Reference
 from bench.reference.starts import evaluation_starts
 from bench.simulate import SIMULATOR_VERSION, rollout
-from bench.training.blocks import SeedsInTurn, SeedsTogether
+from bench.training.blocks import Block, OneSeed
 from tasks.base import AbstractTask
 
 # JAX's errors for a method that branches on a number that is data.
@@ -44,15 +44,13 @@ def method_fingerprint(task: AbstractTask, method: AbstractMethod) -> str:
     traced with made-up ones.
     """
     with garbage_collection.paused():
-        programs = trace(task, inform(method, (_stand_in(task),)), SeedsInTurn((0,)))
+        programs = trace(task, inform(method, (_stand_in(task),)), OneSeed(0))
     return _digest(programs, method.usage(task))
 
 
-def fingerprint_in_training(
-    task: AbstractTask, method: AbstractMethod, programs: Programs, block: SeedsTogether | SeedsInTurn
-) -> str:
+def fingerprint_in_training(task: AbstractTask, method: AbstractMethod, programs: Programs, block: Block) -> str:
     """Return `method_fingerprint`, read off the programs of a block where these are programs of one seed."""
-    if isinstance(block, SeedsInTurn) and not isinstance(method, AbstractInformedMethod):
+    if isinstance(block, OneSeed) and not isinstance(method, AbstractInformedMethod):
         return _digest(programs, method.usage(task))
     return method_fingerprint(task, method)
 
@@ -81,7 +79,7 @@ def _stand_in(task: AbstractTask) -> Reference:
     )
 
 
-def trace(task: AbstractTask, method: AbstractMethod, block: SeedsTogether | SeedsInTurn) -> Programs:
+def trace(task: AbstractTask, method: AbstractMethod, block: Block) -> Programs:
     """Trace the programs that start, advance and score seeds.
 
     Fractional numbers of the method are data, so that cells which differ in nothing else share a compilation. A method
@@ -109,7 +107,7 @@ def _trace_with(numbers, rest, task, block) -> Programs:
         trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
         return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error), jnp.max(trajectories.violation)
 
-    init_key, step_key, zero = block.init_keys[0], block.step_keys[0], np.int32(0)
+    init_key, step_key, zero = block.init_key, block.step_key, np.int32(0)
     start = jax.jit(block.program(init, (None, 0))).trace(numbers, init_key)
     shapes = start.out_info
     advancing = block.program(advance, (None, 0, 0, None, None))

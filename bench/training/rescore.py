@@ -6,7 +6,7 @@ one call of its policy. A scan over everything would compile for seconds in ever
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -62,19 +62,19 @@ class Rescore:
 
 
 def rescore(
-    task: AbstractTask, policy: Callable[[Any], AbstractPolicy], state: Any, starts: Float[np.ndarray, "starts n"]
+    task: AbstractTask,
+    policy: Callable[[Any], AbstractPolicy],
+    states: Sequence[Any],
+    starts: Float[np.ndarray, "starts n"],
 ) -> Rescore:
-    """Score the policies of a block of seeds again, from each of `starts`.
+    """Score the policies of blocks of seeds again, from each of `starts`.
 
-    `policy` makes the policy of one seed from its final state; every leaf of `state` has the seeds as its first axis.
+    `policy` makes the policy of one seed from its final state; every leaf of `states` has the seeds of its block as its
+    first axis. One program scores one block after the other: a seed's bits depend on the number of seeds in its block.
     Policies compute in the precision that they were trained in. A hybrid task is reset at the end of an interval, so on
     the finer grid a reset comes sooner after its cause.
     """
-    seeds, half = len(jax.tree.leaves(state)[0]), len(starts)
-    # On a CPU one program scores one seed after the other: XLA's code for a larger batch differs in its last bits, and
-    # a seed's score would depend on its block.
-    together = seeds if jax.default_backend() != "cpu" else 1
-    states = [jax.tree.map(lambda leaf, i=i: leaf[i : i + together], state) for i in range(0, seeds, together)]
+    together, half = len(jax.tree.leaves(states[0])[0]), len(starts)
     # The first half of a seed's episodes is for the adaptive solver, the other for the finer grid.
     origin = np.tile(np.asarray(starts, np.float64), (together, 2, 1))
     began = time.perf_counter()

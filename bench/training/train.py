@@ -1,18 +1,18 @@
 """The one training loop, and the only place that compiles a method.
 
-Chunks of training are timed. Compilation, and the evaluations between chunks, are not part of that time. The seeds of a
-block share one program. On a GPU it computes all seeds at once. On a CPU it computes one seed and is called for each in
-turn: the seeds of a costly method would together not fit in the cache, their products would be no faster, and a seed's
-bits would depend on its block. The key of a step is its seed's key folded with the step's index, so a run does not
-depend on where the chunks end.
+Chunks of training are timed. Compilation, and the evaluations between chunks, are not part of that time. All seeds
+share one program. On a GPU it computes all seeds at once. On a CPU it computes one seed and is called for each in turn:
+the seeds of a costly method would together not fit in the cache, their products would be no faster, and a seed's bits
+would depend on the others. The key of a step is its seed's key folded with the step's index, so a run does not depend
+on where the chunks end.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import msgspec
@@ -26,7 +26,7 @@ from bench.method import AbstractMethod
 from bench.records.decode import DecodeError, check
 from bench.records.run_parts import BlockPoint
 from bench.reference.starts import evaluation_starts
-from bench.training.blocks import SeedsInTurn, SeedsTogether
+from bench.training.blocks import Block, blocks
 from bench.training.checkpoint import Checkpoint, CheckpointError, Progress, program_digest, state_digests
 from bench.training.programs import fingerprint_in_training, trace
 from bench.training.rescore import rescore
@@ -35,7 +35,7 @@ from tasks.base import AbstractTask
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One point of the learning curves of a block of seeds.
+    """One point of the learning curves of some seeds.
 
     Cost and end error are those of the true simulator, the mean over the starts; the violation is the largest.
     """
@@ -44,13 +44,13 @@ class Evaluation:
     env_steps: int  # spent so far by each seed, like the next two
     env_grad_steps: int
     updates: int
-    train_seconds: float  # wall time of the block so far, without compilation and evaluation
+    train_seconds: float  # wall time of all these seeds so far, without compilation and evaluation
     compile_seconds: float
     cost: Float[np.ndarray, " seeds"]
     end_error: Float[np.ndarray, " seeds"]
     violation: Float[np.ndarray, " seeds"]  # of a constraint, at the knots
-    state: tuple[str, ...] = ()  # in a run's last evaluation, a hash of each seed's final state
     cpu_seconds: float | None = None  # like train_seconds, in CPU seconds; None on a GPU, and in older checkpoints
+    state: tuple[str, ...] = ()  # in a run's last evaluation, a hash of each seed's final state
     final: tuple[dict[str, Any], ...] = ()  # in a run's last evaluation, `Rescore.to_json` of the final policies
     program: str = ""  # in a run's last evaluation, the method's fingerprint
 
@@ -70,68 +70,94 @@ def train(
     method: AbstractMethod,
     budget: Budget,
     seeds: tuple[int, ...],
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Callable[[tuple[int, ...]], Checkpoint] | None = None,
 ) -> Iterator[Evaluation]:
     """Train `method` on `task` once per seed. Yield an evaluation at each of the budget's evaluation points, until its
     cap on seconds is reached.
 
-    A run that finds its checkpoint goes on from there: it yields the saved evaluations first, and ends with the curve
-    and the final state, to the bit, of a run without interruption.
+    `checkpoint` makes the checkpoint of a block of seeds. Each block goes on from its own, wherever that is: saved
+    evaluations are yielded again, and curve and final state are, to the bit, those of a run without interruption.
     """
     usage = method.usage(task)
     points = budget.evaluation_points(usage)
     last_point = points[-1]
-    block = SeedsTogether(seeds) if jax.default_backend() != "cpu" else SeedsInTurn(seeds)
     began = time.perf_counter()
+    parts = blocks(seeds)
     with garbage_collection.paused():
-        programs = trace(task, method, block)
+        programs = trace(task, method, parts[0])
         lowered = [each.lower() for each in (programs.start, programs.advance, programs.score)]
-    training = _Training(block, programs.numbers, *lowered)
+    start = lowered[0].compile(compilation.quick_options())
+    compiled = _Compiled(programs.numbers, start, lowered[1].compile(), lowered[2].compile())
     digest = program_digest(*lowered) if checkpoint else ""
-    compile_seconds = time.perf_counter() - began
+    compile_seconds = (time.perf_counter() - began) / len(parts)
+    trainings = [_Training(block, compiled, compile_seconds) for block in parts]
+    for training in trainings:
+        if checkpoint:
+            training.resume(checkpoint(training.block.seeds), digest, programs.shapes, points)
+    if budget.seconds is not None and len({len(training.curve) for training in trainings}) > 1:
+        for training in trainings:  # the cap is for all of them
+            training.forget()
 
     def out_of_time():
-        return budget.seconds is not None and training.seconds > budget.seconds
+        return budget.seconds is not None and sum(training.seconds for training in trainings) > budget.seconds
 
-    accept = partial(_check_progress, points=points, seeds=len(seeds))
-    curve: list[Evaluation] = []
-    saved = checkpoint.load(digest, block.shapes(programs.shapes), accept) if checkpoint else None
-    if saved:
-        points = [point for point in points if point > saved.done]
-        curve.extend(map(Evaluation.from_json, saved.curve))
-        training.resume(saved, curve[-1])
-        yield from curve
-        compile_seconds += curve[-1].compile_seconds
-    else:
-        training.start()
-    for point in points:
-        if curve and out_of_time():
+    for k, point in enumerate(points):
+        behind = [training for training in trainings if k == len(training.curve)]
+        if k and len(behind) == len(trainings) and out_of_time():
             return
-        training.advance(point)
-        cost, end_error, violation = training.score()
+        for training in behind:
+            training.advance(point)
         at_end = point == last_point or out_of_time()
-        state = block.join(training.states) if at_end or checkpoint else None
-        again = rescore(task, partial(method.policy, task), state, evaluation_starts(task)) if at_end else None
-        compile_seconds += again.compile_seconds if again else 0
-        evaluation = Evaluation(
-            share=point / last_point if last_point else 1.0,
-            env_steps=usage.init_env_steps + point * usage.env_steps,
-            env_grad_steps=point * usage.env_grad_steps,
-            updates=point * usage.updates,
-            train_seconds=training.seconds,
-            cpu_seconds=training.cpu_seconds,
-            compile_seconds=compile_seconds,
-            cost=cost,
-            end_error=end_error,
-            violation=violation,
-            state=state_digests(state, len(seeds)) if at_end else (),
-            final=again.to_json() if again else (),
-            program=fingerprint_in_training(task, method, programs, block) if at_end else "",
-        )
-        curve.append(evaluation)
-        if checkpoint:
-            checkpoint.save(digest, Progress(state, point, [e.to_json() for e in curve]))
-        yield evaluation
+        ends = _ends(task, method, behind) if behind and at_end else [{} for _ in behind]
+        program = fingerprint_in_training(task, method, programs, parts[0]) if behind and at_end else ""
+        for training, end in zip(behind, ends, strict=True):
+            cost, end_error, violation = training.score()
+            training.add(
+                Evaluation(
+                    share=point / last_point if last_point else 1.0,
+                    env_steps=usage.init_env_steps + point * usage.env_steps,
+                    env_grad_steps=point * usage.env_grad_steps,
+                    updates=point * usage.updates,
+                    train_seconds=training.seconds,
+                    compile_seconds=training.compile_seconds,
+                    cost=cost,
+                    end_error=end_error,
+                    violation=violation,
+                    cpu_seconds=training.cpu_seconds,
+                    program=program,
+                    **end,
+                )
+            )
+        yield _joined([training.curve[k] for training in trainings])
+
+
+def _joined(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """The evaluation of all seeds, from those of blocks of them."""
+    spent = [each.cpu_seconds for each in evaluations if each.cpu_seconds is not None]
+    return replace(
+        evaluations[0],
+        train_seconds=sum(each.train_seconds for each in evaluations),
+        compile_seconds=sum(each.compile_seconds for each in evaluations),
+        cost=np.concatenate([each.cost for each in evaluations]),
+        end_error=np.concatenate([each.end_error for each in evaluations]),
+        violation=np.concatenate([each.violation for each in evaluations]),
+        cpu_seconds=sum(spent) if len(spent) == len(evaluations) else None,
+        state=sum((each.state for each in evaluations), ()),
+        final=sum((each.final for each in evaluations), ()),
+    )
+
+
+def _ends(task: AbstractTask, method: AbstractMethod, trainings: "Sequence[_Training]") -> list[dict[str, Any]]:
+    """Score final policies again; return for each block what only its last evaluation has."""
+    states = [training.block.with_axis(training.state) for training in trainings]
+    again = rescore(task, partial(method.policy, task), states, evaluation_starts(task))
+    final = iter(again.to_json())
+    ends = []
+    for training, state in zip(trainings, states, strict=True):
+        training.compile_seconds += again.compile_seconds / len(trainings)
+        seeds = training.block.seeds
+        ends.append({"state": state_digests(state, len(seeds)), "final": tuple(next(final) for _ in seeds)})
+    return ends
 
 
 def _check_progress(saved: Progress, points: Sequence[int], seeds: int) -> None:
@@ -149,21 +175,44 @@ def _check_progress(saved: Progress, points: Sequence[int], seeds: int) -> None:
         raise CheckpointError(f"its curve has evaluations of other than {seeds} seeds")
 
 
-class _Training:
-    """A block of seeds in training: its compiled programs, its states, and the time of its steps."""
+class _Compiled(NamedTuple):
+    """The compiled programs of a method, and its numbers that are data."""
 
-    def __init__(self, block: SeedsTogether | SeedsInTurn, numbers: Any, start, advance, score):
-        self._block, self._numbers = block, numbers
-        self._start = start.compile(compilation.quick_options())
-        self._advance, self._score = advance.compile(), score.compile()
-        self.states: list[Any] = []
-        self.done, self.seconds = 0, 0.0
+    numbers: Any
+    start: Callable
+    advance: Callable
+    score: Callable
+
+
+class _Training:
+    """A block of seeds in training: its state and its curve so far, and the time of its steps."""
+
+    def __init__(self, block: Block, programs: _Compiled, compile_seconds: float):
+        self.block, self._programs, self.compile_seconds = block, programs, compile_seconds
+        self._checkpoint: Checkpoint | None = None
+        self._digest = ""
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin from the start."""
+        self.state: Any = None
+        self.curve: list[Evaluation] = []
+        self._done, self.seconds = 0, 0.0
         self.cpu_seconds: float | None = 0.0 if jax.default_backend() == "cpu" else None
 
-    def start(self) -> None:
-        """Initialise every seed."""
-        with self._timed():
-            self.states = [jax.block_until_ready(self._start(self._numbers, key)) for key in self._block.init_keys]
+    def resume(self, checkpoint: Checkpoint, digest: str, shapes: Any, points: Sequence[int]) -> None:
+        """Go on from a checkpoint, if there is one, and leave others there. `shapes` are those of the program's state.
+
+        The last evaluation has the seconds so far.
+        """
+        self._checkpoint, self._digest = checkpoint, digest
+        accept = partial(_check_progress, points=points, seeds=len(self.block.seeds))
+        saved = checkpoint.load(digest, self.block.shapes(shapes), accept)
+        if saved:
+            self.state, self._done = self.block.without_axis(saved.state), saved.done
+            self.curve = [Evaluation.from_json(point) for point in saved.curve]
+            self.seconds, self.cpu_seconds = self.curve[-1].train_seconds, self.curve[-1].cpu_seconds
+            self.compile_seconds += self.curve[-1].compile_seconds
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
@@ -173,21 +222,26 @@ class _Training:
         if self.cpu_seconds is not None:
             self.cpu_seconds += cpu_seconds() - cpu_began
 
-    def resume(self, saved: Progress, last: Evaluation) -> None:
-        """Go on from a checkpoint, whose last evaluation has the seconds so far."""
-        self.states, self.done = self._block.split(saved.state), saved.done
-        self.seconds, self.cpu_seconds = last.train_seconds, last.cpu_seconds
-
     def advance(self, point: int) -> None:
-        """Train every seed until `point` steps of the method are done."""
-        if point > self.done:
-            chunk = np.int32(self.done), np.int32(point)
+        """Train until `point` steps of the method are done."""
+        numbers, start, advance, _ = self._programs
+        if self.state is None:
             with self._timed():
-                for i, key in enumerate(self._block.step_keys):
-                    self.states[i] = jax.block_until_ready(self._advance(self._numbers, self.states[i], key, *chunk))
-        self.done = point
+                self.state = jax.block_until_ready(start(numbers, self.block.init_key))
+        if point > self._done:
+            chunk = np.int32(self._done), np.int32(point)
+            with self._timed():
+                self.state = jax.block_until_ready(advance(numbers, self.state, self.block.step_key, *chunk))
+        self._done = point
 
     def score(self) -> Float[np.ndarray, "3 seeds"]:
         """Return cost, end error and violation of every seed's policy."""
-        scores = [np.array(self._score(self._numbers, state), np.float64).reshape(3, -1) for state in self.states]
-        return np.hstack(scores)
+        scores = self._programs.score(self._programs.numbers, self.state)
+        return np.array(scores, np.float64).reshape(3, -1)
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Add an evaluation at the point that is reached, and leave a checkpoint."""
+        self.curve.append(evaluation)
+        if self._checkpoint:
+            curve = [each.to_json() for each in self.curve]
+            self._checkpoint.save(self._digest, Progress(self.block.with_axis(self.state), self._done, curve))

@@ -20,7 +20,7 @@ from bench.gate import junit, power, regression, summary
 from bench.gate.calibration import calibrate_gate
 from bench.gate.regression import Thresholds, check, check_exactly, compare
 from bench.records import reference
-from bench.records.run import record_path, write_record
+from bench.records.run import read_records, record_path, write_record
 from bench.run import run
 from bench.suite import load
 
@@ -238,6 +238,33 @@ def test_a_task_without_headroom_is_the_same_only_bit_by_bit():
     result = check(group_by_cell(baseline), group_by_cell(moved), flat, Thresholds())
     assert result.status == 3
     assert "no headroom" in result.not_compared[0][1]
+
+
+@pytest.mark.parametrize("part", ["final state", "score by the adaptive solver", "trajectory"])
+def test_exactly_compares_also_what_follows_the_curve(tmp_path, part):
+    for folder in ("old", "new"):
+        for one in sample({"a": 0.5}, tasks=("t",), seeds=2):
+            other = folder == "new" and one.seed == 1
+            x = 1.0 + 1e-6 * (other and part == "trajectory")  # a stored episode has 7 digits
+            states = [[x]] * (one.num_steps + 1)
+            controls, costs = [[0.0]] * one.num_steps, [0.0] * one.num_steps
+            names = [{"name": "x", "unit": "1", "target": None}]
+            task = {"horizon": 1.0, "time_unit": "s", "states": names, "controls": [{"name": "u", "unit": "1"}]}
+            one = dataclasses.replace(
+                one,
+                provenance={"final_state": f"{other and part == 'final state'}"},
+                rescored={"adaptive": 1.0 + 1e-15 * (other and part.startswith("score")), "finer": 1.0},
+                trajectory={
+                    "task": task,
+                    "policy": {"states": states, "controls": controls, "costs": costs, "cost": 1.0},
+                    "reference": None,
+                },
+            )
+            write_record(record_path(tmp_path / folder, one.key, one.seed), one)
+    cells = [group_by_cell(list(read_records(tmp_path / folder))) for folder in ("old", "new")]
+    (found,) = check_exactly(*cells).verdicts
+    assert found.first_difference.startswith(f"seed 1 differs in its {part}")
+    assert check_exactly(cells[0], cells[0]).status == 0
 
 
 def test_exactly_names_the_first_difference():

@@ -7,20 +7,25 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
+import dying_worker
 import pytest
 from faulty_method import ROOT, bench, command, environment, start, suite_file
 
 from bench import suite
 from bench.machine import locks
+from bench.records.files import _temporary
 from bench.records.run import read_records
 from bench.run import run
-from bench.sweep import status
+from bench.sweep import executors, status
+from bench.sweep.execute import execute
+from bench.sweep.executors import InProcess
 from bench.sweep.job import prepare
 from bench.sweep.observer import Silent
-from bench.sweep.schedule import Sweep, in_process
+from bench.sweep.schedule import Backend, Sweep, in_process
 from bench.training.train import train
 
 SLOW = ("--set", "faulty_method:RandomWalk.work=1000000")  # a chunk takes a tenth of a second
@@ -130,18 +135,19 @@ def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
     assert "Ctrl-C again stops now" in error
     assert "The same command goes on from here" in error
     assert "Traceback" not in error
-    (checkpoint,) = tmp_path.glob("out/checkpoints/*.checkpoint")
-    begun = json.loads(checkpoint.read_bytes().split(b"\n")[1])
-    assert 0 <= begun["done"] < 40
+    found = sorted(tmp_path.glob("out/checkpoints/*.checkpoint"))
+    assert [path.stem[-1] for path in found] == ["0", "1"]  # one a seed
+    begun, other = (json.loads(path.read_bytes().split(b"\n")[1]) for path in found)
+    assert 0 <= begun["done"] == other["done"] < 40
     assert not records(tmp_path / "out")
     (interrupted,) = status.cell_states(tmp_path / "out")
     assert interrupted.description == f"interrupted at {begun['done'] / 40:.0%}"
     done = bench(*arguments)
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path / "out").values()
-    # The point that the checkpoint ended with is in the record, with one seed's share of the time of two.
-    last, point = begun["curve"][-1], record.curve[len(begun["curve"]) - 1]
-    assert point["train_seconds"] == last["train_seconds"] / 2
+    # The point that the checkpoints ended with is in the record, with one seed's share of the time of two.
+    spent = [each["curve"][-1]["train_seconds"] for each in (begun, other)]
+    assert record.curve[len(begun["curve"]) - 1]["train_seconds"] == sum(spent) / 2
     assert [s.description for s in status.cell_states(tmp_path / "out")] == ["2 ok"]
 
 
@@ -156,6 +162,24 @@ def test_ctrl_c_twice_stops_a_chunk_that_never_ends(tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=10) == 130
     process.communicate()
+
+
+def test_ctrl_c_before_a_sweep_cannot_be_swallowed():
+    """JAX swallows a KeyboardInterrupt in its callbacks, after which the run went on to its end."""
+    swallow = """
+import signal, bench.cli
+
+def command():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        print("went on")
+
+bench.cli.app = command
+bench.cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", swallow], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "bench: interrupted.\n")
 
 
 @pytest.mark.slow
@@ -305,3 +329,95 @@ def test_a_lock_follows_no_link(tmp_path):
     with pytest.raises(OSError, match="symbolic links"):
         locks.acquire(link)
     assert target.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("plant", [lambda p: os.mkfifo(p), lambda p: p.symlink_to("/dev/zero"), lambda p: p.mkdir()])
+def test_what_is_no_lock_is_not_waited_for(tmp_path, plant):
+    path = tmp_path / "x.lock"
+    plant(path)
+    assert locks.holder(path) is None
+    with pytest.raises(OSError, match=r"symbolic links|ordinary|directory"):
+        locks.acquire(path)
+
+
+def test_a_holder_that_wrote_nonsense_is_still_a_holder(tmp_path):
+    path = tmp_path / "x.lock"
+    held = locks.acquire(path)
+    assert held is not None
+    for text in ("{", "[1]", "[" * 10**5):
+        path.write_text(text)
+        assert locks.holder(path) == {}
+    held.release()
+
+
+def test_leftovers_of_kills_are_swept_up_and_what_is_being_written_is_not(tmp_path):
+    for name in (".sweep.json-abc.tmp", "records/.r.json-abc.tmp", "locks/x.lock", "locks/held.lock"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "records" / ".notes").touch()  # somebody's own
+    writing, name = _temporary(tmp_path / "records" / "r.json")
+    held = locks.acquire(tmp_path / "locks" / "held.lock")
+    prepare([], tmp_path)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"records/.notes", "locks/held.lock", str(name.relative_to(tmp_path))}
+    writing.close()
+    assert held is not None
+    held.release()
+
+
+def test_cells_of_a_cluster_that_is_gone_are_left_to_be_done(tmp_path):
+    """A scheduler that is killed cancels what it holds, and takes nothing more."""
+
+    class Gone(InProcess):
+        def submit(self, fn, /, *args, **kwargs):
+            if self.asked:
+                raise RuntimeError("the client is closed")
+            self.asked, future = True, Future()
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+
+        asked = False
+
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=["harvest", "bacteria"], seeds=1)
+    sweep = Sweep(Backend(Gone(), execute, 2, lambda: False, distant=True), Silent())
+    sweep.run(prepare(cells, tmp_path / "out"))
+    assert sweep.interrupted
+    assert not sweep.failed
+    assert not records(tmp_path / "out")
+
+
+def test_a_seed_that_was_interrupted_keeps_its_checkpoint_while_others_end(tmp_path):
+    file, folder = suite_file(tmp_path, 600, 6), tmp_path / "out"
+    two, one = (suite.load(str(file)).cells(seeds=seeds) for seeds in (2, 1))
+    stops = iter([False] * 3 + [True] * 100)
+    sweep = Sweep(in_process(Silent(), lambda: next(stops)), Silent())
+    sweep.run(prepare(two, folder))
+    assert sweep.interrupted
+    run(one, folder)
+    (left,) = folder.glob("checkpoints/*")
+    assert status.trained_seeds(left) == {1}
+    point = status.last_point(left)
+    assert point is not None
+    assert 0 < point["share"] < 1
+    found = {record.seed: record for record in run(two, folder)}
+    assert not list(folder.glob("checkpoints/*"))
+    # It went on: what was trained before keeps its seconds.
+    assert found[1].curve[round(6 * point["share"])]["train_seconds"] == point["train_seconds"]
+
+
+def test_a_worker_that_dies_while_it_starts_is_replaced(tmp_path, monkeypatch):
+    """It must not drain the queue: every other call has its result."""
+    monkeypatch.setattr(executors, "_initialise_worker", dying_worker.dies_once)
+    with executors.Workers(1, executors.SPAWN.Event(), None, tmp_path) as workers:
+        assert list(workers.map(abs, (-1, -2))) == [1, 2]
+    assert [path.name for path in tmp_path.glob("*.died")] == ["worker-0.died"]
+
+
+def test_workers_that_never_start_fail_each_call_and_do_not_hang(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "_initialise_worker", dying_worker.dies)
+    monkeypatch.setattr(executors, "START_ATTEMPTS", 1)
+    with executors.Workers(1, executors.SPAWN.Event(), None, tmp_path) as workers:
+        for future in [workers.submit(abs, -1) for _ in range(2)]:
+            with pytest.raises(executors.LostWorkerError, match="died while they started"):
+                future.result()

@@ -139,7 +139,7 @@ class Halving(AbstractMethod[LastKeyState]):
 def test_methods_that_differ_in_a_number_share_a_compilation(tmp_path):
     def compiled(**settings):
         checkpoint = Checkpoint(tmp_path / "c", {})
-        list(train(DoubleIntegrator(), Halving(**settings), Budget(20, 1), (0,), checkpoint))
+        list(train(DoubleIntegrator(), Halving(**settings), Budget(20, 1), (0,), lambda seeds: checkpoint))
         return json.loads(checkpoint.path.read_bytes().split(b"\n")[1])["program"]
 
     assert compiled(rate=0.5) == compiled(rate=0.25)

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from bench import gradients, registry
 from bench.cli.terminal.backends import default_workers, enable_cache, open_backend
 from bench.cli.terminal.figures import can_draw, save_figure
 from bench.cli.terminal.interrupt import exit_interrupted
+from bench.cli.terminal.lines import echo
 from bench.cli.terminal.progress import CellLines
 from bench.cli.terminal.tables import print_table
 from bench.errors import UsageError
@@ -64,7 +63,7 @@ def write_measurements(runner: Runner) -> None:
         print_table(table)
     file = runner.folder / "gradients.csv"
     write_atomically(file, measurements_csv(measured))
-    typer.echo(file)
+    echo(file)
     if can_draw():
         save_figure(figures.gradients(measured), runner.folder / "gradients.png")
 
@@ -83,5 +82,5 @@ def exit_unless_complete(runner: Runner) -> None:
     if runner.interrupted:
         exit_interrupted()
     if runner.failed:
-        typer.echo(f"bench: {runner.failed} parts failed; see above.", err=True)
+        echo(f"bench: {runner.failed} parts failed; see above.", err=True)
         sys.exit(1)

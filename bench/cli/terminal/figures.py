@@ -4,8 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from bench.cli.terminal.lines import echo
 from bench.errors import UsageError
 
 
@@ -18,12 +17,12 @@ def save_figure(figure: Any, file: Path) -> None:
         figure.savefig(file)
     except (OSError, ValueError) as error:  # no such folder; no such format
         raise UsageError(f"cannot write {file}: {error}") from error
-    typer.echo(file)
+    echo(file)
 
 
 def can_draw() -> bool:
     """Whether matplotlib is installed; where it is not, print how to install it."""
     installed = find_spec("matplotlib") is not None
     if not installed:
-        typer.echo("No figure: it needs pip install 'myriad-bench[plot]'.", err=True)
+        echo("No figure: it needs pip install 'myriad-bench[plot]'.", err=True)
     return installed

@@ -5,10 +5,9 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-import typer
-
 from bench.analysis.leaderboard import build
 from bench.claims.report import section
+from bench.cli.terminal.lines import echo
 from bench.cli.terminal.tables import print_leaderboard
 from bench.errors import UsageError
 from bench.records import tuning
@@ -23,7 +22,7 @@ from bench.report import FORMATS
 
 def warn(text: str) -> None:
     """Print a warning."""
-    typer.echo(f"warning: {text}", err=True)
+    echo(f"warning: {text}", err=True)
 
 
 def read_records(folder: Path) -> list[RunRecord]:
@@ -54,7 +53,7 @@ def installed_formats() -> list[str]:
     """The formats of leaderboards whose packages are installed; print which one is left out, and why."""
     if find_spec("jinja2"):
         return list(FORMATS)
-    typer.echo("No leaderboard.html: it needs pip install 'myriad-bench[report]'.", err=True)
+    echo("No leaderboard.html: it needs pip install 'myriad-bench[report]'.", err=True)
     return [name for name in FORMATS if name != "html"]
 
 
@@ -80,5 +79,5 @@ def write_leaderboards(folder: Path, formats: Iterable[str]) -> str:
         unwritten = f"cannot write the leaderboards into {folder}: {error.strerror or error}."
     print_leaderboard(leaderboard)
     for path in written:
-        typer.echo(path)
+        echo(path)
     return unwritten

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from bench.cli.terminal.lines import echo
+from bench.machine.printing import inert
 from bench.records.run import RunRecord
 from bench.sweep.forecast import Forecast
 from bench.sweep.job import Job
@@ -73,10 +74,10 @@ class SweepLines(AbstractObserver):
         self._say(job, f"{_outcome(records)}  {seconds:.0f} s, {self.forecast.description}")
 
     def say(self, text):
-        typer.echo(text, err=True)
+        echo(text, err=True)
 
     def _say(self, job: Job, text: str) -> None:
-        typer.echo(f"[{self.clocks[job.lock].number}/{self.total}] {_with_seeds(job)}  {text}")
+        echo(f"[{self.clocks[job.lock].number}/{self.total}] {_with_seeds(job)}  {text}")
 
 
 @dataclass
@@ -118,7 +119,7 @@ class CellLines(AbstractObserver):
         self.say(f"{_with_steps(job)}  {', '.join(sorted({r.status for r in records}))}  {seconds:.0f} s")
 
     def say(self, text):
-        typer.echo(text, err=True)
+        echo(text, err=True)
 
 
 class Bars(AbstractObserver):
@@ -133,7 +134,7 @@ class Bars(AbstractObserver):
         self._advance(job, 1.0)
 
     def begin(self, job):
-        self.cells[job.lock] = self.bars.add_task(escape(_with_seeds(job)), total=1.0, cost="compiling")
+        self.cells[job.lock] = self.bars.add_task(escape(inert(_with_seeds(job))), total=1.0, cost="compiling")
 
     def update(self, job, evaluation):
         self.bars.update(self.cells[job.lock], completed=evaluation.share, cost=_cost(evaluation))
@@ -147,7 +148,7 @@ class Bars(AbstractObserver):
         self.say(f"{_with_seeds(job)}  {_outcome(records)}  {seconds:.0f} s")
 
     def say(self, text):
-        self.bars.console.print(escape(text), highlight=False)
+        self.bars.console.print(escape(inert(text)), highlight=False)
 
     def _advance(self, job: Job, share: float) -> None:
         self.forecast.shares[job.lock] = share

@@ -1,0 +1,78 @@
+"""Names, settings and errors are data: no terminal, CI service, spreadsheet or reader of markdown obeys them."""
+
+import csv
+import dataclasses
+import io
+
+import pytest
+from synthetic import record, references
+
+from bench.analysis.leaderboard import build
+from bench.cli.terminal.lines import echo
+from bench.cli.terminal.tables import print_leaderboard
+from bench.gate.junit import annotations
+from bench.gate.regression import Check
+from bench.machine.printing import inert, printable
+from bench.report.data_files import rows_csv
+from bench.report.markdown import markdown
+from bench.report.page import html_page
+
+EVIL = "\x1b[2J\x9b31m::error::owned\n  ::set-output name=x::y\n##[error]z # heading & <script>x</script> \u202e"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31m\x07\u202e\udcff", r"a\x1b[31m\x07\u202e\udcff"),
+        ("é 漢字\tand\nlines", "é 漢字\tand\nlines"),
+        ("::error::x", ": :error::x"),
+        ("x\n \t::debug::y", "x\n \t: :debug::y"),
+        ("##[error]x", "# #[error]x"),
+        ("tcp://[::1]:8786 and a:b", "tcp://[::1]:8786 and a:b"),
+    ],
+)
+def test_text_is_shown_and_not_obeyed(text, shown):
+    assert inert(text) == shown
+    assert printable(printable(text)) == printable(text)
+
+
+def board(name):
+    runs = [record(method=name, seed=seed) for seed in range(2)]
+    return build(runs, references(runs))
+
+
+def test_names_are_data_in_every_view(capsys):
+    leaderboard = dataclasses.replace(board(EVIL), notes=(EVIL,))
+    print_leaderboard(leaderboard)
+    echo(EVIL)
+    echo(EVIL, err=True)
+    printed = "\n".join(capsys.readouterr())
+    for line in printed.splitlines():
+        assert not line.lstrip().startswith("::")
+        assert "##[" not in line
+    text = markdown(leaderboard)
+    assert not [line for line in text.splitlines() if line.lstrip("- ").startswith("# ")]
+    assert "<script" not in text.replace("\\<", "")
+    page = html_page(leaderboard)
+    assert "<script>x" not in page
+    for view in (printed, text):
+        assert not {"\x1b", "\x9b", "\u202e"} & set(view)
+
+
+def test_an_annotation_is_one_command():
+    (line,) = annotations(Check((), (), unreadable=(EVIL,)))
+    assert line.startswith("::error title=")
+    assert "\n" not in line
+    assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\n", "  ="])
+def test_no_name_is_a_formula(start):
+    (row,) = csv.DictReader(io.StringIO(rows_csv(board(f"{start}1+1"))))
+    assert row["method"] == f"'{start}1+1"
+    assert float(row["score"]) == float(row["score"])  # a number stays a number
+
+
+def test_a_carriage_return_begins_no_row():
+    (row,) = csv.DictReader(io.StringIO(rows_csv(board("a\r=1+1"))))
+    assert row["method"] == r"a\r=1+1"
