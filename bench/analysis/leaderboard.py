@@ -8,11 +8,11 @@ every run's score to [-1, 1], count failed and diverged runs as -1, and leave ou
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -31,13 +31,14 @@ from bench.analysis.rows import (
 from bench.analysis.scores import CellKey, Cells, GridKey, group_by_cell
 from bench.analysis.trajectories import MedianTrajectory
 from bench.records.reference import Reference
-from bench.records.run import RunRecord
+from bench.records.run import Kind, RunRecord
 from bench.records.trajectory import FindTrajectory
 from bench.records.tuning import Tuning
 
 if TYPE_CHECKING:
     import pandas as pd
 
+RANKED_KINDS: tuple[Kind, ...] = ("learner", "planner")
 INDICATIVE_BELOW = 10  # results of fewer seeds are called indicative
 STALE_ABOVE = 1e-3  # a score this far above 1 says that the reference is stale
 
@@ -47,7 +48,7 @@ class Leaderboard:
     """The tables of a set of records, and what a reader must know. `bench.analysis.rows` says what each column means.
 
     rows: one TaskRow per suite, task, grid and method, the highest score of a task first
-    aggregate: one AggregateRow per suite and method, the best first, oracles last
+    aggregate: one AggregateRow per suite and method: learners, planners, oracles, the best of a class first
     pairs: two PairRows per suite and pair of ranked methods
     curves: one CurvePoint per cell with a score and evaluation
     profiles: one ProfilePoint per suite, method and threshold
@@ -112,7 +113,7 @@ def build(
             ["suite", "task", "num_steps", "score", "method"], ascending=[True, True, True, False, True]
         ),
         aggregate=to_frame(AggregateRow, [row for suite in suites for row in suite.aggregate]).sort_values(
-            ["suite", "rank", "score"], ascending=[True, True, False], kind="stable"
+            ["suite", "kind", "rank", "score"], ascending=[True, True, True, False], kind="stable", key=_in_order
         ),
         pairs=to_frame(PairRow, [row for suite in suites for row in suite.pairs]),
         curves=to_frame(CurvePoint, [point for each in learning.values() for point in cell_tables.curve_points(each)]),
@@ -122,6 +123,11 @@ def build(
         trajectories=tuple(trajectories.median_trajectories(groups, find)),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _in_order(column: pd.Series) -> pd.Series:
+    """Sort key of a column: classes of methods in the order in which they are shown, all else by itself."""
+    return column.map(get_args(Kind).index) if column.name == "kind" else column
 
 
 def _learning(cells: Sequence[CellScores]) -> dict[CellKey, CellLearning]:
@@ -147,14 +153,18 @@ def _by_suite(cells: Iterable[CellLearning]) -> dict[str, tables.Methods]:
 
 
 def _compare(suite: str, methods: tables.Methods, tunings: Mapping[str, Tuning]) -> SuiteRows:
-    """Compare the methods of a suite; oracles are in no pair and have no rank."""
-    ranked = {method: cells for method, cells in methods.items() if not tables.is_oracle(cells.values())}
-    p_values = tables.pairwise_p_values(ranked)
+    """Compare the methods of a suite within their class; oracles are in no pair and have no rank."""
+    classes = [
+        {method: cells for method, cells in methods.items() if tables.kind_of(cells.values()) == kind}
+        for kind in RANKED_KINDS
+    ]
+    p_values = [tables.pairwise_p_values(ranked) for ranked in classes]
+    ranks = [tables.ranks(*each) for each in zip(classes, p_values, strict=True)]
     tuned = _tuned(methods, tunings)
     trials = {method: tuning.trials for method, tuning in tuned.items()}
     return SuiteRows(
-        aggregate=list(tables.aggregate_rows(suite, methods, tables.ranks(ranked, p_values), trials)),
-        pairs=list(tables.pair_rows(suite, ranked, p_values)),
+        aggregate=list(tables.aggregate_rows(suite, methods, dict(ChainMap(*ranks)), trials)),
+        pairs=[pair for each in zip(classes, p_values, strict=True) for pair in tables.pair_rows(suite, *each)],
         profiles=list(tables.profile_points(suite, methods)),
         targets=list(tables.target_points(suite, methods)),
         notes=[

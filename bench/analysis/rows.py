@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args, get_type_hints
 
+from bench.records.run import Kind
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -28,6 +30,7 @@ class TaskRow(NamedTuple):
     end_miss: largest miss of an end-state target, in units of the state's range; inf where an episode was lost
     end_misses: number of runs whose miss is marked as too large
     env_steps: mean number of environment steps that a run spent
+    acting_env_steps: steps that the policy simulates to act in one judged episode; 0 unless it is a planner's
     train_seconds, compile_seconds: mean seconds of training, and of compilation, of a run
     """
 
@@ -49,6 +52,7 @@ class TaskRow(NamedTuple):
     end_miss: float
     end_misses: int | None
     env_steps: int
+    acting_env_steps: int
     train_seconds: float
     compile_seconds: float
 
@@ -59,7 +63,8 @@ class AggregateRow(NamedTuple):
     Scores here are clipped to [-1, 1], and -1 for a run that did not finish. Every task has the same weight.
 
     suite, method: what the line is about
-    rank: 1 + the number of methods that are significantly better; None for an oracle, which is not ranked
+    kind: "learner"; "planner", which simulates the task in order to act; or "oracle", which simulates uncharged
+    rank: 1 + the number of methods of its kind that are significantly better; None for an oracle, which is not ranked
     trials: number of settings that tuning tried before it chose the one that ran; 0 where there was no tuning
     tasks: number of tasks, each on every grid
     seeds: the smallest number of runs on a task
@@ -73,6 +78,7 @@ class AggregateRow(NamedTuple):
 
     suite: str
     method: str
+    kind: Kind
     rank: int | None
     trials: int
     tasks: int
@@ -95,7 +101,7 @@ class AggregateRow(NamedTuple):
 
 
 class PairRow(NamedTuple):
-    """One ordered pair of ranked methods, over the tasks that both were run on.
+    """One ordered pair of ranked methods of one kind, over the tasks that both were run on.
 
     suite: the suite that both were run in
     method, other: the two methods

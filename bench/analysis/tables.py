@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations
+from typing import get_args
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from bench.analysis.cell_tables import UNITS, CellLearning, count_failed
 from bench.analysis.rows import AggregateRow, PairRow, ProfilePoint, TargetPoint
 from bench.analysis.scores import GridKey
 from bench.analysis.stats import Floats
+from bench.records.run import Kind
 
 THRESHOLDS = np.linspace(-1, 1, 81)  # scores at which a performance profile is evaluated
 TARGET_POINTS = 60  # points of a curve of regret targets
@@ -18,9 +20,9 @@ TARGET_POINTS = 60  # points of a curve of regret targets
 Methods = Mapping[str, Mapping[GridKey, CellLearning]]  # method -> grid -> cell, within one suite
 
 
-def is_oracle(cells: Iterable[CellLearning]) -> bool:
-    """Whether a method was free to simulate more than it declared. An oracle is shown and never ranked."""
-    return any(not run.charged for learning in cells for run in learning.cell.runs)
+def kind_of(cells: Iterable[CellLearning]) -> Kind:
+    """The class of a method: the last of its runs' in the order learner, planner, oracle."""
+    return max((run.kind for learning in cells for run in learning.cell.runs), key=get_args(Kind).index)
 
 
 def pairwise_p_values(methods: Methods) -> Floats:
@@ -36,7 +38,7 @@ def ranks(methods: Methods, p_values: Floats) -> dict[str, int]:
 def aggregate_rows(
     suite: str, methods: Methods, ranks: Mapping[str, int], trials: Mapping[str, int]
 ) -> Iterator[AggregateRow]:
-    """One row for each method. A method without a rank is an oracle, one without trials was not tuned."""
+    """One row for each method; one without trials was not tuned."""
     for method, cells in methods.items():
         strata = [learning.clipped for learning in cells.values()]
         score, score_low, score_high = _with_interval(strata, stats.interquartile_mean)
@@ -46,6 +48,7 @@ def aggregate_rows(
         yield AggregateRow(
             suite=suite,
             method=method,
+            kind=kind_of(cells.values()),
             rank=ranks.get(method),
             trials=trials.get(method, 0),
             tasks=len(strata),

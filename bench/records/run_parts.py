@@ -35,13 +35,14 @@ class BlockPoint(TypedDict):
 
 
 class Usage(TypedDict):
-    """The steps, updates and seconds that a run spent."""
+    """The steps, updates and seconds that a run spent, and the steps that its policy simulates in a judged episode."""
 
     env_steps: Count
     env_grad_steps: Count
     train_seconds: Seconds
     compile_seconds: Seconds
     updates: NotRequired[Count]
+    acting_env_steps: NotRequired[Count]
 
 
 class Settings(TypedDict):

@@ -33,6 +33,7 @@ class TaskSection(NamedTuple):
     rows: the highest score first
     figure: the learning curves, where there are scores
     misses: whether any run missed an end-state target
+    planners: whether any policy simulates the task to act
     episodes: trajectories, where they were kept
     """
 
@@ -41,6 +42,7 @@ class TaskSection(NamedTuple):
     rows: list[TaskRow]
     figure: Figure | None
     misses: bool
+    planners: bool
     episodes: list[Figure]
 
 
@@ -118,6 +120,7 @@ def _tasks(board: Leaderboard, order: Sequence[str]) -> dict[str, list[TaskSecti
             rows=group,
             figure=_figure(chart, order) if chart else None,
             misses=any(row.end_miss > 0 for row in group),
+            planners=any(row.acting_env_steps for row in group),
             episodes=episodes[suite, task, steps],
         )
         sections[suite].append(section)

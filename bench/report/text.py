@@ -64,12 +64,13 @@ class RowColumn(Generic[Row]):
 
 LEGEND = (
     "Scores: 0 is the best constant control, 1 the best known control sequence. IQM is the interquartile mean over "
-    "tasks and seeds, of scores clipped to [-1, 1] with -1 for failed runs; so are median, mean and the area under the "
-    "learning curve. Methods share a rank where paired permutation tests cannot tell them apart. Gap: the largest "
-    "change of a run's final cost when an adaptive solver, or a grid four times finer, scores the policy again; miss: "
-    "the largest distance to an end-state target, of the state's range. Above 1 % they are marked !, and counted as "
-    "gaps and misses; empty: not measured. Tuned says how many settings were tried, on other tasks, before this one "
-    "was chosen."
+    "tasks and seeds, of scores clipped to [-1, 1] with -1 for failed runs; so are median, mean and the area under "
+    "the learning curve. Methods share a rank where paired permutation tests cannot tell them apart; planners, which "
+    "simulate the task to act, are ranked among themselves, and oracles, which are not charged for all that they "
+    "simulate, are not. Gap: the largest change of a run's final cost when an adaptive solver, or a grid four times "
+    "finer, scores the policy again; miss: the largest distance to an end-state target, of the state's range. Above 1 "
+    "% they are marked !, and counted as gaps and misses; empty: not measured. Tuned says how many settings were "
+    "tried, on other tasks, before this one was chosen."
 )
 
 
@@ -107,9 +108,11 @@ def show_percent(share: float) -> str:
     return f"! {shown}" if share > MARK_ABOVE else shown
 
 
-def show_rank(value: int | None) -> str:
-    """Show a rank; an oracle has none."""
-    return "oracle" if value is None else str(value)
+def show_rank(row: AggregateRow) -> str:
+    """Show a rank, and the class of a method that is no learner; an oracle has no rank."""
+    if row.rank is None:
+        return row.kind
+    return str(row.rank) if row.kind == "learner" else f"{row.kind} {row.rank}"
 
 
 def show_trials(trials: int) -> str:
@@ -138,8 +141,10 @@ METHOD = text_column("method", "name of the method, with its settings where a su
 # Columns stand in the order of their weight, because a narrow terminal leaves out the last.
 AGGREGATE_COLUMNS: tuple[RowColumn[AggregateRow], ...] = (
     RowColumn(
-        number_column("rank", "methods share a rank where paired permutation tests cannot tell them apart"),
-        lambda row: show_rank(row.rank),
+        number_column(
+            "rank", "among its class; methods share one where paired permutation tests cannot tell them apart"
+        ),
+        show_rank,
     ),
     RowColumn(METHOD, lambda row: row.method),
     RowColumn(
@@ -215,6 +220,11 @@ TASK_COLUMNS: tuple[RowColumn[TaskRow], ...] = (
         lambda row: show_score(row.auc),
     ),
     RowColumn(number_column("env steps", "environment steps per run"), lambda row: show_count(row.env_steps)),
+    RowColumn(
+        number_column("steps simulated to act", "environment steps that the policy simulates in one judged episode"),
+        lambda row: show_count(row.acting_env_steps),
+        silent=("0",),
+    ),
     RowColumn(
         number_column("train s", "seconds of training per run, without compilation and evaluation"),
         lambda row: f"{row.train_seconds:.1f}",

@@ -75,6 +75,7 @@ def _record(
             "train_seconds": last.train_seconds / block if last else 0.0,
             "compile_seconds": last.compile_seconds / block if last else 0.0,
             "updates": last.updates if last else 0,
+            "acting_env_steps": job.method.usage(job.task).acting_env_steps,
         },
         fingerprint=job.fingerprint,
         settings=job.settings,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from bench.budget import Usage
+from bench.budget import BudgetError, Usage
 from bench.identity import digest
 from bench.machine import garbage_collection
 from bench.method import AbstractInformedMethod, AbstractMethod, inform
@@ -16,6 +16,7 @@ from bench.records.reference import Reference
 from bench.reference.starts import evaluation_starts
 from bench.simulate import SIMULATOR_VERSION, rollout
 from bench.training.blocks import SeedsInTurn, SeedsTogether
+from bench.training.hidden_simulation import hidden_simulation, simulation_in_policy
 from tasks.base import AbstractTask
 
 # JAX's errors for a method that branches on a number that is data.
@@ -93,11 +94,22 @@ def trace(task: AbstractTask, method: AbstractMethod, block: SeedsTogether | See
         return _trace_with(*eqx.partition(method, lambda leaf: False), task, block)
 
 
+def _require_none(what: str, declared: str, simulation: str) -> None:
+    if simulation:
+        raise BudgetError(
+            f"{what} {simulation}, but usage() declares {declared} = 0. Declare the steps that it simulates."
+        )
+
+
 def _trace_with(numbers, rest, task, block) -> Programs:
     starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
 
     def init(numbers, key):
-        return eqx.combine(numbers, rest).init(task, key)
+        method = eqx.combine(numbers, rest)
+        usage = method.usage(task)
+        if usage.charged and not usage.init_env_steps:
+            _require_none("init()", "init_env_steps", hidden_simulation(task, method.init, key))
+        return method.init(task, key)
 
     def advance(numbers, state, key, start, stop):
         method = eqx.combine(numbers, rest)
@@ -105,7 +117,10 @@ def _trace_with(numbers, rest, task, block) -> Programs:
         return jax.lax.fori_loop(start, stop, lambda i, s: method.step(task, s, jr.fold_in(key, i)), state)
 
     def score(numbers, state):
-        policy = eqx.combine(numbers, rest).policy(task, state)
+        method = eqx.combine(numbers, rest)
+        policy = method.policy(task, state)
+        if not method.usage(task).acting_env_steps:
+            _require_none("its policy", "acting_env_steps", simulation_in_policy(task, method, state))
         trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
         return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error)
 
