@@ -74,6 +74,25 @@ def test_an_oracle_is_shown_and_never_ranked():
     assert "oracle" in "".join(render(board) for render in FORMATS["markdown"].values())
 
 
+def test_planners_are_ranked_among_themselves_and_show_what_they_simulate():
+    spent = {"env_steps": 100, "env_grad_steps": 0, "train_seconds": 1.0, "compile_seconds": 1.0}
+    plans = {"usage": spent | {"acting_env_steps": 7000}}
+    runs = [record("better planner", seed=s, cost=10.0 + s / 100, **plans) for s in range(10)]
+    runs += [record("planner", seed=s, cost=11.0 + s / 100, **plans) for s in range(10)]
+    runs += [record("learner", seed=s, cost=12.0 + s / 100) for s in range(10)]
+    board = build(runs, {"f": reference()})
+    found = board.aggregate[["method", "kind", "rank"]].to_numpy().tolist()
+    assert found == [["learner", "learner", 1], ["better planner", "planner", 1], ["planner", "planner", 2]]
+    assert set(board.pairs["method"]) == {"better planner", "planner"}
+    assert board.rows.set_index("method")["acting_env_steps"].to_dict()["planner"] == 7000
+    shown = "".join(render(board) for render in FORMATS["markdown"].values())
+    assert "| steps simulated to act |" in shown
+    assert "| planner 2 |" in shown
+    assert "steps simulated to act" not in "".join(
+        render(build(runs[20:], {"f": reference()})) for render in FORMATS["markdown"].values()
+    )
+
+
 def test_tuning_is_shown_where_the_setting_that_ran_is_the_tuned_one():
     tuning = Tuning("m", "s", ["u"], 2, 20, 0.1, 0.2, "2026-01-01", {"rate": 1})
     runs = [record(), record("other")]
