@@ -104,7 +104,7 @@ def _made(what: str, name: str, factory: Callable) -> Any:
         return dataclasses.replace(made, **changed) if changed else made
     except SettingError:
         raise
-    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError, SystemExit) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise SettingError(f"{what} '{name}': {reason}") from error
 
@@ -167,6 +167,10 @@ def _load(what: str, name: str) -> Callable:
         raise SettingError(f"{what} '{name}' cannot be loaded: there is no file {file}.")
     if file and str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))  # workers inherit it, and so find the module by its name
+    if not module or module.startswith("."):
+        raise SettingError(
+            f"{what} '{name}' cannot be loaded: '{module}' is no name of a module. Give a file as ./x.py."
+        )
     try:
         loaded = importlib.import_module(file.stem if file else module)
     except ImportError as error:
@@ -186,8 +190,10 @@ def _load(what: str, name: str) -> Callable:
         ) from error
     if isinstance(found, AbstractTask | AbstractMethod):
         return partial(dataclasses.replace, found)
-    if not callable(found):
-        raise SettingError(f"{what} '{name}' is a {type(found).__name__}. Give a class, a function or an instance.")
+    is_another = isinstance(found, type) and not issubclass(found, AbstractTask | AbstractMethod)
+    if not callable(found) or is_another or inspect.isbuiltin(found):  # calling anything at all may end this process
+        kind = "class of another kind" if is_another else type(found).__name__
+        raise SettingError(f"{what} '{name}' is a {kind}. Give a class of a {what}, a function or an instance.")
     return found
 
 

@@ -1,6 +1,7 @@
-"""Types and ranges of settings. A range is declared in a field's type: `batch: Count = 64`, `rate: Annotated[float, Within(0, 1)] = 0.1`.
+"""Types and ranges of settings.
 
-Methods, tasks and the keyword arguments of a model's class declare them alike. No JAX here.
+A range is declared in a field's type: `batch: Count = 64`, `rate: Annotated[float, Within(0, 1)] = 0.1`. Methods, tasks
+and the keyword arguments of a model's class declare them alike. No JAX here.
 """
 
 import math
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
-from bench.errors import UsageError
+from bench.errors import UsageError, shown
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
@@ -31,8 +32,8 @@ class Range(Protocol):
 class Within:
     """Finite numbers from `low` to `high`; `open_low` and `open_high` leave the ends out."""
 
-    low: float = -math.inf
-    high: float = math.inf
+    low: int | float = -math.inf
+    high: int | float = math.inf
     open_low: bool = False
     open_high: bool = False
 
@@ -135,11 +136,3 @@ def fault(hint: Any, name: str, value: Any, settings: Mapping[str, Any]) -> str:
         if isinstance(each, Range) and (words := each.fault(name, value, settings)):
             return f"{name} must {words}, got {shown(value)}"
     return ""
-
-
-def shown(value: Any) -> str:
-    """Return a value as it is shown in an error: its start where it is long."""
-    if isinstance(value, int) and abs(value) > 10**30:
-        return "a whole number of more than 30 digits"
-    text = repr(value)
-    return text if len(text) < 80 else f"{text[:76]} ..."
