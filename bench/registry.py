@@ -167,7 +167,7 @@ def _load(what: str, name: str) -> Callable:
         raise SettingError(f"{what} '{name}' cannot be loaded: there is no file {file}.")
     if file and str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))  # workers inherit it, and so find the module by its name
-    if not module or module.startswith("."):
+    if not file and (not module or module.startswith(".")):
         raise SettingError(
             f"{what} '{name}' cannot be loaded: '{module}' is no name of a module. Give a file as ./x.py."
         )

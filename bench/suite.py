@@ -147,8 +147,9 @@ def load(name: str) -> Suite:
             raise SuiteError(f"{path}: a suite has at most {MAX_BYTES} bytes, this file has {path.stat().st_size}.")
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         budget = Allowance(**_checked(path, "budget", data.pop("budget", {}), Allowance))
-        suite = Suite(name=path.stem, budget=budget, **_checked(path, "suite", data, Suite, given=("name", "budget")))
-        _check_types(suite)
+        contents = _checked(path, "suite", data, Suite, given=("name", "budget"))
+        _check_types(contents)
+        suite = Suite(name=path.stem, budget=budget, **contents)
     except (tomllib.TOMLDecodeError, OSError, RecursionError, TypeError, ValueError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise SuiteError(reason if reason.startswith(f"{path}: ") else f"{path}: {reason}") from error
@@ -160,26 +161,28 @@ def load(name: str) -> Suite:
     return suite
 
 
-def _check_types(suite: Suite) -> None:
+def _check_types(contents: Mapping[str, Any]) -> None:
     """Raise ValueError for a value of the wrong type or range, and for settings of a name that is not in the suite."""
     for key, (accepts, kind) in ENTRIES.items():
-        values = getattr(suite, key)
+        values = contents.get(key, ())
         if not isinstance(values, tuple) or not all(map(accepts, values)):
             raise ValueError(f"{key} must be a list of {kind}, got {shown(values)}.")
     for key in ("tasks", "methods"):
-        if not getattr(suite, key):
+        if not contents[key]:
             raise ValueError(f"{key} must name at least one, got an empty list.")
-    check_seeds(suite.seeds)
-    if not isinstance(suite.description, str):
-        raise ValueError(f"description must be text, got {shown(suite.description)}.")
-    if suite.starts not in (None, "fixed", "random"):
-        raise ValueError(f"starts must be 'fixed' or 'random', got {shown(suite.starts)}.")
-    if not isinstance(suite.settings, Mapping) or not all(isinstance(v, Mapping) for v in suite.settings.values()):
-        raise ValueError(f"settings must be a table for each task or method, got {shown(suite.settings)}.")
-    known = [*suite.tasks, *suite.tuning_tasks, *(_parse_label(method)[0] for method in suite.methods)]
-    for name in suite.settings:
+    check_seeds(contents["seeds"])
+    if not isinstance(contents["description"], str):
+        raise ValueError(f"description must be text, got {shown(contents['description'])}.")
+    if contents.get("starts", "fixed") not in ("fixed", "random"):
+        raise ValueError(f"starts must be 'fixed' or 'random', got {shown(contents['starts'])}.")
+    settings = contents.get("settings", {})
+    if not isinstance(settings, Mapping) or not all(isinstance(fields, Mapping) for fields in settings.values()):
+        raise ValueError(f"settings must be a table for each task or method, got {shown(settings)}.")
+    methods = [_parse_label(method)[0] for method in contents["methods"]]
+    known = dict.fromkeys([*contents["tasks"], *contents.get("tuning_tasks", ()), *methods])
+    for name in settings:
         if name not in known:
-            raise ValueError(did_you_mean("task or method in settings:", name, dict.fromkeys(known)))
+            raise ValueError(did_you_mean("task or method in settings:", name, known))
 
 
 def check_seeds(seeds: Any) -> None:

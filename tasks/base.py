@@ -148,7 +148,7 @@ class AbstractTask(eqx.Module):
         """
         default: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(self)}
         longer = self.dt / (default["horizon"] / default["num_steps"])
-        return max(self.substeps, math.ceil(self.substeps * longer - 1e-9))
+        return max(int(self.substeps), math.ceil(self.substeps * longer - 1e-9))
 
     @property
     def x0(self) -> Float[Array, " n"]:

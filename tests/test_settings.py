@@ -21,8 +21,8 @@ def refusal(build, name, settings):
     try:
         build(name, settings)
     except UsageError as error:
-        assert "\n" not in str(error)
-        return str(error)
+        (line,) = str(error).splitlines()
+        return line
     return ""
 
 
