@@ -29,7 +29,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Key
 
-from baselines.attention import CausalTransformer
+from baselines.attention import CausalTransformer, Heads
 from baselines.decision_transformer import ReturnConditioned, Returns, token
 from baselines.exploration import correlated, warm_up
 from baselines.gaussian import mean_and_log_std
@@ -38,7 +38,7 @@ from baselines.optimisation import adam, begin, descend
 from baselines.replay_buffer import Replay
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
-from bench.settings import Count, Depth, Divides, Finite, NotBelow, NotNegative, Positive, PositiveShare, Width, Within
+from bench.settings import Count, Depth, Finite, NotBelow, NotNegative, Positive, PositiveShare, Width, Within
 from bench.simulate import rollout
 
 
@@ -82,7 +82,7 @@ class OnlineDecisionTransformer(AbstractMethod[DecisionTransformerState]):
     decay_steps: Count = 20  # over which a cosine takes the rate to a tenth
     width: Width = 64
     depth: Depth = 2
-    heads: Annotated[Count, Divides("width", times=2)] = 2
+    heads: Heads = 2
 
     def usage(self, task):
         spent = self.episodes * task.num_steps

@@ -14,18 +14,18 @@ standard deviations of states and of their increments, μ is the mean of the sta
 
 import abc
 import math
-from typing import Annotated, Any
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from baselines.attention import CausalTransformer
+from baselines.attention import CausalTransformer, Heads
 from baselines.history_decode import decode
 from baselines.networks import MLP
 from baselines.normalisation import Scales
-from bench.settings import Count, Depth, Divides, NotNegative, Width
+from bench.settings import Count, Depth, NotNegative, Width
 
 
 class AbstractWorldModel(eqx.Module):
@@ -108,7 +108,7 @@ class ActionsTransformer(AbstractActionsModel):
         *,
         width: Width = 64,
         depth: Depth = 2,
-        heads: Annotated[Count, Divides("width", times=2)] = 2,
+        heads: Heads = 2,
         expansion: Count = 1,
         increments: NotNegative = 1.0,
         incremental: bool = False,
@@ -170,7 +170,7 @@ class HistoryTransformer(AbstractStateModel):
         *,
         width: Width = 64,
         depth: Depth = 2,
-        heads: Annotated[Count, Divides("width", times=2)] = 2,
+        heads: Heads = 2,
         expansion: Count = 4,
         cut_predictions: bool = False,
         incremental: bool = True,
