@@ -22,7 +22,8 @@ Methods = Mapping[str, Mapping[GridKey, CellLearning]]  # method -> grid -> cell
 
 def kind_of(cells: Iterable[CellLearning]) -> Kind:
     """The class of a method: the last of its runs' in the order learner, planner, oracle."""
-    return max((run.kind for learning in cells for run in learning.cell.runs), key=get_args(Kind).index)
+    found: set[Kind] = {run.kind for learning in cells for run in learning.cell.runs}
+    return max(found, key=get_args(Kind).index)
 
 
 def pairwise_p_values(methods: Methods) -> Floats:

@@ -59,7 +59,8 @@ def _watched(task: AbstractTask, seen: Callable[[str], None]) -> AbstractTask:
 
     dynamics = ("vector_field", "jump") if isinstance(task, AbstractHybridTask) else ("vector_field",)
     body = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    watched = object.__new__(type(kind)(kind.__name__, (kind,), body | {name: watch(name) for name in dynamics}))
+    watching: Any = type(kind)(kind.__name__, (kind,), body | {name: watch(name) for name in dynamics})
+    watched = object.__new__(watching)
     for field in dataclasses.fields(task):
         object.__setattr__(watched, field.name, getattr(task, field.name))
     return watched
