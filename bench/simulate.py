@@ -46,11 +46,16 @@ class Trajectory(eqx.Module):
     end_error: Float[Array, ""]  # largest miss of an end-state target, in units of the state's range; 0 without targets
 
 
-@eqx.filter_jit  # traced once for all rollouts of a program; XLA inlines it
 def transition(
     task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]
 ) -> tuple[Float[Array, " n"], Float[Array, ""]]:
     """Return (state at t + dt, running cost over the interval) while u, which is in bounds, is held."""
+    return simulated_interval(task, t, x, u)
+
+
+@eqx.filter_jit  # traced once for all rollouts of a program; XLA inlines it. Its name marks a simulation in a program.
+def simulated_interval(task, t, x, u):
+    """Compute `transition`."""
     end, cost = SOLVERS[task.solver].fixed(task, t, x, u)
     return _after_reset(task, t, end, u), cost
 

@@ -22,7 +22,7 @@ from bench.reference.fingerprint import fingerprint
 from bench.reference.lookup import complete
 from bench.simulate import AbstractPolicy, rollout
 from bench.training.checkpoint import Checkpoint, Progress, program_digest, state_digests
-from bench.training.hidden_simulation import simulation_in_policy
+from bench.training.hidden_simulation import simulation_in_policy, simulation_in_usage
 from bench.tuning import search
 
 SEEDS = (0, 1, 0)  # two are alike
@@ -145,6 +145,8 @@ def never_compiles_again(subject: MethodUnderTest) -> None:
 def spends_what_it_declares(subject: MethodUnderTest) -> None:
     """A method spends what it declares; an oracle, which declares that it is not charged, simulates more than that."""
     usage = subject.usage
+    hidden = simulation_in_usage(subject.task, subject.method)
+    require(not hidden, f"usage() {hidden}: it only declares what init() and step() spend")
     require(
         subject.started[1][0] == usage.init_env_steps,
         f"init() declares {usage.init_env_steps} environment steps and spends {subject.started[1][0]}",

@@ -4,7 +4,7 @@ This is a cheap guard of every run. `bench validate` counts the steps themselves
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from bench.method import AbstractMethod
+from bench.simulate import simulated_interval
 from tasks.base import AbstractHybridTask, AbstractTask
 
 CALLBACKS = {"pure_callback", "io_callback"}  # primitives whose results Python computes
@@ -20,15 +21,21 @@ CALLBACKS = {"pure_callback", "io_callback"}  # primitives whose results Python 
 def hidden_simulation(task: AbstractTask, function: Callable[..., Any], *arguments: Any) -> str:
     """Return in words how `function(task, *arguments)` simulates the task, or may; "" if it does not.
 
-    An evaluation of the task's vector field, or of its jump, in any branch is a simulation. Inside a callback to Python
-    nothing can be seen.
+    An evaluation of the task's vector field, or of its jump, in any branch is a simulation, and so is a call of the
+    simulator with a task that the function keeps or makes. Inside a callback to Python nothing can be seen.
     """
     evaluated: list[str] = []
     program = jax.make_jaxpr(lambda *arguments: function(_watched(task, evaluated.append), *arguments))(*arguments)
     if evaluated:
         return f"evaluates the task's {evaluated[0]}"
-    found = _callback(program.jaxpr)
-    return f"calls back into Python ({found}), where its simulation cannot be counted" if found else ""
+    return next(_suspects(program.jaxpr), "")
+
+
+def simulation_in_usage(task: AbstractTask, method: AbstractMethod) -> str:
+    """Return in words how `usage` simulates the task, which it only has to declare; "" if it does not."""
+    evaluated: list[str] = []
+    method.usage(_watched(task, evaluated.append))
+    return f"evaluates the task's {evaluated[0]}" if evaluated else ""
 
 
 def simulation_in_policy(task: AbstractTask, method: AbstractMethod, state: Any) -> str:
@@ -66,16 +73,17 @@ def _watched(task: AbstractTask, seen: Callable[[str], None]) -> AbstractTask:
     return watched
 
 
-def _callback(program: core.Jaxpr) -> str:
-    """The name of a callback in a program or in a part of it; "" without one."""
+def _suspects(program: core.Jaxpr) -> Iterator[str]:
+    """What simulates, or may, in a program and in its parts, in words."""
     for equation in program.eqns:
         if equation.primitive.name in CALLBACKS:
-            return equation.primitive.name
+            yield f"calls back into Python ({equation.primitive.name}), where its simulation cannot be counted"
+        if equation.params.get("name") == simulated_interval.__name__:
+            yield "calls the simulator"
         for part in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
             inner = part.jaxpr if isinstance(part, core.ClosedJaxpr) else part
-            if isinstance(inner, core.Jaxpr) and (found := _callback(inner)):
-                return found
-    return ""
+            if isinstance(inner, core.Jaxpr):
+                yield from _suspects(inner)
 
 
 def _is_program(value: Any) -> bool:

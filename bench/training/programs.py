@@ -16,7 +16,7 @@ from bench.records.reference import Reference
 from bench.reference.starts import evaluation_starts
 from bench.simulate import SIMULATOR_VERSION, rollout
 from bench.training.blocks import SeedsInTurn, SeedsTogether
-from bench.training.hidden_simulation import hidden_simulation, simulation_in_policy
+from bench.training.hidden_simulation import hidden_simulation, simulation_in_policy, simulation_in_usage
 from tasks.base import AbstractTask
 
 # JAX's errors for a method that branches on a number that is data.
@@ -86,8 +86,13 @@ def trace(task: AbstractTask, method: AbstractMethod, block: SeedsTogether | See
     """Trace the programs that start, advance and score seeds.
 
     Fractional numbers of the method are data, so that cells which differ in nothing else share a compilation. A method
-    that branches on one of them is compiled for its numbers.
+    that branches on one of them is compiled for its numbers. Raises BudgetError for a simulation that is not declared.
     """
+    simulation = simulation_in_usage(task, method)
+    if simulation:
+        raise BudgetError(
+            f"usage() {simulation}. It only declares steps: simulate in init() or step(), which are charged."
+        )
     try:
         return _trace_with(*eqx.partition(method, lambda leaf: isinstance(leaf, float)), task, block)
     except BRANCHING_ERRORS:

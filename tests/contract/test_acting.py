@@ -53,6 +53,9 @@ class ModelPredictive(AbstractPolicy):
         return jax.lax.cond(k % self.every == 0, plan, lambda: us[0]), k + 1
 
 
+KEPT: dict[str, AbstractTask] = {}  # what a method that is no value has kept
+
+
 class PlannerState(eqx.Module):
     nothing: Float[Array, ""]
 
@@ -60,10 +63,16 @@ class PlannerState(eqx.Module):
 class Planner(AbstractMethod[PlannerState]):
     """Learns nothing, and plans on the true simulator when it is judged."""
 
-    way: Literal["shooting", "ahead of time", "callback", "own callback", "always", "at times", "in init"] = "shooting"
+    way: Literal[
+        *("shooting", "ahead of time", "callback", "own callback", "always", "at times"),
+        *("in init", "in usage", "kept task", "task of its own"),
+    ] = "shooting"
     declared: int = 0
 
     def usage(self, task):
+        if self.way == "in usage":
+            shoot(task)
+        KEPT["task"] = task
         return Usage(0, acting_env_steps=self.declared)
 
     def init(self, task, key):
@@ -76,6 +85,10 @@ class Planner(AbstractMethod[PlannerState]):
         if self.way in ("always", "at times"):
             return ModelPredictive(task, 1 if self.way == "always" else 2)
         us = np.zeros((task.num_steps, len(task.controls)), np.float32)
+        if self.way == "kept task":
+            return SequencePolicy(shoot(KEPT["task"]))
+        if self.way == "task of its own":
+            return SequencePolicy(shoot(DoubleIntegrator(num_steps=task.num_steps)))
         if self.way == "shooting":
             return SequencePolicy(shoot(task))
         if self.way == "ahead of time":
@@ -98,10 +111,19 @@ def test_what_a_policy_simulates_is_counted_to_the_step(way):
         CHECK(MethodUnderTest(Planner(way, SIMULATED[way] - 1)))
 
 
-@pytest.mark.parametrize("way", [*SIMULATED, "own callback", "in init"])
+@pytest.mark.parametrize("way", [*SIMULATED, "own callback", "in init", "kept task", "task of its own"])
 def test_a_run_refuses_a_method_that_simulates_undeclared(way):
-    with pytest.raises(BudgetError, match=r"(vector_field|calls back into Python \(pure_callback\)).* declares .* = 0"):
+    seen = r"(vector_field|calls the simulator|calls back into Python \(pure_callback\)).* declares .* = 0"
+    with pytest.raises(BudgetError, match=seen):
         next(train(DoubleIntegrator(num_steps=4), Planner(way), Budget(10), (0,)))
+
+
+def test_a_usage_declares_and_never_simulates():
+    planner = Planner("in usage")
+    with pytest.raises(BudgetError, match=r"usage\(\) evaluates the task's vector_field\. It only declares"):
+        next(train(DoubleIntegrator(num_steps=4), planner, Budget(10), (0,)))
+    with pytest.raises(ContractError, match=r"usage\(\) evaluates the task's vector_field: it only declares"):
+        METHOD_CHECKS["spends what it declares"](MethodUnderTest(planner))
 
 
 def test_a_callback_in_a_policy_hides_what_it_computes():
