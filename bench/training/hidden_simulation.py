@@ -53,7 +53,7 @@ def _watched(task: AbstractTask, seen: Callable[[str], None]) -> AbstractTask:
 
     A new class is in no cache of traced functions, so that every evaluation is seen.
     """
-    kind = type(task)
+    kind: Any = type(task)
 
     def watch(name: str) -> Callable:
         own = getattr(kind, name)
