@@ -4,6 +4,7 @@ One form reads a whole sequence at once, the other reads it token by token with 
 """
 
 import math
+from typing import Annotated
 
 import equinox as eqx
 import jax
@@ -12,7 +13,9 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
 from baselines.networks import Linear, scaled
+from bench.settings import Count, Divides
 
+Heads = Annotated[Count, Divides("width", times=2)]  # each head's share of the width is even, as positions are
 BLOCK_LENGTH = 128  # positions; up to this length, one product over all pairs is faster than blocks
 
 

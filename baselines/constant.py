@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bench.budget import Usage
-from bench.method import AbstractInformedMethod, filled_in
-from bench.records.reference import Reference
+from bench.method import AbstractInformedMethod, Floor, filled_in
 from bench.simulate import AbstractPolicy
 
 
@@ -36,19 +35,19 @@ class ConstantPolicy(AbstractPolicy):
 class Constant(AbstractInformedMethod[ConstantState]):
     """The floor of every score. `init` raises LookupError if the task's references are not known."""
 
-    references: tuple[Reference, ...] = filled_in(())
+    floors: tuple[Floor, ...] = filled_in(())
 
-    def informed(self, references):
-        return dataclasses.replace(self, references=references)  # also of a user's subclass
+    def informed(self, floors):
+        return dataclasses.replace(self, floors=floors)  # also of a user's subclass
 
     def usage(self, task):
         return Usage(0)
 
     def init(self, task, key):
-        if not self.references:
+        if not self.floors:
             raise LookupError("the best constant control is read off the task's reference, which is not known.")
-        x0 = [task.x0 if r.start is None else jnp.array(r.start) for r in self.references]
-        return ConstantState(jnp.stack(x0), jnp.array([r.floor_control for r in self.references]))
+        x0 = [task.x0 if floor.start is None else jnp.array(floor.start) for floor in self.floors]
+        return ConstantState(jnp.stack(x0), jnp.array([floor.control for floor in self.floors]))
 
     def step(self, task, state, key):
         return state

@@ -14,7 +14,7 @@ episodes, `init` spends `warmup`.
 """
 
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import equinox as eqx
 import jax
@@ -30,6 +30,7 @@ from baselines.normalisation import Scales
 from baselines.policies import FeedbackPolicy
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
+from bench.settings import Count, Positive, Within
 from bench.simulate import rollout
 from tasks.base import Scalar
 
@@ -97,10 +98,10 @@ class Evolution(AbstractMethod[EvolutionState]):
         "warmup": Between(2, 15),
     }
 
-    population: int = 4  # λ, at least 4
-    sigma: float = 0.0626  # at the start, in half ranges of the controls
-    width: int = 0  # units in a hidden layer; 0 for none
-    warmup: int = 13  # episodes
+    population: Annotated[int, Within(4, 10**6)] = 4  # λ, at least 4
+    sigma: Positive = 0.0626  # at the start, in half ranges of the controls
+    width: Annotated[int, Within(0, 2**14)] = 0  # units in a hidden layer; 0 for none
+    warmup: Count = 13  # episodes
 
     def usage(self, task):
         return Usage(self.population * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=1)

@@ -13,7 +13,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -32,6 +32,7 @@ from baselines.replay_buffer import Replay, integers_below
 from baselines.world_models import AbstractWorldModel
 from bench.budget import Usage
 from bench.method import AbstractModelMethod, Between, Fit
+from bench.settings import Count, NotBelow, NotNegative, PositiveShare, Width
 
 
 class ModelGradientState(eqx.Module):
@@ -58,20 +59,21 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
     states: Literal["real", "imagined"] = "real"
     cut_feedback: bool = True
     open_loop: bool = False  # the policy reads the time alone
-    warmup: int = 10  # episodes
-    episodes: int = 2  # per step
-    noise: float = 0.3  # in half ranges; episode i of the n in a step gets i / n of it
-    imagined_noise: float = 0.1  # in half ranges
-    model_updates: int = 60  # per step
-    policy_updates: int = 50
-    model_batch: int = 8  # episodes, half of them from the last `recent` steps
-    policy_batch: int = 4
-    recent: int = 5
-    model_learning_rate: float = 1e-3
-    policy_learning_rate: float = 3e-3
-    decay_steps: int = 20  # steps over which a cosine takes both rates to a tenth
-    width: int = 64  # units in the policy's layers
-    capacity: int = 250  # episodes kept; a checkpoint writes them all
+    warmup: Count = 10  # episodes
+    episodes: Count = 2  # per step
+    noise: NotNegative = 0.3  # in half ranges; episode i of the n in a step gets i / n of it
+    imagined_noise: NotNegative = 0.1  # in half ranges
+    model_updates: Count = 60  # per step
+    policy_updates: Count = 50
+    model_batch: Count = 8  # episodes, half of them from the last `recent` steps
+    policy_batch: Count = 4
+    recent: Count = 5
+    model_learning_rate: PositiveShare = 1e-3
+    policy_learning_rate: PositiveShare = 3e-3
+    decay_steps: Count = 20  # steps over which a cosine takes both rates to a tenth
+    width: Width = 64  # units in the policy's layers
+    # Episodes kept; a checkpoint writes them all.
+    capacity: Annotated[Count, NotBelow("warmup"), NotBelow("episodes")] = 250
 
     def __check_init__(self):
         if not self.cut_feedback and self.states == "real":

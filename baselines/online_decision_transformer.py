@@ -20,7 +20,7 @@ the paper:
 A step spends `episodes` episodes, `init` spends `warmup`.
 """
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import equinox as eqx
 import jax
@@ -29,7 +29,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Key
 
-from baselines.attention import CausalTransformer
+from baselines.attention import CausalTransformer, Heads
 from baselines.decision_transformer import ReturnConditioned, Returns, token
 from baselines.exploration import correlated, warm_up
 from baselines.gaussian import mean_and_log_std
@@ -38,6 +38,7 @@ from baselines.optimisation import adam, begin, descend
 from baselines.replay_buffer import Replay
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
+from bench.settings import Count, Depth, Finite, NotBelow, NotNegative, Positive, PositiveShare, Width, Within
 from bench.simulate import rollout
 
 
@@ -66,22 +67,22 @@ class OnlineDecisionTransformer(AbstractMethod[DecisionTransformerState]):
     }
     paced: ClassVar = ("updates",)
 
-    warmup: int = 10  # episodes
-    episodes: int = 2  # per step
-    hold: int = 4  # intervals per decision
-    optimism: float = 1.0  # exploration asks for the best return plus so many standard deviations of the returns
-    explore: float = 0.66  # deviations of the draws, in those of π_θ
-    correlation: float = 0.9  # between the noise of one decision and the next
-    updates: int = 50  # per step
-    batch: int = 8  # episodes
-    elite: float = 4.42  # ranks over which the weight of an episode falls by e
-    capacity: int = 200  # episodes kept
-    entropy: float = -1.0  # β, per control, of actions in half ranges
-    learning_rate: float = 2.08e-4
-    decay_steps: int = 20  # over which a cosine takes the rate to a tenth
-    width: int = 64
-    depth: int = 2
-    heads: int = 2
+    warmup: Count = 10  # episodes
+    episodes: Count = 2  # per step
+    hold: Count = 4  # intervals per decision
+    optimism: Finite = 1.0  # exploration asks for the best return plus so many standard deviations of the returns
+    explore: NotNegative = 0.66  # deviations of the draws, in those of π_θ
+    correlation: Annotated[float, Within(-1, 1)] = 0.9  # between the noise of one decision and the next
+    updates: Count = 50  # per step
+    batch: Count = 8  # episodes
+    elite: Positive = 4.42  # ranks over which the weight of an episode falls by e
+    capacity: Annotated[Count, NotBelow("warmup"), NotBelow("episodes")] = 200  # episodes kept
+    entropy: Finite = -1.0  # β, per control, of actions in half ranges
+    learning_rate: PositiveShare = 2.08e-4
+    decay_steps: Count = 20  # over which a cosine takes the rate to a tenth
+    width: Width = 64
+    depth: Depth = 2
+    heads: Heads = 2
 
     def usage(self, task):
         spent = self.episodes * task.num_steps

@@ -23,7 +23,7 @@ A step spends `episodes` episodes, `init` spends `warmup`.
 """
 
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import equinox as eqx
 import jax
@@ -42,6 +42,7 @@ from baselines.policies import AverageAction, FeedbackPolicy, Held
 from baselines.replay_buffer import Replay
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
+from bench.settings import Count, MultipleOf, Positive, PositiveShare, Share, Width
 from bench.simulate import rollout
 
 MAX_ADVANTAGE = 2.0  # in standard deviations: one disaster must not decide a step
@@ -69,21 +70,21 @@ class PPO(AbstractMethod[PPOState]):
     }
     paced: ClassVar = ("epochs", "critic_updates")
 
-    warmup: int = 6  # episodes, from which the scales of states and returns are read
-    episodes: int = 4  # per step, an even number
-    decisions: int = 17  # most actions in an episode
-    epochs: int = 30  # updates of the actor per step
-    critic_updates: int = 200  # per step
-    batch: int = 16  # episodes in an update of the critic
-    capacity: int = 64  # episodes kept
-    clip: float = 0.2  # ε
-    max_divergence: float = 0.207  # Kullback-Leibler, mean over the step's decisions
-    trace: float = 0.811  # λ
-    std: float = 0.906  # s at the start, in half ranges
-    adapt: float = 0.3  # share by which a step moves the location and the size of the values
-    learning_rate: float = 2.6e-3  # the actor's
-    critic_rate: float = 3e-3
-    width: int = 64
+    warmup: Count = 6  # episodes, from which the scales of states and returns are read
+    episodes: Annotated[Count, MultipleOf(2)] = 4  # per step, an even number
+    decisions: Count = 17  # most actions in an episode
+    epochs: Count = 30  # updates of the actor per step
+    critic_updates: Count = 200  # per step
+    batch: Count = 16  # episodes in an update of the critic
+    capacity: Count = 64  # episodes kept
+    clip: Positive = 0.2  # ε
+    max_divergence: Positive = 0.207  # Kullback-Leibler, mean over the step's decisions
+    trace: Share = 0.811  # λ
+    std: Positive = 0.906  # s at the start, in half ranges
+    adapt: Share = 0.3  # share by which a step moves the location and the size of the values
+    learning_rate: PositiveShare = 2.6e-3  # the actor's
+    critic_rate: PositiveShare = 3e-3
+    width: Width = 64
 
     def usage(self, task):
         updates = self.epochs + self.critic_updates

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key
 from baselines.networks import Linear, scaled
 from baselines.normalisation import Scales
 from baselines.world_models import AbstractActionsModel, states_and_increments, unroll
+from bench.settings import NotNegative, Width
 
 
 class AbstractCell(eqx.Module):
@@ -86,7 +87,7 @@ class ActionsRecurrent(AbstractActionsModel):
     start: Linear
     cell: AbstractCell
     read: Linear
-    increments: float = eqx.field(static=True)
+    increments: NotNegative = eqx.field(static=True)
     incremental: bool = eqx.field(static=True)
 
     def __init__(
@@ -94,8 +95,8 @@ class ActionsRecurrent(AbstractActionsModel):
         scales: Scales,
         *,
         cell: type[AbstractCell] = GRUCell,
-        width: int = 64,
-        increments: float = 1.0,
+        width: Width = 64,
+        increments: NotNegative = 1.0,
         incremental: bool = False,
         key: Key[Array, ""],
     ):

@@ -14,7 +14,7 @@ Squashed actions are stretched and clipped, so that they reach their bounds. A s
 updates after each interval: it spends `num_steps`. `init` spends `warmup` episodes.
 """
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import equinox as eqx
 import jax
@@ -32,6 +32,7 @@ from baselines.policies import FeedbackPolicy
 from baselines.replay_buffer import Replay
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
+from bench.settings import Count, Finite, NotBelow, Positive, PositiveShare, Width, Within
 from bench.simulate import clip, transition
 
 
@@ -64,18 +65,18 @@ class SAC(AbstractMethod[SACState]):
     }
     paced: ClassVar = ("updates",)
 
-    warmup: int = 6  # episodes
-    hold: int = 4  # intervals per decision
-    updates: int = 1  # per environment step
-    batch: int = 64
-    width: int = 128
-    learning_rate: float = 8.83e-3
-    decay_steps: int = 44  # episodes over which a cosine takes the rate to a tenth
-    polyak: float = 0.0257  # τ
-    return_size: float = 1.9  # standard deviation of the warm-up returns after scaling
-    temperature: float = 0.1  # α at the start
-    entropy: float = -0.567  # H̄ per control
-    capacity: int = 250  # episodes kept; a checkpoint writes them all
+    warmup: Count = 6  # episodes
+    hold: Count = 4  # intervals per decision
+    updates: Count = 1  # per environment step
+    batch: Count = 64
+    width: Width = 128
+    learning_rate: PositiveShare = 8.83e-3
+    decay_steps: Count = 44  # episodes over which a cosine takes the rate to a tenth
+    polyak: PositiveShare = 0.0257  # τ
+    return_size: Positive = 1.9  # standard deviation of the warm-up returns after scaling
+    temperature: Positive = 0.1  # α at the start
+    entropy: Finite = -0.567  # H̄ per control
+    capacity: Annotated[Count, Within(2), NotBelow("warmup")] = 250  # episodes kept; a checkpoint writes them all
 
     def usage(self, task):
         updates = self.updates * task.num_steps

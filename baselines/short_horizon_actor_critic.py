@@ -35,6 +35,7 @@ from baselines.policies import FeedbackPolicy
 from baselines.replay_buffer import Replay
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
+from bench.settings import Count, NotNegative, PositiveShare, Share, Width
 from bench.simulate import clip, transition
 
 FINAL_NOISE_SHARE = 0.01  # share of the noise that is left after `decay_steps`
@@ -61,17 +62,17 @@ class SHAC(AbstractMethod[SHACState]):
     }
     paced: ClassVar = ("critic_updates",)
 
-    window: int = 20  # h, intervals; an episode's last window has those that are left
-    warmup: int = 4  # episodes, from which the scales of states and costs are read
-    noise: float = 0.0683  # in half ranges, in the first episode
-    learning_rate: float = 0.0135
-    critic_learning_rate: float = 0.0136
-    critic_updates: int = 40  # per step
-    recent: int = 4  # episodes that the critic is fitted to
-    trace: float = 0.95  # λ
-    polyak: float = 0.8  # τ
-    decay_steps: int = 46  # over which a cosine takes the rate to a hundredth, the critic's to a tenth
-    width: int = 64
+    window: Count = 20  # h, intervals; an episode's last window has those that are left
+    warmup: Count = 4  # episodes, from which the scales of states and costs are read
+    noise: NotNegative = 0.0683  # in half ranges, in the first episode
+    learning_rate: PositiveShare = 0.0135
+    critic_learning_rate: PositiveShare = 0.0136
+    critic_updates: Count = 40  # per step
+    recent: Count = 4  # episodes that the critic is fitted to
+    trace: Share = 0.95  # λ
+    polyak: PositiveShare = 0.8  # τ
+    decay_steps: Count = 46  # over which a cosine takes the rate to a hundredth, the critic's to a tenth
+    width: Width = 64
 
     def usage(self, task):
         spent = task.num_steps

@@ -11,7 +11,7 @@ episode a step, so it gets as many steps from a budget as the other methods, and
 `updates - 1` for free. It is measured and shown, and never ranked.
 """
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import equinox as eqx
 import jax.random as jr
@@ -24,6 +24,7 @@ from baselines.optimisation import adam, begin, descend
 from baselines.policies import FeedbackPolicy, WithoutFeedbackGradient
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
+from bench.settings import Count, PositiveShare, Width, Within
 from bench.simulate import rollout
 
 
@@ -44,12 +45,12 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
 
     cut_feedback: bool = True
     charged: bool = True
-    updates: int = 1  # per step
-    warmup: int = 2  # episodes, from which the scales of the states are read
-    learning_rate: float = 0.0234
-    momentum: float = 0.641  # lower than usual, for so few updates
-    decay_steps: int = 46  # over which a cosine takes the rate to a hundredth: at a tenth, stiff costs still jump
-    width: int = 64
+    updates: Count = 1  # per step
+    warmup: Count = 2  # episodes, from which the scales of the states are read
+    learning_rate: PositiveShare = 0.0234
+    momentum: Annotated[float, Within(0, 1, open_high=True)] = 0.641  # lower than usual, for so few updates
+    decay_steps: Count = 46  # over which a cosine takes the rate to a hundredth: at a tenth, stiff costs still jump
+    width: Width = 64
 
     def usage(self, task):
         steps = task.num_steps * (self.updates if self.charged else 1)

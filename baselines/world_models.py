@@ -21,10 +21,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from baselines.attention import CausalTransformer
+from baselines.attention import CausalTransformer, Heads
 from baselines.history_decode import decode
 from baselines.networks import MLP
 from baselines.normalisation import Scales
+from bench.settings import Count, Depth, NotNegative, Width
 
 
 class AbstractWorldModel(eqx.Module):
@@ -98,18 +99,18 @@ class ActionsTransformer(AbstractActionsModel):
 
     scales: Scales
     net: CausalTransformer
-    increments: float = eqx.field(static=True)
+    increments: NotNegative = eqx.field(static=True)
     incremental: bool = eqx.field(static=True)
 
     def __init__(
         self,
         scales: Scales,
         *,
-        width: int = 64,
-        depth: int = 2,
-        heads: int = 2,
-        expansion: int = 1,
-        increments: float = 1.0,
+        width: Width = 64,
+        depth: Depth = 2,
+        heads: Heads = 2,
+        expansion: Count = 1,
+        increments: NotNegative = 1.0,
         incremental: bool = False,
         key: Key[Array, ""],
     ):
@@ -167,10 +168,10 @@ class HistoryTransformer(AbstractStateModel):
         self,
         scales: Scales,
         *,
-        width: int = 64,
-        depth: int = 2,
-        heads: int = 2,
-        expansion: int = 4,
+        width: Width = 64,
+        depth: Depth = 2,
+        heads: Heads = 2,
+        expansion: Count = 4,
         cut_predictions: bool = False,
         incremental: bool = True,
         key: Key[Array, ""],
@@ -210,7 +211,7 @@ class OneStep(AbstractStateModel):
     incremental: bool = eqx.field(static=True)
 
     def __init__(
-        self, scales: Scales, *, width: int = 128, depth: int = 2, incremental: bool = True, key: Key[Array, ""]
+        self, scales: Scales, *, width: Width = 128, depth: Depth = 2, incremental: bool = True, key: Key[Array, ""]
     ):
         n, m = len(scales.mean), len(scales.low)
         self.scales, self.net = scales, MLP((n + m, *[width] * depth, n), key=key)

@@ -43,7 +43,7 @@ Simulate
 Write a method
     AbstractMethod          The base of every method.
     AbstractModelMethod     The base of a method that fits a world model.
-    AbstractInformedMethod  The base of a method that may know its task's references.
+    AbstractInformedMethod  The base of a method that may know its task's floors.
     Fit                     A world model under training.
     Usage                   What a step of a method spends.
     Between                 The range in which a setting is tuned.

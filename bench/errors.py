@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class UsageError(ValueError):
@@ -28,3 +29,11 @@ def did_you_mean(what: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(known)}."
     return f"unknown {what} '{name}'. {hint}"
+
+
+def shown(value: Any) -> str:
+    """Return a value as it is shown in an error: its start where it is long."""
+    if isinstance(value, int) and abs(value) > 10**30:
+        return "a whole number of more than 30 digits"
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:76]} ..."

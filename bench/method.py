@@ -80,17 +80,29 @@ class AbstractMethod(eqx.Module, Generic[State]):
         """Return the policy to judge, without exploration."""
 
 
+class Floor(NamedTuple):
+    """What a method may know of its task: the best constant control for one start of the evaluation, and its cost.
+
+    The best known controls are kept back: to play them would pass by the budget. `start` is None for the task's own.
+    """
+
+    start: list[float] | None
+    control: list[float]
+    cost: float
+
+
 class AbstractInformedMethod(AbstractMethod[State]):
-    """A method that may know the references of its task, like the floor."""
+    """A method that may know the floors of its task."""
 
     @abc.abstractmethod
-    def informed(self, references: tuple[Reference, ...]) -> "AbstractInformedMethod[State]":
-        """Return the method to train on a task with these references, one for each start of the evaluation."""
+    def informed(self, floors: tuple[Floor, ...]) -> "AbstractInformedMethod[State]":
+        """Return the method to train on a task with these floors, one for each start of the evaluation."""
 
 
 def inform(method: AbstractMethod, references: tuple[Reference, ...]) -> AbstractMethod:
-    """Return the method to train: `method` with the references, if it may know them."""
-    return method.informed(references) if isinstance(method, AbstractInformedMethod) else method
+    """Return the method to train: `method` with the floors in the references, if it may know them."""
+    floors = tuple(Floor(each.start, each.floor_control, each.floor) for each in references)
+    return method.informed(floors) if isinstance(method, AbstractInformedMethod) else method
 
 
 Model = Callable[[Float[Array, " n"], Float[Array, "steps m"]], Float[Array, "steps n"]]  # (x0, us) -> xs

@@ -9,22 +9,20 @@ import typing
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 
 from baselines import METHODS
-from bench.errors import UsageError, did_you_mean
+from bench import settings as kinds
+from bench.errors import did_you_mean
 from bench.identity import UnhashableError, digest
 from bench.method import AbstractMethod, is_setting
+from bench.settings import SettingError
 from bench.simulate import SOLVERS
 from tasks import TASKS, AbstractTask
 from tasks.base import shape_fault
-
-
-class SettingError(UsageError):
-    """An unknown name, or a setting that does not exist or has the wrong type."""
 
 
 def task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractTask:
@@ -99,14 +97,38 @@ def _made(what: str, name: str, factory: Callable) -> Any:
         made = factory()
         if not isinstance(made, AbstractTask | AbstractMethod):
             return made
-        plain = {f.name: _plain(getattr(made, f.name), f.type) for f in dataclasses.fields(made) if is_setting(f)}
+        hints = _hints(type(made))
+        names = [f.name for f in dataclasses.fields(made) if is_setting(f)]
+        plain = {field: _plain(getattr(made, field), kinds.kind(hints[field])) for field in names}
+        _check_ranges(name, plain, hints)
         changed = {key: value for key, value in plain.items() if type(value) is not type(getattr(made, key))}
         return dataclasses.replace(made, **changed) if changed else made
     except SettingError:
         raise
-    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError, SystemExit) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise SettingError(f"{what} '{name}': {reason}") from error
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the types of fields with their ranges; as they are written where a name in them does not exist."""
+    try:
+        return typing.get_type_hints(kind, include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        return {f.name: f.type for f in dataclasses.fields(kind)}
+
+
+def _check_ranges(name: str, settings: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
+    """Raise SettingError for the first setting outside of its range, those of callables included."""
+    for field, value in settings.items():
+        fault = kinds.fault(hints[field], field, value, settings)
+        if not fault and callable(value):
+            inside = _arguments(value)
+            defaults = {key: p.default for key, p in inside.items()}
+            faults = (kinds.fault(p.annotation, key, p.default, defaults) for key, p in inside.items())
+            fault = next((f"{field}.{each}" for each in faults if each), "")
+        if fault:
+            raise SettingError(f"{name}.{fault}.")
 
 
 def _refuse_properties(what: str, name: str, factory: Callable) -> None:
@@ -144,6 +166,10 @@ def _load(what: str, name: str) -> Callable:
     file = Path(module).resolve() if module.endswith(".py") else None
     if file and not file.is_file():
         raise SettingError(f"{what} '{name}' cannot be loaded: there is no file {file}.")
+    if not file and (not module or module.startswith(".")):
+        raise SettingError(
+            f"{what} '{name}' cannot be loaded: '{module}' is no name of a module. Give a file as ./x.py."
+        )
     root, path = _package_root(file) if file else (None, module)
     if root and str(root) not in sys.path:
         sys.path.append(str(root))  # workers inherit it, and so find the module by its name
@@ -173,8 +199,10 @@ def _load(what: str, name: str) -> Callable:
         ) from error
     if isinstance(found, AbstractTask | AbstractMethod):
         return partial(dataclasses.replace, found)
-    if not callable(found):
-        raise SettingError(f"{what} '{name}' is a {type(found).__name__}. Give a class, a function or an instance.")
+    is_another = isinstance(found, type) and not issubclass(found, AbstractTask | AbstractMethod)
+    if not callable(found) or is_another or inspect.isbuiltin(found):  # calling anything at all may end this process
+        kind = "class of another kind" if is_another else type(found).__name__
+        raise SettingError(f"{what} '{name}' is a {kind}. Give a class of a {what}, a function or an instance.")
     return found
 
 
@@ -188,7 +216,7 @@ def _package_root(file: Path) -> tuple[Path, str]:
 
 def _overrides(name: str, default: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments for the factory. "model.width" becomes an argument of the callable that is the field `model`."""
-    hints = typing.get_type_hints(type(default))
+    hints = _hints(type(default))
     fields = [f.name for f in dataclasses.fields(default) if is_setting(f)]
     known = list(settings_of(default))
     arguments: dict[str, Any] = {}
@@ -199,9 +227,9 @@ def _overrides(name: str, default: Any, settings: Mapping[str, Any]) -> dict[str
         if inner:
             inside = arguments.get(outer, getattr(default, outer))
             hint = _arguments(inside)[inner].annotation
-            arguments[outer] = partial(inside, **{inner: _typed(f"{name}.{key}", value, hint)})
+            arguments[outer] = partial(inside, **{inner: kinds.convert(f"{name}.{key}", value, hint)})
         elif outer in fields:
-            arguments[outer] = _typed(f"{name}.{key}", value, hints[outer])
+            arguments[outer] = kinds.convert(f"{name}.{key}", value, hints[outer])
     return arguments
 
 
@@ -212,26 +240,6 @@ def _arguments(target: Callable) -> dict[str, inspect.Parameter]:
     except (ValueError, TypeError):
         return {}
     return {k: p for k, p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
-
-
-def _typed(setting: str, value: Any, hint: Any) -> Any:
-    """Convert `value`, text from the command line or a value of TOML, to the type `hint`. Raises SettingError."""
-    if typing.get_origin(hint) is Literal:
-        choices = typing.get_args(hint)
-        if value in choices:
-            return value
-        raise SettingError(f"{setting} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
-    if hint not in (int, float, bool, str):
-        raise SettingError(f"{setting} is no number, text or truth value and cannot be set here, got {value!r}.")
-    try:
-        if hint is bool:
-            return {"true": True, "false": False}[str(value).lower()]
-        if hint is int and isinstance(value, float | bool):
-            raise ValueError
-        return hint(value)
-    except (ValueError, KeyError):
-        kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-        raise SettingError(f"{setting} must be {kinds[hint]}, got {value!r}.") from None
 
 
 def _to_json(value: Any) -> Any:

@@ -47,11 +47,16 @@ class Trajectory(eqx.Module):
     violation: Float[Array, ""]  # largest violation of a constraint at a knot, in units of its range; 0 without any
 
 
-@eqx.filter_jit  # traced once for all rollouts of a program; XLA inlines it
 def transition(
     task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]
 ) -> tuple[Float[Array, " n"], Float[Array, ""]]:
     """Return (state at t + dt, running cost over the interval) while u, which is in bounds, is held."""
+    return simulated_interval(task, t, x, u)
+
+
+@eqx.filter_jit  # traced once for all rollouts of a program; XLA inlines it. Its name marks a simulation in a program.
+def simulated_interval(task, t, x, u):
+    """Compute `transition`."""
     end, cost = SOLVERS[task.solver].fixed(task, t, x, u)
     return _after_reset(task, t, end, u), cost
 

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.budget import Allowance
-from bench.errors import UsageError, did_you_mean
+from bench.errors import UsageError, did_you_mean, shown
 
+MAX_BYTES = 10**6  # of a suite's file
+MAX_SEEDS = 10_000
+MAX_STRETCH = 10_000
 SHIPPED_FOLDER = Path(__file__).parent / "suites"
 
 
@@ -108,6 +111,8 @@ class Suite:
         `tasks`, `methods` and `seeds` replace the suite's own; `extra` are further settings by name. Raises SuiteError.
         """
         extra = extra or {}
+        if seeds is not None:
+            check_seeds(seeds)
         return [
             Cell(
                 self.name,
@@ -138,19 +143,74 @@ def load(name: str) -> Suite:
     if not path.is_file():
         raise SuiteError(did_you_mean("suite", name, names()) + " A path to a .toml file works too.")
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SuiteError(f"{path}: a suite has at most {MAX_BYTES} bytes, this file has {path.stat().st_size}.")
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         budget = Allowance(**_checked(path, "budget", data.pop("budget", {}), Allowance))
-        suite = Suite(name=path.stem, budget=budget, **_checked(path, "suite", data, Suite, given=("name", "budget")))
-    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
-        raise SuiteError(str(error) if isinstance(error, SuiteError) else f"{path}: {error}") from error
-    if not isinstance(suite.seeds, int) or suite.seeds < 1:
-        raise SuiteError(f"{path}: seeds must be a whole number of at least 1, got {suite.seeds!r}.")
+        contents = _checked(path, "suite", data, Suite, given=("name", "budget"))
+        _check_types(contents)
+        suite = Suite(name=path.stem, budget=budget, **contents)
+    except (tomllib.TOMLDecodeError, OSError, RecursionError, TypeError, ValueError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise SuiteError(reason if reason.startswith(f"{path}: ") else f"{path}: {reason}") from error
     if scored := sorted({*suite.tasks} & {*suite.tuning_tasks}):
         raise SuiteError(
             f"{path}: {', '.join(scored)} stands in tasks and in tuning_tasks. Scores on a task that settings were "
             "chosen on say nothing: tune on others."
         )
     return suite
+
+
+def _check_types(contents: Mapping[str, Any]) -> None:
+    """Raise ValueError for a value of the wrong type or range, and for settings of a name that is not in the suite."""
+    for key, (accepts, kind) in ENTRIES.items():
+        values = contents.get(key, ())
+        if not isinstance(values, tuple) or not all(map(accepts, values)):
+            raise ValueError(f"{key} must be a list of {kind}, got {shown(values)}.")
+    for key in ("tasks", "methods"):
+        if not contents[key]:
+            raise ValueError(f"{key} must name at least one, got an empty list.")
+    check_seeds(contents["seeds"])
+    if not isinstance(contents["description"], str):
+        raise ValueError(f"description must be text, got {shown(contents['description'])}.")
+    if contents.get("starts", "fixed") not in ("fixed", "random"):
+        raise ValueError(f"starts must be 'fixed' or 'random', got {shown(contents['starts'])}.")
+    settings = contents.get("settings", {})
+    if not isinstance(settings, Mapping) or not all(isinstance(fields, Mapping) for fields in settings.values()):
+        raise ValueError(f"settings must be a table for each task or method, got {shown(settings)}.")
+    methods = [_parse_label(method)[0] for method in contents["methods"]]
+    known = dict.fromkeys([*contents["tasks"], *contents.get("tuning_tasks", ()), *methods])
+    for name in settings:
+        if name not in known:
+            raise ValueError(did_you_mean("task or method in settings:", name, known))
+
+
+def check_seeds(seeds: Any) -> None:
+    """Raise SuiteError for a number of seeds that cannot run."""
+    if not _is_whole(seeds) or seeds > MAX_SEEDS:
+        raise SuiteError(f"seeds must be a whole number of at least 1 and at most {MAX_SEEDS}, got {shown(seeds)}.")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_factor(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_STRETCH
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+# The lists of a suite: what their entries must be, in code and in words.
+ENTRIES = {
+    "tasks": (_is_name, "names"),
+    "methods": (_is_name, "names"),
+    "tuning_tasks": (_is_name, "names"),
+    "num_steps": (_is_whole, "whole numbers of at least 1"),
+    "stretch": (_is_factor, f"numbers above 0 and at most {MAX_STRETCH}"),
+}
 
 
 def _parse_label(text: str) -> tuple[str, dict[str, str]]:
@@ -164,6 +224,8 @@ def _parse_label(text: str) -> tuple[str, dict[str, str]]:
 
 def _checked(path: Path, what: str, data: Any, kind: type, given: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return `data` with tuples for lists. Raises SuiteError if a key is no field of `kind`, or one is missing."""
+    if not isinstance(data, Mapping):
+        raise SuiteError(f"{path}: the {what} must be a table, got {shown(data)}.")
     fields = {f.name: f for f in dataclasses.fields(kind) if f.name not in given}
     for key in data:
         if key not in fields:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+MAX_STEPS = 10**6  # of a solver in one episode
 Scalar = Float[Array, ""] | float  # such as a time: traced inside a rollout, a plain number in a notebook
 
 
@@ -124,8 +125,15 @@ class AbstractTask(eqx.Module):
         for field in ("num_steps", "substeps"):
             if not (math.isfinite(getattr(self, field)) and getattr(self, field) == int(getattr(self, field))):
                 raise ValueError(f"{name}: {field} must be a whole number, got {getattr(self, field)!r}.")
-            if getattr(self, field) < 1:
-                raise ValueError(f"{name}: {field} must be at least 1, got {getattr(self, field)}.")
+            if not 1 <= getattr(self, field) <= MAX_STEPS:
+                raise ValueError(
+                    f"{name}: {field} must be at least 1 and at most {MAX_STEPS}, got {getattr(self, field):g}."
+                )
+        if not self.dt > 0 or self.num_steps * self.solver_steps > MAX_STEPS:
+            raise ValueError(
+                f"{name}: a horizon of {self.horizon:g} in {self.num_steps} intervals of at least {self.substeps} "
+                f"solver steps takes more than {MAX_STEPS} of them, or steps of no length. Take another horizon."
+            )
 
     @property
     def dt(self) -> float:
@@ -140,7 +148,7 @@ class AbstractTask(eqx.Module):
         """
         default: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(self)}
         longer = self.dt / (default["horizon"] / default["num_steps"])
-        return max(self.substeps, math.ceil(self.substeps * longer - 1e-9))
+        return max(int(self.substeps), math.ceil(self.substeps * longer - 1e-9))
 
     @property
     def x0(self) -> Float[Array, " n"]:

@@ -51,3 +51,20 @@ def test_caps_are_numbers_and_are_settings_only_where_they_are_set():
         Allowance(episodes=2, seconds=0)
     with pytest.raises(BudgetError, match="updates must be a whole number"):
         Budget(10, updates=0)
+
+
+def test_what_a_policy_simulates_to_act_has_a_budget_of_its_own():
+    planner = Usage(200, acting_env_steps=50)
+    assert Budget(5000, acting_env_steps=50).steps(planner) == 25
+    with pytest.raises(BudgetError, match="simulates 50 environment steps, and the budget allows 49"):
+        Budget(5000, acting_env_steps=49).steps(planner)
+    assert Allowance(episodes=2, acting_env_steps=3).on(10).acting_env_steps == 3
+    assert Budget(5000, updates=9, acting_env_steps=50).ended_by(planner) == "budget"
+
+
+def test_numbers_too_large_are_refused_and_more_evaluations_than_steps_are_all_of_them():
+    assert Budget(10, evals=10**6).evaluation_points(Usage(1)) == list(range(11))
+    with pytest.raises(BudgetError, match="evals must be a whole number of at least 1 and at most"):
+        Budget(10, evals=10**9)
+    with pytest.raises(BudgetError, match="a run has at most"):
+        Budget(10**12).steps(Usage(100))

@@ -1,5 +1,7 @@
 """Suites: every shipped one is well formed, and its grids, budgets and starts are as declared."""
 
+import os
+
 import jax.random as jr
 import numpy as np
 import pytest
@@ -98,3 +100,62 @@ def test_over_several_starts_a_cost_is_a_mean(tmp_path):
 def test_a_shipped_suite_has_references_for_every_grid_and_start(name):
     stored = References.shipped().by_key
     assert [key for key, _ in grids_of([], [name]) if key not in stored] == []
+
+
+SMALL = {
+    "description": '"d"',
+    "tasks": '["harvest"]',
+    "methods": '["constant"]',
+    "seeds": "1",
+    "budget": "{env_steps=9}",
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("tasks", '"harvest"', "tasks must be a list of names, got 'harvest'"),
+        ("tasks", "[1]", "tasks must be a list of names"),
+        ("tasks", '[["a"]]', "tasks must be a list of names"),
+        ("methods", "[]", "methods must name at least one"),
+        ("seeds", "0", "seeds must be a whole number of at least 1 and at most 10000, got 0"),
+        ("seeds", "1000000000", "seeds must be"),
+        ("seeds", "true", "seeds must be"),
+        ("num_steps", "5", "num_steps must be a list of whole numbers"),
+        ("stretch", "[1e300]", "stretch must be a list of numbers above 0"),
+        ("stretch", "[nan]", "stretch must be"),
+        ("tuning_tasks", '[["a"]]', "tuning_tasks must be a list of names"),
+        ("starts", "5", "starts must be 'fixed' or 'random', got 5"),
+        ("settings", "5", "settings must be a table"),
+        ("settings", "{havrest={r=1}}", "unknown task or method in settings: 'havrest'. Did you mean 'harvest'?"),
+        ("budget", "[1]", "the budget must be a table"),
+        ("budget", "{env_steps=9, evals=1000000000}", "evals must be a whole number"),
+        ("budget", "{env_steps=9, seconds=inf}", "seconds must be a positive number"),
+        ("budget", "{env_steps=9, acting_env_steps=-1}", "acting_env_steps must be a whole number of at least 0"),
+    ],
+)
+def test_a_malformed_suite_is_one_line(key, value, words, tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text("\n".join(f"{name} = {text}" for name, text in (SMALL | {key: value}).items()))
+    with pytest.raises(SuiteError) as caught:
+        suite.load(str(file))
+    assert words in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_suite_is_refused_without_reading_it(tmp_path):
+    os.mkfifo(tmp_path / "fifo.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    (tmp_path / "large.toml").write_text("#" * (suite.MAX_BYTES + 1))
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 10**5)
+    for name in ("fifo", "zero", "large", "deep"):
+        with pytest.raises(SuiteError):
+            suite.load(str(tmp_path / f"{name}.toml"))
+
+
+def test_a_number_of_seeds_that_cannot_run_is_refused():
+    with pytest.raises(
+        SuiteError, match="seeds must be a whole number of at least 1 and at most 10000, got 1000000000"
+    ):
+        suite.load("smoke").cells(seeds=10**9)

@@ -145,6 +145,7 @@ def task_row(cell: CellScores, learning: CellLearning | None, best: Best = NO_BE
         violation=simulator_gap.largest_measured(cell.violations),
         violations=simulator_gap.count_marked(cell.violations),
         env_steps=int(_mean_usage(runs, "env_steps")),
+        acting_env_steps=max(int(run.usage.get("acting_env_steps", 0)) for run in runs),
         train_seconds=_mean_usage(runs, "train_seconds"),
         compile_seconds=_mean_usage(runs, "compile_seconds"),
     )

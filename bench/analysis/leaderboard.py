@@ -8,11 +8,11 @@ intervals by Student's t (`bench.analysis.stats`), which need 5 seeds.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -31,13 +31,14 @@ from bench.analysis.rows import (
 from bench.analysis.scores import CellKey, Cells, GridKey, group_by_cell
 from bench.analysis.trajectories import MedianTrajectory
 from bench.records.reference import Reference
-from bench.records.run import RunRecord
+from bench.records.run import Kind, RunRecord
 from bench.records.trajectory import FindTrajectory
 from bench.records.tuning import Tuning
 
 if TYPE_CHECKING:
     import pandas as pd
 
+RANKED_KINDS: tuple[Kind, ...] = ("learner", "planner")
 INDICATIVE_BELOW = 10  # results of fewer seeds are called indicative
 STALE_ABOVE = 1e-3  # a score this far above 1 says that the reference is stale
 
@@ -47,7 +48,7 @@ class Leaderboard:
     """The tables of a set of records, and what a reader must know. `bench.analysis.rows` says what each column means.
 
     rows: one TaskRow per suite, task, grid and method, the highest score of a task first
-    aggregate: one AggregateRow per suite and method: the ranked by their rank, then the unranked, then the oracles
+    aggregate: one AggregateRow per suite and method: learners, planners, oracles; of each class the ranked first
     pairs: two PairRows per suite and pair of ranked methods
     curves: one CurvePoint per cell with a score and evaluation
     profiles: one ProfilePoint per suite, method and threshold
@@ -127,9 +128,9 @@ def build(
     )
 
 
-def _standing(row: AggregateRow) -> tuple[str, int, float]:
+def _standing(row: AggregateRow) -> tuple[str, int, bool, float]:
     """What orders the rows of methods: the classes of each suite one after the other, each by its scores."""
-    return row.suite, tables.KINDS.index(row.kind), -row.score
+    return row.suite, get_args(Kind).index(row.kind), row.rank is None, -row.score
 
 
 def _learning(cells: Sequence[CellScores]) -> dict[CellKey, CellLearning]:
@@ -155,16 +156,19 @@ def _by_suite(cells: Iterable[CellLearning]) -> dict[str, tables.Methods]:
 
 
 def _compare(suite: str, methods: tables.Methods, tunings: Mapping[str, Tuning]) -> SuiteRows:
-    """Compare the ranked methods of a suite; others are in no pair and have no rank."""
+    """Compare the ranked methods of a suite within their class; others are in no pair and have no rank."""
     grids = {grid for cells in methods.values() for grid in cells}
-    kinds = {method: tables.kind_of(cells, grids) for method, cells in methods.items()}
-    ranked = tables.rank({method: cells for method, cells in methods.items() if kinds[method] == "ranked"})
+    kinds: dict[str, Kind] = {method: tables.kind_of(cells.values()) for method, cells in methods.items()}
+    rankings = [
+        tables.rank({m: cells for m, cells in methods.items() if kinds[m] == kind and tables.is_ranked(cells, grids)})
+        for kind in RANKED_KINDS
+    ]
     tuned = _tuned(methods, tunings)
     trials = {method: tuning.all_trials for method, tuning in tuned.items()}
     return SuiteRows(
-        aggregate=list(tables.aggregate_rows(suite, methods, kinds, ranked, trials)),
-        pairs=list(tables.pair_rows(suite, methods, ranked)),
-        best=ranked.best,
+        aggregate=list(tables.aggregate_rows(suite, methods, kinds, rankings, trials)),
+        pairs=[pair for ranked in rankings for pair in tables.pair_rows(suite, methods, ranked)],
+        best=dict(ChainMap(*(ranked.best for ranked in rankings))),
         profiles=list(tables.profile_points(suite, methods)),
         targets=list(tables.target_points(suite, methods)),
         notes=[

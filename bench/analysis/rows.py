@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args, get_type_hints
 
+from bench.records.run import Kind
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,6 +35,7 @@ class TaskRow(NamedTuple):
     violation: largest violation of a constraint, in units of its range; inf where an episode was lost
     violations: number of runs whose violation is marked as too large
     env_steps: mean number of environment steps that a run spent
+    acting_env_steps: steps that the policy simulates to act in one judged episode; 0 unless it is a planner's
     train_seconds, compile_seconds: mean seconds of training, and of compilation, of a run
     """
 
@@ -64,6 +67,7 @@ class TaskRow(NamedTuple):
     violation: float
     violations: int | None
     env_steps: int
+    acting_env_steps: int
     train_seconds: float
     compile_seconds: float
 
@@ -74,8 +78,9 @@ class AggregateRow(NamedTuple):
     Scores here are clipped to [-1, 1], and -1 for a run that did not finish. Every task has the same weight.
 
     suite, method: what the line is about
-    kind: "ranked"; "unranked" where a task lacks runs, or has fewer than 5; else the class of its own: "oracle"
-    rank: 1 + the number of ranked methods with a larger `score`; None for a method that is not ranked, as all below
+    kind: "learner"; "planner", which simulates the task in order to act; or "oracle", which simulates uncharged
+    rank: 1 + the number of ranked methods of its kind with a larger `score`; None, as all below, for a method that is
+        not ranked: an oracle, and one that lacks a task or has fewer than 5 runs on one
     rank_low, rank_high: ends of the 95 % interval of the rank
     letters: one for each group of methods that no test separates, to which the method belongs
     trials: number of settings that all searches tried before the one that ran was chosen; 0 where there was no tuning
@@ -92,7 +97,7 @@ class AggregateRow(NamedTuple):
 
     suite: str
     method: str
-    kind: str
+    kind: Kind
     rank: int | None
     rank_low: int | None
     rank_high: int | None
@@ -117,7 +122,7 @@ class AggregateRow(NamedTuple):
 
 
 class PairRow(NamedTuple):
-    """One ordered pair of ranked methods, over the tasks that both were run on.
+    """One ordered pair of ranked methods of one kind, over the tasks that both were run on.
 
     suite: the suite that both were run in
     method, other: the two methods

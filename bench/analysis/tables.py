@@ -1,9 +1,9 @@
 """The rows of a suite: its methods against each other, over all cells. No JAX here."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -12,17 +12,17 @@ from bench.analysis.cell_tables import UNITS, Best, CellLearning, count_failed, 
 from bench.analysis.rows import AggregateRow, PairRow, ProfilePoint, TargetPoint
 from bench.analysis.scores import CellKey, GridKey
 from bench.analysis.stats import MIN_SEEDS, Floats
+from bench.records.run import Kind
 
 THRESHOLDS = np.linspace(-1, 1, 81)  # scores at which a performance profile is evaluated
 TARGET_POINTS = 60  # points of a curve of regret targets
 
 
 Methods = Mapping[str, Mapping[GridKey, CellLearning]]  # method -> grid -> cell, within one suite
-KINDS = ("ranked", "unranked", "oracle")  # classes of methods, in the order of their rows
 
 
 class Ranking(NamedTuple):
-    """The ranked methods of a suite against each other.
+    """The ranked methods of one class in a suite against each other.
 
     places: by method, in the order of `p_values`
     p_values: "methods methods", corrected for the number of pairs
@@ -36,15 +36,15 @@ class Ranking(NamedTuple):
     won: Counter[str]
 
 
-def kind_of(cells: Mapping[GridKey, CellLearning], grids: Collection[GridKey]) -> str:
-    """The class of a method with these cells in a suite that has these grids: one of KINDS. Only one is compared.
+def kind_of(cells: Iterable[CellLearning]) -> Kind:
+    """The class of a method: the last of its runs' in the order learner, planner, oracle."""
+    found: set[Kind] = {run.kind for learning in cells for run in learning.cell.runs}
+    return max(found, key=get_args(Kind).index)
 
-    An oracle was free to simulate more than it declared. A method is unranked if it lacks a task, or runs for a test.
-    """
-    if any(not run.charged for learning in cells.values() for run in learning.cell.runs):
-        return "oracle"
-    complete = len(cells) == len(grids) and all(learning.score.seeds >= MIN_SEEDS for learning in cells.values())
-    return "ranked" if complete else "unranked"
+
+def is_ranked(cells: Mapping[GridKey, CellLearning], grids: Collection[GridKey]) -> bool:
+    """Whether a method with these cells in a suite that has these grids has runs enough on every task to be ranked."""
+    return len(cells) == len(grids) and all(learning.score.seeds >= MIN_SEEDS for learning in cells.values())
 
 
 def rank(methods: Methods) -> Ranking:
@@ -66,7 +66,7 @@ def rank(methods: Methods) -> Ranking:
 
 
 def aggregate_rows(
-    suite: str, methods: Methods, kinds: Mapping[str, str], ranked: Ranking, trials: Mapping[str, int]
+    suite: str, methods: Methods, kinds: Mapping[str, Kind], rankings: Sequence[Ranking], trials: Mapping[str, int]
 ) -> Iterator[AggregateRow]:
     """One row for each method; one without trials was not tuned."""
     for method, cells in methods.items():
@@ -74,7 +74,8 @@ def aggregate_rows(
         score, score_low, score_high = with_interval(stats.interquartile_mean(strata), -1.0, 1.0)
         mean, mean_low, mean_high = with_interval(stats.mean(strata), -1.0, 1.0)
         areas = {unit: float(np.mean([np.mean(each.areas[unit]) for each in cells.values()])) for unit in UNITS}
-        place = ranked.places.get(method)
+        ranked = next((each for each in rankings if method in each.places), None)
+        place = ranked.places[method] if ranked else None
         yield AggregateRow(
             suite=suite,
             method=method,
@@ -93,7 +94,7 @@ def aggregate_rows(
             mean=mean,
             mean_low=mean_low,
             mean_high=mean_high,
-            won=ranked.won[method] if place else None,
+            won=ranked.won[method] if ranked else None,
             auc=areas["env_steps"],
             auc_updates=areas["updates"],
             auc_seconds=areas["train_seconds"],

@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 
 from bench import registry
-from bench.budget import Usage
+from bench.budget import COUNTS, Usage
 from bench.contract.counting import Counter, counting_task
 from bench.errors import ContractError, UsageError, require
 from bench.machine import compilation
@@ -22,6 +22,7 @@ from bench.reference.fingerprint import fingerprint
 from bench.reference.lookup import complete
 from bench.simulate import AbstractPolicy, rollout
 from bench.training.checkpoint import Checkpoint, Progress, program_digest, state_digests
+from bench.training.hidden_simulation import simulation_in_policy, simulation_in_usage
 from bench.tuning import search
 
 SEEDS = (0, 1, 0)  # two are alike
@@ -69,6 +70,17 @@ class MethodUnderTest:
         """The state after one step, and what the step spent."""
         return self._counted(self.advance, self.started[0], self._keys[1])
 
+    @cached_property
+    def acted(self) -> tuple[Any, int]:
+        """An episode of the trained policy, and the steps that were simulated beside its own, most of any seed."""
+        played = []
+        for i in range(len(SEEDS)):
+            state = jax.tree.map(lambda leaf, i=i: leaf[i], self.stepped[0])
+            self.counter.spent()
+            trajectory = jax.device_get(jax.jit(self._play)(state))
+            played.append((trajectory, self.counter.spent()[0] - self.task.num_steps))
+        return played[0][0], max(steps for _, steps in played)
+
     @property
     def functions(self) -> dict[str, tuple[Callable, tuple]]:
         """What the harness compiles, for one seed, with arguments."""
@@ -78,7 +90,7 @@ class MethodUnderTest:
         return {
             "init": (lambda key: method.init(task, key), (key,)),
             "step": (lambda state, key: method.step(task, state, key), (state, key)),
-            "policy": (lambda state: rollout(task, method.policy(task, state), task.x0).cost, (state,)),
+            "policy": (lambda state: self._play(state).cost, (state,)),
         }
 
     def twice(self, after_one: Any) -> Any:
@@ -89,6 +101,9 @@ class MethodUnderTest:
         """Return the shapes of the states after one step."""
         step = jax.vmap(lambda state, key: self.method.step(self.task, state, key))
         return jax.eval_shape(step, self.shapes, self._keys[1])
+
+    def _play(self, state):
+        return rollout(self.task, self.method.policy(self.task, state), self.task.x0)
 
     # One seed after the other: under vmap, a computation that is the same for all seeds would be counted once.
     def _init(self, keys):
@@ -106,7 +121,7 @@ class MethodUnderTest:
 
 def declares_whole_numbers(subject: MethodUnderTest) -> None:
     """The usage is in whole numbers of at least 0."""
-    counts = {name: value for name, value in vars(subject.usage).items() if name != "charged"}
+    counts = {name: getattr(subject.usage, name) for name in COUNTS}
     wrong = {k: v for k, v in counts.items() if not isinstance(v, int) or isinstance(v, bool) or v < 0}
     require(not wrong, f"usage() must declare whole numbers of at least 0, got {wrong}")
 
@@ -130,6 +145,8 @@ def never_compiles_again(subject: MethodUnderTest) -> None:
 def spends_what_it_declares(subject: MethodUnderTest) -> None:
     """A method spends what it declares; an oracle, which declares that it is not charged, simulates more than that."""
     usage = subject.usage
+    hidden = simulation_in_usage(subject.task, subject.method)
+    require(not hidden, f"usage() {hidden}: it only declares what init() and step() spend")
     require(
         subject.started[1][0] == usage.init_env_steps,
         f"init() declares {usage.init_env_steps} environment steps and spends {subject.started[1][0]}",
@@ -139,6 +156,19 @@ def spends_what_it_declares(subject: MethodUnderTest) -> None:
     ):
         honest = spent == declared if usage.charged else spent > declared
         require(honest, f"step() declares {declared} {what} steps and spends {spent}")
+
+
+def simulates_to_act_what_it_declares(subject: MethodUnderTest) -> None:
+    """What `policy()` and the policy's calls simulate in a judged episode is declared."""
+    declared, (_, spent) = subject.usage.acting_env_steps, subject.acted
+    require(
+        spent <= declared,
+        f"usage() declares acting_env_steps = {declared}, and its policy simulates {spent} steps beside the episode's "
+        "own to act in it",
+    )
+    state = jax.tree.map(lambda leaf: leaf[0], subject.stepped[0])
+    hidden = "" if declared else simulation_in_policy(subject.task, subject.method, state)
+    require(not hidden, f"usage() declares acting_env_steps = 0, and its policy {hidden}")
 
 
 def only_the_seed_matters(subject: MethodUnderTest) -> None:
@@ -177,8 +207,7 @@ def policy_acts(subject: MethodUnderTest) -> None:
     policy = subject.method.policy(task, state)
     require(isinstance(policy, AbstractPolicy), f"policy() returns a {type(policy).__name__}, no AbstractPolicy")
     low, high = task.bounds
-    play = jax.jit(lambda state: rollout(task, subject.method.policy(task, state), task.x0))
-    trajectory = jax.device_get(play(state))
+    trajectory, _ = subject.acted
     require(trajectory.us.shape == (task.num_steps, len(low)), f"its controls have shape {trajectory.us.shape}")
     require(np.all(np.isfinite(trajectory.us)), "its controls are not finite after one step of training")
     within = np.all((trajectory.us >= low) & (trajectory.us <= high))
@@ -202,6 +231,7 @@ METHOD_CHECKS: Mapping[str, Callable[[MethodUnderTest], None]] = {
     "its state is arrays only": state_is_arrays,
     "one compilation serves all steps": never_compiles_again,
     "spends what it declares": spends_what_it_declares,
+    "simulates to act what it declares": simulates_to_act_what_it_declares,
     "the seed matters, and only the seed": only_the_seed_matters,
     "resumes from a checkpoint to the bit": resumes_from_a_checkpoint,
     "its policy acts within the bounds": policy_acts,

@@ -17,6 +17,7 @@ from bench.records.run_parts import Horizon, Point, Rescored, Settings, Usage
 
 SCHEMA: Literal[1] = 1
 Status = Literal["ok", "diverged", "failed"]
+Kind = Literal["learner", "planner", "oracle"]
 SCHEMA_FILE = Path(__file__).with_name("run.schema.json")
 NAMED_FOR_A_CELL = re.compile(r"-[0-9a-f]{8}-seed\d+\.json$")
 
@@ -28,10 +29,11 @@ class RunRecord:
     `curve` has one entry for each evaluation: env_steps, updates (absent in older records), train_seconds, cost,
     end_error and violation (of a constraint; absent in older records); None where not finite. `usage` is what the run
     spent: env_steps, env_grad_steps, updates, train_seconds and compile_seconds (with tracing and, except in older
-    records, with the programs that score the final policy again). Seconds are the wall time of the block of seeds
-    divided by their number. `settings` holds every field of the task, the method and the budget; infinities and NaN are
-    text there (see `storable`). `ended_by` is "budget", or the cap that came first, "updates" or "seconds"; for a
-    failed run it is "error", "time limit" or "lost worker".
+    records, with the programs that score the final policy again), and acting_env_steps (absent in older records), which
+    its policy simulates to act in a judged episode. Seconds are the wall time of the block of seeds divided by their
+    number. `settings` holds every field of the task, the method and the budget; infinities and NaN are text there (see
+    `storable`). `ended_by` is "budget", or the cap that came first, "updates" or "seconds"; for a failed run it is
+    "error", "time limit" or "lost worker".
 
     `rescored` holds the final policy's cost by an adaptive solver (`adaptive`) and on a finer grid (`finer`), its
     `end_error` by the adaptive solver, and its `violation` (see `bench.training.rescore`). A value is None where an
@@ -70,9 +72,14 @@ class RunRecord:
         return {name: getattr(self, name) for name in ("suite", "task", "method", "fingerprint", "settings")}
 
     @property
-    def charged(self) -> bool:
-        """Whether every simulated step of the method was charged; an oracle's settings say that not all were."""
-        return self.settings["method"].get("charged", True)
+    def kind(self) -> Kind:
+        """The class of the method, which is compared within its class only.
+
+        An oracle simulates more than it is charged for, as its settings say. A planner simulates in order to act.
+        """
+        if not self.settings["method"].get("charged", True):
+            return "oracle"
+        return "planner" if self.usage.get("acting_env_steps", 0) else "learner"
 
 
 def final_cost(curve: list[dict[str, int | float | None]]) -> tuple[Status, float | None]:

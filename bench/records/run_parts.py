@@ -39,7 +39,7 @@ class BlockPoint(TypedDict):
 
 
 class Usage(TypedDict):
-    """The steps, updates and seconds that a run spent."""
+    """The steps, updates and seconds that a run spent, and the steps that its policy simulates in a judged episode."""
 
     env_steps: Count
     env_grad_steps: Count
@@ -47,6 +47,7 @@ class Usage(TypedDict):
     cpu_seconds: NotRequired[Seconds]
     compile_seconds: Seconds
     updates: NotRequired[Count]
+    acting_env_steps: NotRequired[Count]
 
 
 class Settings(TypedDict):

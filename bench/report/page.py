@@ -42,7 +42,7 @@ GROUPS = {
     **dict.fromkeys(("curve area", "by updates", "by seconds"), "auc"),
     "failed": "failed",
     **dict.fromkeys(("gap", "gaps", "miss", "misses", "violation", "violations"), "marks"),
-    **dict.fromkeys(("env steps", "train s"), "spent"),
+    **dict.fromkeys(("env steps", "steps simulated to act", "train s"), "spent"),
 }
 
 

@@ -37,6 +37,7 @@ class TaskSection(NamedTuple):
     figure: the learning curves, where there are scores
     misses: whether any run missed an end-state target
     violations: whether any run violated a constraint
+    planners: whether any policy simulates the task to act
     episodes: trajectories, where they were kept
     """
 
@@ -47,6 +48,7 @@ class TaskSection(NamedTuple):
     figure: Figure | None
     misses: bool
     violations: bool
+    planners: bool
     episodes: list[Figure]
 
 
@@ -133,6 +135,7 @@ def _tasks(board: Leaderboard, order: Sequence[str]) -> dict[str, list[TaskSecti
             figure=_figure(chart, order) if chart else None,
             misses=any(row.end_miss > 0 for row in group),
             violations=any(row.violation > 0 for row in group),
+            planners=any(row.acting_env_steps for row in group),
             episodes=episodes[suite, task, steps],
         )
         sections[suite].append(section)

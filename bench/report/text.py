@@ -70,9 +70,10 @@ LEGEND = (
     "(Welch's t, one-sided, 0.05 for all comparisons with the best). IQM is the interquartile mean over tasks and "
     "seeds; won: tasks where no ranked method has a higher mean score. A rank is a method's place by IQM, with its 95 "
     "% interval. Methods that share a letter are not separated (Welch's t of their IQMs, Holm over all pairs, level "
-    "0.05). Fewer than 5 seeds have no interval, and without 5 seeds on every task there is no rank. Gap: the largest "
-    "change of a run's final cost when an adaptive solver, or a grid four times finer, scores the policy again; miss: "
-    "the largest distance to an end-state target, of the state's range; violation: the largest of a constraint, of its "
+    "0.05). Fewer than 5 seeds have no interval, and without 5 seeds on every task there is no rank. Planners, which "
+    "simulate the task to act, are ranked among themselves; oracles, which are not charged for all that they simulate, "
+    "are not ranked. Gap: the largest change of a run's final cost when an adaptive solver, or a grid four times finer, "
+    "scores the policy again; miss: the largest distance to an end-state target, of the state's range; violation: the largest of a constraint, of its "
     "range. Above 1 % they are marked ! and counted; empty: not measured. Tuned says how many settings all searches "
     "tried, on other tasks, before this one was chosen."
 )
@@ -119,8 +120,11 @@ def show_percent(share: float) -> str:
 
 
 def show_rank(row: AggregateRow) -> str:
-    """Show a rank with its interval, or the class of a method that is not ranked."""
-    return row.kind if row.rank is None else f"{row.rank} [{row.rank_low}-{row.rank_high}]"
+    """Show a rank with its interval, and the class of a method that is no learner; say where there is no rank."""
+    place = "" if row.rank is None else f"{row.rank} [{row.rank_low}-{row.rank_high}]"
+    if row.kind == "learner":
+        return place or "unranked"
+    return f"{row.kind} {place}".strip()
 
 
 def show_trials(trials: int) -> str:
@@ -148,7 +152,7 @@ def show_number(value: float, digits: int = 6) -> str:
 # Columns stand in the order of their weight, because a narrow terminal leaves out the last.
 AGGREGATE_COLUMNS: tuple[RowColumn[AggregateRow], ...] = (
     RowColumn(
-        number_column("rank", "place by the interquartile mean, with the 95 % interval of the rank"),
+        number_column("rank", "place in its class by the interquartile mean, with the 95 % interval of the rank"),
         show_rank,
     ),
     RowColumn(METHOD, lambda row: row.method),
@@ -243,6 +247,11 @@ TASK_COLUMNS: tuple[RowColumn[TaskRow], ...] = (
         lambda row: show_score(row.auc),
     ),
     RowColumn(number_column("env steps", "environment steps per run"), lambda row: show_count(row.env_steps)),
+    RowColumn(
+        number_column("steps simulated to act", "environment steps that the policy simulates in one judged episode"),
+        lambda row: show_count(row.acting_env_steps),
+        silent=("0",),
+    ),
     RowColumn(
         number_column("train s", "seconds of training per run, without compilation and evaluation"),
         lambda row: f"{row.train_seconds:.1f}",

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from bench.budget import Usage
+from bench.budget import BudgetError, Usage
 from bench.identity import digest
 from bench.machine import garbage_collection
 from bench.method import AbstractInformedMethod, AbstractMethod, inform
@@ -16,6 +16,7 @@ from bench.records.reference import Reference
 from bench.reference.starts import evaluation_starts
 from bench.simulate import SIMULATOR_VERSION, rollout
 from bench.training.blocks import Block, OneSeed
+from bench.training.hidden_simulation import hidden_simulation, simulation_in_policy, simulation_in_usage
 from tasks.base import AbstractTask
 
 # JAX's errors for a method that branches on a number that is data.
@@ -83,19 +84,35 @@ def trace(task: AbstractTask, method: AbstractMethod, block: Block) -> Programs:
     """Trace the programs that start, advance and score seeds.
 
     Fractional numbers of the method are data, so that cells which differ in nothing else share a compilation. A method
-    that branches on one of them is compiled for its numbers.
+    that branches on one of them is compiled for its numbers. Raises BudgetError for a simulation that is not declared.
     """
+    simulation = simulation_in_usage(task, method)
+    if simulation:
+        raise BudgetError(
+            f"usage() {simulation}. It only declares steps: simulate in init() or step(), which are charged."
+        )
     try:
         return _trace_with(*eqx.partition(method, lambda leaf: isinstance(leaf, float)), task, block)
     except BRANCHING_ERRORS:
         return _trace_with(*eqx.partition(method, lambda leaf: False), task, block)
 
 
+def _require_none(what: str, declared: str, simulation: str) -> None:
+    if simulation:
+        raise BudgetError(
+            f"{what} {simulation}, but usage() declares {declared} = 0. Declare the steps that it simulates."
+        )
+
+
 def _trace_with(numbers, rest, task, block) -> Programs:
     starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
 
     def init(numbers, key):
-        return eqx.combine(numbers, rest).init(task, key)
+        method = eqx.combine(numbers, rest)
+        usage = method.usage(task)
+        if usage.charged and not usage.init_env_steps:
+            _require_none("init()", "init_env_steps", hidden_simulation(task, method.init, key))
+        return method.init(task, key)
 
     def advance(numbers, state, key, start, stop):
         method = eqx.combine(numbers, rest)
@@ -103,7 +120,10 @@ def _trace_with(numbers, rest, task, block) -> Programs:
         return jax.lax.fori_loop(start, stop, lambda i, s: method.step(task, s, jr.fold_in(key, i)), state)
 
     def score(numbers, state):
-        policy = eqx.combine(numbers, rest).policy(task, state)
+        method = eqx.combine(numbers, rest)
+        policy = method.policy(task, state)
+        if not method.usage(task).acting_env_steps:
+            _require_none("its policy", "acting_env_steps", simulation_in_policy(task, method, state))
         trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
         return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error), jnp.max(trajectories.violation)
 

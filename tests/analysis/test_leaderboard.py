@@ -94,7 +94,7 @@ def test_a_method_without_five_seeds_on_every_task_has_no_rank():
     )
     board = build(runs, {name: reference(name) for name in tasks.values()})
     totals = board.aggregate.set_index("method")
-    assert totals["kind"].to_dict() == {"whole": "ranked", "part": "unranked", "brief": "unranked"}
+    assert set(totals["kind"]) == {"learner"}
     assert totals["rank"].dropna().to_dict() == {"whole": 1}
     assert totals["score_low"].notna().to_dict() == {"whole": True, "part": True, "brief": False}
     assert list(board.aggregate["method"]) == ["whole", "part", "brief"]
@@ -131,6 +131,29 @@ def test_the_best_group_of_a_task_is_that_of_its_own_scale():
     ]
     board = build(noisy, {"f": reference()}).rows.set_index("method")
     assert board["clipped_best"].to_dict() == {"close": True, "near": True, "far": False}
+
+
+def test_planners_are_ranked_among_themselves_and_show_what_they_simulate():
+    spent = {"env_steps": 100, "env_grad_steps": 0, "train_seconds": 1.0, "compile_seconds": 1.0}
+    plans = {"usage": spent | {"acting_env_steps": 7000}}
+    runs = [record("better planner", seed=s, cost=10.0 + s / 100, **plans) for s in range(10)]
+    runs += [record("planner", seed=s, cost=11.0 + s / 100, **plans) for s in range(10)]
+    runs += [record("learner", seed=s, cost=12.0 + s / 100) for s in range(10)]
+    board = build(runs, {"f": reference()})
+    found = board.aggregate[["method", "kind", "rank", "letters"]].to_numpy().tolist()
+    assert found == [
+        ["learner", "learner", 1, "a"],
+        ["better planner", "planner", 1, "a"],
+        ["planner", "planner", 2, "b"],
+    ]
+    assert set(board.pairs["method"]) == {"better planner", "planner"}
+    assert board.rows.set_index("method")["acting_env_steps"].to_dict()["planner"] == 7000
+    shown = "".join(render(board) for render in FORMATS["markdown"].values())
+    assert "| steps simulated to act |" in shown
+    assert "| planner 2 [2-2] |" in shown
+    assert "steps simulated to act" not in "".join(
+        render(build(runs[20:], {"f": reference()})) for render in FORMATS["markdown"].values()
+    )
 
 
 def test_tuning_is_shown_where_the_setting_that_ran_is_the_tuned_one():

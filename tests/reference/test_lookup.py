@@ -109,6 +109,8 @@ def test_a_method_knows_what_it_was_told_and_reads_no_file(monkeypatch):
         floor = Constant()
         informed = inform(floor, told)
     assert informed.init(task, jr.key(0)).us.tolist() == [[0.25]]
+    # The best known controls would be a policy without training.
+    assert [floor._fields for floor in informed.floors] == [("start", "control", "cost")]
     with pytest.raises(LookupError):  # a method is a value: informing it makes another
         floor.init(task, jr.key(0))
 

@@ -53,6 +53,12 @@ def test_every_step_of_every_seed_has_a_key_of_its_own():
     assert len(set(costs[1:, :2].ravel())) == 16
 
 
+def test_evaluations_never_alter_the_training():
+    few, many = (run(evals)[-1] for evals in (2, 8))
+    assert few.state == many.state
+    np.testing.assert_array_equal(few.cost, many.cost)
+
+
 class MixingState(eqx.Module):
     w: Float[Array, "33 65"]
 
