@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bench import radau
+from bench import radau, violations
 from tasks.base import AbstractHybridTask, AbstractTask, Scalar
 
 SIMULATOR_VERSION = 1  # part of every method's fingerprint; raise it when episodes or their scores change
@@ -44,6 +44,7 @@ class Trajectory(eqx.Module):
     costs: Float[Array, " steps"]
     cost: Float[Array, ""]
     end_error: Float[Array, ""]  # largest miss of an end-state target, in units of the state's range; 0 without targets
+    violation: Float[Array, ""]  # largest violation of a constraint at a knot, in units of its range; 0 without any
 
 
 @eqx.filter_jit  # traced once for all rollouts of a program; XLA inlines it
@@ -200,8 +201,7 @@ def from_knots(
     """Simulate each interval from its own knot: an optimum may be so unstable that its controls alone lose it."""
     ts = task.dt * jnp.arange(task.num_steps)
     ends, costs = jax.vmap(lambda t, x, u: transition(task, t, x, u))(ts, xs[:-1], us)
-    cost = jnp.sum(costs) + task.terminal_cost(xs[-1])
-    return Trajectory(jnp.concatenate([xs[:1], ends]), us, costs, cost, end_error(task, xs[-1]))
+    return _episode(task, jnp.concatenate([xs[:1], ends]), us, costs, xs[-1])
 
 
 def trapezoid_costs(
@@ -219,6 +219,14 @@ def end_error(task: AbstractTask, x: Float[Array, " n"]) -> Float[Array, ""]:
     return jnp.max(jnp.abs(task.misses(x)), initial=0.0)
 
 
+def path_violation(
+    task: AbstractTask, t: Scalar, x: Float[Array, " n"], after: Float[Array, " n"], u: Float[Array, " m"]
+) -> Float[Array, ""]:
+    """Return the largest violation of a path constraint at both ends of the interval that starts at t."""
+    at_start = violations.on_path(task, within(task, t, t), x, u)
+    return jnp.maximum(at_start, violations.on_path(task, within(task, t, t + task.dt), after, u))
+
+
 def _scan(task, transition, act, carry, x0, us) -> Trajectory:
     def interval(loop, inputs):
         x, carry = loop
@@ -231,8 +239,14 @@ def _scan(task, transition, act, carry, x0, us) -> Trajectory:
 
     inputs = (jnp.arange(task.num_steps), us)
     (x, _), (xs, us, costs) = jax.lax.scan(interval, (x0, carry), inputs)
-    cost = jnp.sum(costs) + task.terminal_cost(x)
-    return Trajectory(jnp.concatenate([x0[None], xs]), us, costs, cost, end_error(task, x))
+    return _episode(task, jnp.concatenate([x0[None], xs]), us, costs, x)
+
+
+def _episode(task, xs, us, costs, end) -> Trajectory:
+    ts = task.dt * jnp.arange(task.num_steps)
+    on_the_way = jax.vmap(partial(path_violation, task))(ts, xs[:-1], xs[1:], us)
+    violation = jnp.maximum(jnp.max(on_the_way), violations.at_end(task, end))
+    return Trajectory(xs, us, costs, jnp.sum(costs) + task.terminal_cost(end), end_error(task, end), violation)
 
 
 def clip(task: AbstractTask, u: Float[Array, " m"]) -> Float[Array, " m"]:

@@ -3,7 +3,14 @@
 from pkgutil import extend_path
 
 from tasks.bacteria import Bacteria
-from tasks.base import AbstractHybridTask, AbstractSolvedTask, AbstractTask, ControlVar, StateVar
+from tasks.base import (
+    AbstractConstrainedTask,
+    AbstractHybridTask,
+    AbstractSolvedTask,
+    AbstractTask,
+    ControlVar,
+    StateVar,
+)
 from tasks.bear_populations import BearPopulations
 from tasks.bioreactor import Bioreactor
 from tasks.cancer_treatment import CancerTreatment
@@ -56,4 +63,12 @@ TASKS: dict[str, type[AbstractTask]] = {
     "double_pendulum_launch": DoublePendulumLaunch,
 }
 
-__all__ = ["TASKS", "AbstractHybridTask", "AbstractSolvedTask", "AbstractTask", "ControlVar", "StateVar"]
+__all__ = [
+    "TASKS",
+    "AbstractConstrainedTask",
+    "AbstractHybridTask",
+    "AbstractSolvedTask",
+    "AbstractTask",
+    "ControlVar",
+    "StateVar",
+]

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from tasks import AbstractTask, ControlVar, StateVar
+from tasks import AbstractConstrainedTask, AbstractTask, ControlVar, StateVar
 from tasks.base import AbstractHybridTask, wrap
 
 
@@ -119,6 +119,68 @@ class Hilltop(AbstractTask):
 
     def terminal_cost(self, x):
         return jnp.zeros_like(x[0])
+
+
+class BrysonDenham(AbstractConstrainedTask):
+    """min ∫ u² / 2 dt,  x'' = u,  from (0, 1) to (0, -1) with x <= l = 1/9: the minimum is 4 / (9 l) = 4.
+
+    Source: Bryson & Ho, *Applied Optimal Control* (1975), sec. 3.11.
+    """
+
+    states = (StateVar("x", 0.0, 0.0, 0.15, 0.0), StateVar("v", 1.0, -1.0, 1.0, -1.0))
+    controls = (ControlVar("u", -10.0, 10.0),)
+    limit: float = 1 / 9
+    penalty: float = 100.0
+    horizon: float = 1.0
+    num_steps: int = 100
+    solver: str = "tsit5"
+    substeps: int = 1
+
+    def vector_field(self, t, x, u):
+        return jnp.stack([x[1], u[0]])
+
+    def unpriced_running_cost(self, t, x, u):
+        return 0.5 * u[0] ** 2
+
+    def unpriced_terminal_cost(self, x):
+        return jnp.zeros_like(x[0])
+
+    def path_constraints(self, t, x, u):
+        return jnp.stack([x[0] / self.limit - 1])
+
+    def end_constraints(self, x):
+        return jnp.zeros(0, x.dtype)
+
+
+class Brachistochrone(AbstractConstrainedTask):
+    """min T from (0, 10) to (10, 5) under g = 9.80665: time runs from 0 to 1, at a pace that is a second control.
+
+    Fastest descent 1.8016 (dymos, its brachistochrone example).
+    """
+
+    states = (StateVar("x", 0.0, 0.0, 10.0, 10.0), StateVar("y", 10.0, 0.0, 10.0, 5.0), StateVar("v", 0.0, 0.0, 12.0))
+    controls = (ControlVar("angle", 0.0, 3.1), ControlVar("pace", 0.5, 4.0))
+    penalty: float = 100.0
+    horizon: float = 1.0
+    num_steps: int = 50
+    solver: str = "tsit5"
+    substeps: int = 1
+
+    def vector_field(self, t, x, u):
+        angle, pace = u
+        return pace * jnp.stack([x[2] * jnp.sin(angle), -x[2] * jnp.cos(angle), 9.80665 * jnp.cos(angle)])
+
+    def unpriced_running_cost(self, t, x, u):
+        return u[1]
+
+    def unpriced_terminal_cost(self, x):
+        return jnp.zeros_like(x[0])
+
+    def path_constraints(self, t, x, u):
+        return jnp.zeros(0, x.dtype)
+
+    def end_constraints(self, x):
+        return jnp.zeros(0, x.dtype)
 
 
 class GymPendulum(AbstractHybridTask):

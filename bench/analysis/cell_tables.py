@@ -33,7 +33,7 @@ class CellScores(NamedTuple):
     """A cell: its records by seed, and what the table of its task shows of each run.
 
     scores: "runs", unclipped; nan for an unfinished run, and on a task without a reference or headroom
-    cost_gaps, end_misses: one number for each run, by `bench.analysis.simulator_gap`
+    cost_gaps, end_misses, violations: one number for each run, by `bench.analysis.simulator_gap`
     """
 
     key: CellKey
@@ -42,6 +42,7 @@ class CellScores(NamedTuple):
     scores: Floats
     cost_gaps: list[float]
     end_misses: list[float]
+    violations: list[float]
 
 
 class CellLearning(NamedTuple):
@@ -64,7 +65,7 @@ class CellLearning(NamedTuple):
 
 
 def score_cell(key: CellKey, runs: list[RunRecord], reference: Reference | None) -> CellScores:
-    """Score the runs of a cell, and measure their gaps and misses."""
+    """Score the runs of a cell, and measure their gaps, misses and violations."""
     return CellScores(
         key,
         runs,
@@ -72,6 +73,7 @@ def score_cell(key: CellKey, runs: list[RunRecord], reference: Reference | None)
         scores(runs, reference),
         [simulator_gap.cost_gap(run, reference) for run in runs],
         [simulator_gap.end_miss(run) for run in runs],
+        [simulator_gap.violation(run) for run in runs],
     )
 
 
@@ -140,6 +142,8 @@ def task_row(cell: CellScores, learning: CellLearning | None, best: Best = NO_BE
         cost_gaps=simulator_gap.count_marked(cell.cost_gaps),
         end_miss=simulator_gap.largest_measured(cell.end_misses),
         end_misses=simulator_gap.count_marked(cell.end_misses),
+        violation=simulator_gap.largest_measured(cell.violations),
+        violations=simulator_gap.count_marked(cell.violations),
         env_steps=int(_mean_usage(runs, "env_steps")),
         train_seconds=_mean_usage(runs, "train_seconds"),
         compile_seconds=_mean_usage(runs, "compile_seconds"),
@@ -149,8 +153,8 @@ def task_row(cell: CellScores, learning: CellLearning | None, best: Best = NO_BE
 def run_rows(cell: CellScores, learning: CellLearning | None) -> Iterator[RunRow]:
     """One row for each record of a cell; without `learning` they have no areas."""
     areas = learning.areas["env_steps"].tolist() if learning else [math.nan] * len(cell.runs)
-    of_run = zip(cell.runs, cell.scores.tolist(), areas, cell.cost_gaps, cell.end_misses, strict=True)
-    for run, score, area, cost_gap, end_miss in of_run:
+    of_run = zip(cell.runs, cell.scores.tolist(), areas, cell.cost_gaps, cell.end_misses, cell.violations, strict=True)
+    for run, score, area, cost_gap, end_miss, violation in of_run:
         made_by = run.provenance
         yield RunRow(
             suite=run.suite,
@@ -167,6 +171,7 @@ def run_rows(cell: CellScores, learning: CellLearning | None) -> Iterator[RunRow
             train_seconds=run.usage["train_seconds"],
             cost_gap=cost_gap,
             end_miss=end_miss,
+            violation=violation,
             version=made_by.get("version"),
             commit=made_by.get("commit"),
             dirty=made_by.get("dirty"),

@@ -220,6 +220,11 @@ def _reference_notes(cell: CellScores) -> Iterator[str]:
     """Notes on a cell without a reference, and on one that beats it."""
     if cell.reference is None:
         yield f"{cell.key.grid}: no reference, so no scores. `python -m bench run` makes it."
+    elif cell.reference.headroom is None:
+        yield (
+            f"{cell.key.grid}: no scores, because there is no headroom: the floor costs {cell.reference.floor:.9g}, "
+            f"and the best known control sequence {cell.reference.best:.9g}."
+        )
     finished = cell.scores[np.isfinite(cell.scores)]
     if len(finished) and finished.max() > 1 + STALE_ABOVE:
         yield (

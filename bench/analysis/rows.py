@@ -30,6 +30,8 @@ class TaskRow(NamedTuple):
     cost_gaps: number of runs whose change is marked as too large
     end_miss: largest miss of an end-state target, in units of the state's range; inf where an episode was lost
     end_misses: number of runs whose miss is marked as too large
+    violation: largest violation of a constraint, in units of its range; inf where an episode was lost
+    violations: number of runs whose violation is marked as too large
     env_steps: mean number of environment steps that a run spent
     train_seconds, compile_seconds: mean seconds of training, and of compilation, of a run
     """
@@ -59,6 +61,8 @@ class TaskRow(NamedTuple):
     cost_gaps: int | None
     end_miss: float
     end_misses: int | None
+    violation: float
+    violations: int | None
     env_steps: int
     train_seconds: float
     compile_seconds: float
@@ -83,7 +87,7 @@ class AggregateRow(NamedTuple):
     *_low, *_high: ends of the 95 % interval of the number before them; nan for fewer than 5 runs on a task
     won: number of tasks, each on every grid, where no ranked method has a higher mean score; None if not ranked
     auc, auc_updates, auc_seconds: mean areas under the learning curves, as in TaskRow
-    cost_gaps, end_misses: numbers of runs that are marked, as in TaskRow
+    cost_gaps, end_misses, violations: numbers of runs that are marked, as in TaskRow
     """
 
     suite: str
@@ -109,6 +113,7 @@ class AggregateRow(NamedTuple):
     auc_seconds: float
     cost_gaps: int | None
     end_misses: int | None
+    violations: int | None
 
 
 class PairRow(NamedTuple):
@@ -195,7 +200,7 @@ class RunRow(NamedTuple):
     score: unclipped score
     auc: area under the clipped learning curve over the budget of environment steps
     env_steps, train_seconds: environment steps, and seconds of training, that the run spent
-    cost_gap, end_miss: the run's own, as in TaskRow
+    cost_gap, end_miss, violation: the run's own, as in TaskRow
     version, commit, dirty, device, precision, started: what made the record, on what, and when
     settings: every field of the task, the method and the budget
     error: the message of a failed run, else empty
@@ -215,6 +220,7 @@ class RunRow(NamedTuple):
     train_seconds: float
     cost_gap: float
     end_miss: float
+    violation: float
     version: str | None
     commit: str | None
     dirty: bool | None

@@ -1,14 +1,15 @@
-"""Runs that profit from the simulator's errors or miss their end-state targets. No JAX here.
+"""Runs that profit from the simulator's errors, miss their end-state targets or violate constraints. No JAX here.
 
 After training, an adaptive solver and a finer grid score the final policy again. `RunRecord.rescored` holds the result.
 """
 
 import math
+import sys
 
 from bench.records.reference import Reference
 from bench.records.run import RunRecord
 
-MARK_ABOVE = 0.01  # a larger cost gap (relative) or end miss (in units of the state's range) is marked
+MARK_ABOVE = 0.01  # a larger cost gap (relative), end miss or violation (in units of the range) is marked
 
 
 def cost_gap(run: RunRecord, reference: Reference | None) -> float:
@@ -20,7 +21,7 @@ def cost_gap(run: RunRecord, reference: Reference | None) -> float:
     own = run.curve[-1]["cost"] if run.curve else None
     if not run.rescored or own is None:
         return math.nan
-    size = max(abs(own), 1e-9, 1e-3 * (reference.headroom or 0) if reference else 0)
+    size = max(abs(own), sys.float_info.min, 1e-3 * (reference.headroom or 0) if reference else 0)
     again = [run.rescored["adaptive"], run.rescored["finer"]]
     return max(math.inf if cost is None else abs(cost - own) / size for cost in again)
 
@@ -32,6 +33,15 @@ def end_miss(run: RunRecord) -> float:
     """
     error = run.rescored.get("end_error", math.nan)
     return math.inf if error is None else error
+
+
+def violation(run: RunRecord) -> float:
+    """Largest violation of a constraint, in units of its range.
+
+    It is 0 for a task without constraints, inf where an episode was lost, and nan where nothing was measured.
+    """
+    found = run.rescored.get("violation", math.nan)
+    return math.inf if found is None else found
 
 
 def largest_measured(values: list[float]) -> float:

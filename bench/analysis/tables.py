@@ -99,6 +99,7 @@ def aggregate_rows(
             auc_seconds=areas["train_seconds"],
             cost_gaps=_total(simulator_gap.count_marked(learning.cell.cost_gaps) for learning in cells.values()),
             end_misses=_total(simulator_gap.count_marked(learning.cell.end_misses) for learning in cells.values()),
+            violations=_total(simulator_gap.count_marked(learning.cell.violations) for learning in cells.values()),
         )
 
 

@@ -17,6 +17,7 @@ from bench.records.reference import Reference, References
 from bench.reference import single_shooting
 from bench.reference.adaptive_cost import adaptive_cost
 from bench.reference.difficulty import integration_error, lyapunov
+from bench.reference.feasibility import with_violations
 from bench.reference.fingerprint import fingerprint
 from bench.reference.lookup import complete
 from bench.reference.starts import evaluation_starts
@@ -103,10 +104,11 @@ def _compute(
         found = cross_check(task, single_shooting.single_shooting(name, task, x0), earlier=stored)
     elif found.multiple_shooting is None:
         found = cross_check(task, found)
-    if found.adaptive is None:
-        found = replace(found, adaptive=adaptive_cost(task, found))
-        found = replace(found, grade="C") if found.is_doubtful and found.grade == "B" else found
-    if found.start is None:  # the difficulty from random starts is that from the task's own
+    if found.adaptive is None or found.outside is None:
+        found = with_violations(task, replace(found, adaptive=adaptive_cost(task, found)))
+        doubtful = found.is_doubtful or not found.is_feasible
+        found = replace(found, grade="C") if doubtful and found.grade == "B" else found
+    if found.start is None and found.lyapunov is None:  # the difficulty from random starts is that from the task's own
         found = replace(found, integration_error=integration_error(task), lyapunov=lyapunov(task))
     return found
 
@@ -124,5 +126,7 @@ def _summary(found: Reference) -> str:
     return (
         f"floor {found.floor:.8g}, best {found.best:.8g}, grade {found.grade}, difference {difference}, "
         f"residual {found.residual:.1e}, second order {found.second_order}, spread {found.spread:.1e}"
+        + (f"; a constraint is violated by {found.violation:.1e} of its range" if found.violation else "")
+        + (f"; a state leaves its range by {found.outside:.1e} of it" if found.outside else "")
         + (f"; an adaptive solver changes it by {found.solver_gap:.1e} of the headroom" if found.is_doubtful else "")
     )

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from bench.contract.accuracy import accuracy_fault
+from bench.contract.constraints import check_constraints
 from bench.errors import require
 from bench.precision import float64
 from bench.reference.fingerprint import fingerprint
 from bench.simulate import open_loop
-from tasks.base import AbstractTask, shape_fault
+from tasks.base import AbstractConstrainedTask, AbstractTask, shape_fault
 
 
 class TaskUnderTest:
@@ -33,16 +35,22 @@ class TaskUnderTest:
 
 
 def shapes_are_as_declared(subject: TaskUnderTest) -> None:
-    """f, g and Φ return the declared shapes, and keep float32."""
+    """f, g, Φ and the constraints return the declared shapes, and keep float32."""
     task = subject.task
     fault = shape_fault(task)
     require(not fault, fault)
     x, u = (jax.ShapeDtypeStruct((len(v),), jnp.float32) for v in (task.states, task.controls))
-    for name, found in (
+    outputs = [
         ("vector_field", jax.eval_shape(task.vector_field, 0.0, x, u)),
         ("running_cost", jax.eval_shape(task.running_cost, 0.0, x, u)),
         ("terminal_cost", jax.eval_shape(task.terminal_cost, x)),
-    ):
+    ]
+    if isinstance(task, AbstractConstrainedTask):
+        outputs += [
+            ("path_constraints", jax.eval_shape(task.path_constraints, 0.0, x, u)),
+            ("end_constraints", jax.eval_shape(task.end_constraints, x)),
+        ]
+    for name, found in outputs:
         require(found.dtype == jnp.float32, f"{name} makes {found.dtype} of float32")
 
 
@@ -92,11 +100,25 @@ def is_one_problem(subject: TaskUnderTest) -> None:
     require(fingerprint(subject.task) == fingerprint(subject.task), "its mathematics changes from one call to the next")
 
 
+def constraints_bind(subject: TaskUnderTest) -> None:
+    """Constraints are finite, with finite gradients; controls can meet them, at the start too, and violate them."""
+    if isinstance(subject.task, AbstractConstrainedTask):
+        check_constraints(subject.task, subject.us)
+
+
+def grid_is_accurate(subject: TaskUnderTest) -> None:
+    """The grid gives random controls the costs that an adaptive solver gives them."""
+    fault = accuracy_fault(subject.task, subject.us)
+    require(not fault, fault)
+
+
 TASK_CHECKS: Mapping[str, Callable[[TaskUnderTest], None]] = {
     "shapes and dtypes are as declared": shapes_are_as_declared,
+    "its grid is accurate": grid_is_accurate,
     "random controls have finite costs": stays_finite,
     "random controls have finite gradients": has_finite_gradients,
     "gradients are derivatives": gradients_are_derivatives,
+    "its constraints bind": constraints_bind,
     "starts are in the states' ranges": starts_in_range,
     "it is one problem": is_one_problem,
 }

@@ -25,6 +25,9 @@ PACKAGE_FILE = Path(__file__).parents[2] / "tasks" / "references.toml"
 FILE_NAME = "references.toml"  # beside the records of a run
 NUM_STARTS = 16  # in an evaluation with random starts
 MAX_SOLVER_GAP = 1e-3  # of a best cost, in units of `cost_unit`, when an adaptive solver scores its controls again
+MAX_VIOLATION = 1e-6  # of a constraint or a declared range, in units of the range, in a reference of grade B
+SAMPLES = 16  # points of an interval at which constraints and ranges of a reference are checked
+COST_ROUNDING = 1e-10  # relative; a smaller gap between two costs is rounding over an episode
 AGREEMENT_RTOL = 1e-4  # between two routes; solver tolerances and two integrators make them differ by at most 1e-6
 JSON_FIELDS = ("controls", "states")  # stored as JSON within a string, which is read 50 times as fast as TOML's arrays
 
@@ -39,9 +42,17 @@ class Reference:
     `residual` is the norm of the projected gradient at `controls`, with controls in units of their range and the cost
     in units of `cost_unit`: 0 at a first-order point. `second_order` says whether the Hessian has no negative
     eigenvalue there, None where that is unknown. `grade` is A (the cost meets a formula), B (both routes reach `best`
-    to AGREEMENT_RTOL, and an adaptive solver changes it by at most MAX_SOLVER_GAP) or C (best known).
+    to AGREEMENT_RTOL, an adaptive solver changes it by at most MAX_SOLVER_GAP, and it
+    `is_feasible`) or C (best known).
 
     `adaptive` is the cost of `controls` by an adaptive solver: the task's own grid may be too coarse for them.
+
+    `violation` is the largest violation of a constraint or, on a task with constraints, of a target by `controls`, and
+    `outside` says how far a state leaves its declared range. Both are in units of a range and are also looked for
+    within intervals, at SAMPLES points of each.
+
+    `random` is the lower quartile of the costs of random control sequences, whose distance to `best` says what a small
+    headroom is, whatever the unit of cost.
 
     `single_shooting` and `multiple_shooting` are the costs that each route reached from its own starts; the last one of
     single shooting continues its best. `multiple_shooting` is None where it was not tried, as with settings of one's
@@ -71,6 +82,9 @@ class Reference:
     integration_error: float | None = None
     lyapunov: float | None = None
     adaptive: float | None = None
+    violation: float | None = None
+    outside: float | None = None
+    random: float | None = None
 
     @property
     def key(self) -> str:
@@ -81,7 +95,8 @@ class Reference:
     def is_complete(self) -> bool:
         """Whether both routes were taken and, at the task's own start, the difficulty was measured."""
         measured = self.start is not None or self.lyapunov is not None
-        return self.multiple_shooting is not None and self.adaptive is not None and measured
+        checked = self.adaptive is not None and self.outside is not None
+        return self.multiple_shooting is not None and checked and measured
 
     @property
     def solver_gap(self) -> float | None:
@@ -100,6 +115,11 @@ class Reference:
         return self.solver_gap is not None and self.solver_gap > MAX_SOLVER_GAP
 
     @property
+    def is_feasible(self) -> bool:
+        """Whether no constraint and no declared range is violated by more than MAX_VIOLATION, as far as it is known."""
+        return max(self.violation or 0.0, self.outside or 0.0) <= MAX_VIOLATION
+
+    @property
     def difference(self) -> float | None:
         """Relative distance from the best cost to the worse of the two routes alone; None without two results."""
         if not self.multiple_shooting:
@@ -116,9 +136,14 @@ class Reference:
 
     @property
     def headroom(self) -> float | None:
-        """floor - best, or None where it is at most max(1e-3 |best|, 1e-9), too small to tell methods apart."""
+        """floor - best, or None where it is too small to tell methods apart.
+
+        It is too small up to 1e-3 of the distance from `random` to `best`, or of |best| in older references. A cost in
+        another unit, or with a constant added, has the same scores.
+        """
         gap = self.floor - self.best
-        return gap if gap > max(1e-3 * abs(self.best), 1e-9) else None
+        size = abs(self.best) if self.random is None else self.random - self.best
+        return gap if gap > max(1e-3 * size, COST_ROUNDING * abs(self.best)) else None
 
 
 _DECODER = Decoder(Reference)
@@ -131,12 +156,17 @@ def key_of(fingerprint: str, start: list[float] | None) -> str:
 
 def cost_unit(floor: float, best: float) -> float:
     """Return the unit of cost in which a gradient counts as small: the headroom, or |best| where there is none."""
-    return floor - best if floor - best > 1e-9 else max(abs(best), 1e-9)
+    gap = floor - best
+    return gap if gap > COST_ROUNDING * max(abs(floor), abs(best)) else abs(best) or 1.0
 
 
 def cost_size(floor: float, best: float) -> float:
-    """Return the size of a cost, for relative differences: |best|, or a thousandth of the unit where that is larger."""
-    return max(abs(best), 1e-3 * cost_unit(floor, best))
+    """Return the size of a cost, for relative differences: |best|, but from a thousandth of the unit to the unit.
+
+    A constant that is added to a cost makes |best| large, and no difference more acceptable.
+    """
+    unit = cost_unit(floor, best)
+    return min(max(abs(best), 1e-3 * unit), unit)
 
 
 def read_references(path: Path) -> dict[str, Reference]:

@@ -25,17 +25,18 @@ NAMED_FOR_A_CELL = re.compile(r"-[0-9a-f]{8}-seed\d+\.json$")
 class RunRecord:
     """One run. `cost` is the mean of the last five evaluations, None unless the status is "ok".
 
-    `curve` has one entry for each evaluation: env_steps, updates (absent in older records), train_seconds, cost and
-    end_error (None where not finite). `usage` is what the run spent: env_steps, env_grad_steps, updates, train_seconds
-    and compile_seconds (with tracing and, except in older records, with the programs that score the final policy
-    again). Seconds are the wall time of the block of seeds divided by their number. `settings` holds every field of the
-    task, the method and the budget; infinities and NaN are text there (see `storable`). `ended_by` is "budget", or the
-    cap that came first, "updates" or "seconds"; for a failed run it is "error", "time limit" or "lost worker".
+    `curve` has one entry for each evaluation: env_steps, updates (absent in older records), train_seconds, cost,
+    end_error and violation (of a constraint; absent in older records); None where not finite. `usage` is what the run
+    spent: env_steps, env_grad_steps, updates, train_seconds and compile_seconds (with tracing and, except in older
+    records, with the programs that score the final policy again). Seconds are the wall time of the block of seeds
+    divided by their number. `settings` holds every field of the task, the method and the budget; infinities and NaN are
+    text there (see `storable`). `ended_by` is "budget", or the cap that came first, "updates" or "seconds"; for a
+    failed run it is "error", "time limit" or "lost worker".
 
-    `rescored` holds the final policy's cost by an adaptive solver (`adaptive`) and on a finer grid (`finer`), and its
-    `end_error` by the adaptive solver (see `bench.training.rescore`). A value is None where an episode was lost, and
-    `rescored` is empty where nothing was measured. `trajectory` is stored in a file of its own (see
-    `bench.records.trajectory`), which `read_record` does not read.
+    `rescored` holds the final policy's cost by an adaptive solver (`adaptive`) and on a finer grid (`finer`), its
+    `end_error` by the adaptive solver, and its `violation` (see `bench.training.rescore`). A value is None where an
+    episode was lost, and `rescored` is empty where nothing was measured. `trajectory` is stored in a file of its own
+    (see `bench.records.trajectory`), which `read_record` does not read.
 
     `method_fingerprint` identifies the programs that ran, and `sources` the code that was traced to them; both are
     empty in older records. `file` is where the record was read.

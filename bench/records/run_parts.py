@@ -18,6 +18,7 @@ class Point(TypedDict):
     cpu_seconds: NotRequired[Seconds]
     cost: float | None
     end_error: float | None
+    violation: NotRequired[float | None]
 
 
 class BlockPoint(TypedDict):
@@ -32,6 +33,7 @@ class BlockPoint(TypedDict):
     compile_seconds: Seconds
     cost: list[float]
     end_error: list[float]
+    violation: list[float]
     state: list[str]
     final: NotRequired[list[dict[str, Any]]]
 
@@ -61,3 +63,4 @@ class Rescored(TypedDict):
     adaptive: NotRequired[float | None]
     finer: NotRequired[float | None]
     end_error: NotRequired[float | None]
+    violation: NotRequired[float | None]

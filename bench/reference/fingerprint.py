@@ -13,14 +13,14 @@ from jaxtyping import Float
 
 from bench.identity import digest
 from bench.reference.starts import evaluation_starts
-from tasks.base import AbstractHybridTask, AbstractTask
+from tasks.base import AbstractConstrainedTask, AbstractHybridTask, AbstractTask
 
 NUM_PROBES = 8
 
 
 def fingerprint(task: AbstractTask) -> str:
-    """Return twelve hex digits of a hash over the field values, the variables, f, g, Φ and the reset at the probe
-    points, and the starts where they are random.
+    """Return twelve hex digits of a hash over the field values, the variables, f, g, Φ, the reset and the constraints
+    at the probe points, and the starts where they are random.
 
     Functions are evaluated in float64 whatever the precision in use, to 10 digits. Probe points are too few for a
     tariff that is a function or a table. So where a task has such a field, or reads an array of more than NUM_PROBES
@@ -78,4 +78,6 @@ def _function_values(task, t, x, u):
     parts = [task.vector_field(t, x, u), task.running_cost(t, x, u), task.terminal_cost(x)]
     if isinstance(task, AbstractHybridTask):
         parts.append(task.jump(t, x, u))
+    if isinstance(task, AbstractConstrainedTask):
+        parts += [task.path_constraints(t, x, u), task.end_constraints(x)]
     return [f"{value:.9e}" for part in parts for value in np.atleast_1d(np.asarray(part))]

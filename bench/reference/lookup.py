@@ -13,6 +13,7 @@ from bench.records.reference import (
     write_references,
 )
 from bench.reference.adaptive_cost import adaptive_cost
+from bench.reference.feasibility import with_violations
 from bench.reference.fingerprint import fingerprint
 from bench.reference.single_shooting import single_shooting
 from bench.reference.starts import evaluation_starts
@@ -52,7 +53,7 @@ def complete(references: References, name: str, task: AbstractTask, path: Path |
             if key_of(identity, None if task.starts == "fixed" else x0.tolist()) in references.by_key:
                 continue
             found = single_shooting(name, task, x0)
-            found = replace(found, adaptive=adaptive_cost(task, found))
+            found = with_violations(task, replace(found, adaptive=adaptive_cost(task, found)))
             if path:
                 write_references(path, read_references(path) | {found.key: found})
             references = references.updated([found])

@@ -2,6 +2,9 @@
 
     min over u, x   Σ q(t_k, x_k, u_k) + Φ(x_H)     s.t.   x_{k+1} = F(t_k, x_k, u_k),   x_0 fixed,   low <= u <= high
 
+On a task with constraints, c <= 0 is enforced at the ends of RK4's substeps, at least MIN_CHECKS a control, and
+e(x_H) <= 0 and the targets at the end; then g and Φ are without a price for them.
+
 It shares no integrator, derivative or optimiser with single shooting. F and q integrate over one held control by RK4.
 The states at the knots are unknowns, so an unstable optimum is as easy to hold as a stable one. Derivatives, Hessians
 included, are CasADi's; IPOPT (Wächter & Biegler, 2006) solves.
@@ -14,12 +17,15 @@ from dataclasses import dataclass
 import casadi
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import null_space
 
-from bench.reference.jaxpr_to_casadi import TaskFunctions, casadi_functions
-from bench.simulate import KNOT_MARGIN
-from tasks.base import AbstractTask
+from bench.reference.held_control import batched_rollouts, rk4_interval
+from bench.reference.jaxpr_to_casadi import casadi_functions
+from tasks.base import AbstractConstrainedTask, AbstractTask
 
 MAX_SUBSTEPS = 64
+MIN_CHECKS = 8  # substeps of an interval where constraints are enforced: between two, 1/64 of what is possible remains
+ACTIVE_ABOVE = 1e-7  # multiplier of a constraint that holds the solution back
 INTERVAL_TOL = 1e-9  # error of an interval in units of the states' sizes: over 100 intervals far below 1e-6 of a cost
 RANDOM_SEQUENCES = 400
 MAX_GUESSES = 20  # random guesses of each kind
@@ -44,12 +50,12 @@ WARM_START_OPTIONS = {
 
 @dataclass(frozen=True)
 class Solution:
-    """A point where IPOPT stopped with its first-order conditions met, and the multipliers of the gaps there."""
+    """A point where IPOPT stopped with its first-order conditions met, and the multipliers of gaps and constraints."""
 
     cost: float
     us: Float[np.ndarray, "steps m"]
     xs: Float[np.ndarray, "knots n"]
-    multipliers: Float[np.ndarray, " gaps"]
+    multipliers: Float[np.ndarray, " rows"]
 
 
 class NonlinearProgram:
@@ -66,14 +72,22 @@ class NonlinearProgram:
         v, z = casadi.MX.sym("v", m, H), casadi.MX.sym("z", n, H)
         us = casadi.repmat(casadi.DM(self.low), 1, H) + casadi.diag(casadi.DM(self.high - self.low)) @ v
         xs = casadi.horzcat(casadi.DM(self.x0), casadi.diag(casadi.DM(self.sizes)) @ z)
-        ends, costs = self.interval.map(H)(casadi.DM(np.arange(H) * task.dt).T, xs[:, :-1], us)
+        ends, costs, ways = self.interval.map(H)(casadi.DM(np.arange(H) * task.dt).T, xs[:, :-1], us)
         w = casadi.veccat(v, z)
         cost = (casadi.sum2(costs) + self._functions.terminal_cost(xs[:, -1])) / unit
         gaps = casadi.vec(casadi.diag(casadi.DM(1 / self.sizes)) @ (ends - xs[:, 1:]))
-        program = {"x": w, "f": cost, "g": gaps}
-        multipliers = casadi.MX.sym("lambda", n * H)
-        hessian, gradient = casadi.hessian(cost + casadi.dot(multipliers, gaps), w)
-        self._second_order = casadi.Function("o", [w, multipliers], [gradient, hessian, casadi.jacobian(gaps, w)])
+        # Rows of equality, then those that are at most 0.
+        equal, below = [gaps], []
+        if isinstance(task, AbstractConstrainedTask) and self._functions.end_constraints:
+            at_end = self._functions.end_constraints(xs[:, -1])
+            inequalities = at_end.numel() - sum(not math.isnan(s.target) for s in task.states)
+            equal, below = [gaps, at_end[inequalities:]], [casadi.vec(ways), at_end[:inequalities]]
+        rows = casadi.vertcat(*equal, *below)
+        self._is_equality = np.arange(rows.numel()) < casadi.vertcat(*equal).numel()
+        program = {"x": w, "f": cost, "g": rows}
+        multipliers = casadi.MX.sym("lambda", rows.numel())
+        hessian, gradient = casadi.hessian(cost + casadi.dot(multipliers, rows), w)
+        self._second_order = casadi.Function("o", [w, multipliers], [gradient, hessian, casadi.jacobian(rows, w)])
         self._bounds = (
             np.concatenate([np.zeros(m * H), np.full(n * H, -np.inf)]),
             np.concatenate([np.ones(m * H), np.full(n * H, np.inf)]),
@@ -84,15 +98,21 @@ class NonlinearProgram:
         }
 
     def solve(
-        self, us: Float[np.ndarray, "steps m"], xs: Float[np.ndarray, "knots n"], warm_start: bool = False
+        self,
+        us: Float[np.ndarray, "steps m"],
+        xs: Float[np.ndarray, "knots n"],
+        warm_start: bool = False,
+        margin: float = 0.0,
     ) -> Solution | None:
         """Return the local minimum that IPOPT reaches from a guess, or None if it reaches none.
 
-        The states of a guess need not follow from its controls. `warm_start` is for a guess that is almost optimal.
+        The states of a guess need not follow from its controls. `warm_start` is for a guess that is almost optimal. All
+        constraints are kept by at least `margin`.
         """
         solver = self._solvers[warm_start]
         low, high = self._bounds
-        found = solver(x0=self._unknowns(us, xs), lbx=low, ubx=high, lbg=0, ubg=0)
+        lowest, highest = np.where(self._is_equality, 0.0, -np.inf), np.where(self._is_equality, 0.0, -margin)
+        found = solver(x0=self._unknowns(us, xs), lbx=low, ubx=high, lbg=lowest, ubg=highest)
         if not solver.stats()["success"]:
             return None
         w = found["x"].full().ravel()
@@ -116,7 +136,8 @@ class NonlinearProgram:
         ahead = w - gradient[:, 0]
         residual = np.linalg.norm(np.clip(ahead, low, high) - w)
         free = (ahead > low) & (ahead < high)  # the gradient drives all others to a bound, which holds them
-        return float(residual), _curvature(hessian[np.ix_(free, free)], jacobian[:, free])
+        active = self._is_equality | (solution.multipliers > ACTIVE_ABOVE)
+        return float(residual), _curvature(hessian[np.ix_(free, free)], jacobian[np.ix_(active, free)])
 
     def guesses(self) -> Iterator[tuple[Float[np.ndarray, "steps m"], Float[np.ndarray, "knots n"]]]:
         """Yield guesses: constants, then random sequences of low cost and those that come near to the targets."""
@@ -156,17 +177,17 @@ class NonlinearProgram:
     ) -> tuple[Float[np.ndarray, "batch knots n"], Float[np.ndarray, " batch"]]:
         """Return states at the knots and costs. An episode that is not finite stops at its last finite state, and costs
         infinity."""
-        return _rollouts(self.interval, self._functions, self.task, self.x0, us)
+        return batched_rollouts(self.interval, self._functions, self.task, self.x0, us)
 
     def _unknowns(self, us, xs) -> Float[np.ndarray, " unknowns"]:
         return np.concatenate([((us - self.low) / (self.high - self.low)).ravel(), (xs[1:] / self.sizes).ravel()])
 
     def _accurate_interval(self) -> casadi.Function:
         """One held control by RK4, with enough substeps that twice as many change less than INTERVAL_TOL."""
-        substeps = 2
-        coarse = _interval(self.task, self._functions, substeps)
+        substeps = MIN_CHECKS if isinstance(self.task, AbstractConstrainedTask) else 2
+        coarse = rk4_interval(self.task, self._functions, substeps)
         while True:
-            fine = _interval(self.task, self._functions, 2 * substeps)
+            fine = rk4_interval(self.task, self._functions, 2 * substeps)
             if substeps == MAX_SUBSTEPS or self._difference(coarse, fine) < INTERVAL_TOL:
                 return coarse
             coarse, substeps = fine, 2 * substeps
@@ -180,49 +201,15 @@ class NonlinearProgram:
         ts = np.arange(H)[None] * self.task.dt
         for level in (0.02, 0.5, 0.98):
             us = np.tile(self.low + level * (self.high - self.low), (1, H, 1))
-            xs = _rollouts(fine, self._functions, self.task, self.x0, us)[0][0, :-1]
-            (a, p), (b, q) = (interval.map(H)(ts, xs.T, us[0].T) for interval in (coarse, fine))
+            xs = batched_rollouts(fine, self._functions, self.task, self.x0, us)[0][0, :-1]
+            (a, p, _), (b, q, _) = (interval.map(H)(ts, xs.T, us[0].T) for interval in (coarse, fine))
             differences += [np.abs((a - b).full().T / self.sizes).max(axis=1), np.abs((p - q).full()[0]) / self.unit]
         return float(np.quantile(np.nan_to_num(np.concatenate(differences), nan=0.0, posinf=0.0), 0.95))
 
 
-def _interval(task: AbstractTask, functions: TaskFunctions, substeps: int) -> casadi.Function:
-    """(t, x, u) -> (x after one held control and its reset, running cost over it), by RK4."""
-    t, x, u = casadi.SX.sym("t"), casadi.SX.sym("x", len(task.states)), casadi.SX.sym("u", len(task.controls))
-    h = task.dt / substeps
-    margin = KNOT_MARGIN * np.finfo(float).eps * (t + task.dt)  # as `simulate.within`: stages read their own interval
-    y, cost = x, casadi.SX(0)
-    for i in range(substeps):
-        slopes: list[tuple[casadi.SX, casadi.SX]] = []
-        for share in (0.0, 0.5, 0.5, 1.0):
-            s = casadi.fmin(casadi.fmax(t + (i + share) * h, t + margin), t + task.dt - margin)
-            at = y + share * h * slopes[-1][0] if slopes else y
-            slopes.append((functions.vector_field(s, at, u), functions.running_cost(s, at, u)))
-        (a, p), (b, q), (c, r), (d, o) = slopes
-        y, cost = y + h / 6 * (a + 2 * b + 2 * c + d), cost + h / 6 * (p + 2 * q + 2 * r + o)
-    if functions.jump:
-        y = functions.jump(t + task.dt, y, u)
-    return casadi.Function("interval", [t, x, u], [y, cost])
-
-
-def _rollouts(interval, functions, task, x0, us):
-    batch, H, _ = us.shape
-    batched_interval = interval.map(batch)
-    x = np.tile(x0, (batch, 1))
-    xs, total = [x], np.zeros(batch)
-    for k in range(H):
-        ends, costs = (part.full().T for part in batched_interval(k * task.dt, x.T, us[:, k].T))
-        finite = np.all(np.isfinite(ends), axis=1)
-        x = np.where(finite[:, None], ends, x)
-        total += np.where(finite, costs[:, 0], np.inf)
-        xs.append(x)
-    total += functions.terminal_cost.map(batch)(x.T).full().ravel()
-    return np.stack(xs, axis=1), np.nan_to_num(total, nan=np.inf)
-
-
 def _curvature(hessian, jacobian) -> float:
     """Least over largest eigenvalue of the Hessian on the null space of the Jacobian; 0 where that is a point."""
-    basis = np.linalg.qr(jacobian.T, mode="complete")[0][:, len(jacobian) :]  # the gaps' Jacobian has full rank
+    basis = null_space(jacobian)
     if not basis.size:
         return 0.0
     eigenvalues = np.linalg.eigvalsh(basis.T @ hessian @ basis)

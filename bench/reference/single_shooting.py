@@ -3,9 +3,10 @@
     min over u in [low, high]^H   J(u) = cost of open_loop(task, u, x0)
 
 Float64, gradients by reverse mode, L-BFGS-B (Byrd, Lu, Nocedal & Zhu, 1995; SciPy) from several starts; Newton's method
-finds the last digits of a stored optimum. The starts are the best constant, constants in the middle and near both
-bounds, switches between the bounds at several times, smooth random sequences, and the best random sequences of a task
-whose floor they are. Every result is the cost of a feasible control sequence, so an upper bound of the true minimum.
+finds the last digits of a stored optimum. Under constraints it is the method of multipliers. The starts are the best
+constant, constants in the middle and near both bounds, switches between the bounds at several times, smooth random
+sequences, and the best random sequences of a task whose floor they are. Every result is the cost of a feasible control
+sequence, so an upper bound of the true minimum.
 """
 
 from collections.abc import Callable
@@ -20,14 +21,16 @@ from scipy.optimize import minimize
 
 from bench.precision import float64
 from bench.records.reference import Reference, cost_unit
+from bench.reference.augmented_lagrangian import constrained_minimiser
 from bench.reference.fingerprint import fingerprint
 from bench.reference.newton import polish
 from bench.simulate import open_loop
-from tasks.base import AbstractTask
+from tasks.base import AbstractConstrainedTask, AbstractTask
 
 RANDOM_STARTS = 6
 FLOOR_SEQUENCES = 1000  # random sequences, for tasks whose floor is their mean cost
 ITERATIONS_PER_START = 300
+RANDOM_SEQUENCES = 32  # whose lower quartile says what a large difference of costs is
 MAX_ITERATIONS = 3000  # for constants, and for the search that goes on from the best start
 GRADIENT_BATCH = 32  # gradients in one call
 LBFGSB_OPTIONS = {"maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-12, "maxcor": 40}
@@ -55,7 +58,10 @@ def single_shooting(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) 
     cost = partial(_cost, task, x0)
     with float64(task):
         evaluate = _value_and_gradient(task, x0)
-        minimise_sequence = _minimiser(evaluate, ITERATIONS_PER_START)
+        if isinstance(task, AbstractConstrainedTask):
+            minimise_sequence = constrained_minimiser(task, x0, evaluate)
+        else:
+            minimise_sequence = _minimiser(evaluate, ITERATIONS_PER_START)
 
         def evaluate_constant(v):
             value, gradient = evaluate(np.tile(v, task.num_steps))
@@ -63,14 +69,19 @@ def single_shooting(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) 
 
         floor, floor_v, _ = _lowest(map(_minimiser(evaluate_constant), _constant_starts(len(low))))
         best_draws = []
+        drawn = np.random.default_rng(1).random((RANDOM_SEQUENCES, *shape))
+        random = float(np.nan_to_num(np.quantile(np.asarray(jax.jit(jax.vmap(cost))(drawn)), 0.25), nan=np.inf))
         if task.floor == "random":
             draws = np.random.default_rng(0).random((FLOOR_SEQUENCES, *shape))
             costs = np.asarray(jax.jit(jax.vmap(cost))(draws))
             floor = float(np.mean(costs))
             best_draws = draws[np.argsort(costs)[:RANDOM_STARTS]]
         starts = [np.broadcast_to(floor_v, shape), *_sequence_starts(shape), *best_draws]
+        if isinstance(task, AbstractConstrainedTask):
+            starts = starts[::5]  # each takes as long as a handful without constraints
         results = [minimise_sequence(v.ravel()) for v in starts]
-        best, v, gradient = _lowest([_minimiser(evaluate)(_lowest(results)[1]), *results])
+        goes_on = minimise_sequence if isinstance(task, AbstractConstrainedTask) else _minimiser(evaluate)
+        best, v, gradient = _lowest([goes_on(_lowest(results)[1]), *results])
     costs = [float(result[0]) for result in results if np.isfinite(result[0])]
     return Reference(
         task=name,
@@ -85,6 +96,7 @@ def single_shooting(name: str, task: AbstractTask, x0: Float[np.ndarray, " n"]) 
         found_by="single shooting, L-BFGS-B",
         controls=rounded(low + (high - low) * v.reshape(shape)),
         single_shooting=[*costs, float(best)],
+        random=random if np.isfinite(random) else None,
         start=None if task.starts == "fixed" else x0.tolist(),
     )
 
@@ -109,6 +121,22 @@ def local_search(
         return LocalMinimum(cost if np.isfinite(cost) else np.inf, kept, _residual(v, gradient, unit))
 
     return search
+
+
+def simulated(
+    task: AbstractTask, x0: Float[np.ndarray, " n"]
+) -> Callable[[Float[np.ndarray, "steps m"]], LocalMinimum]:
+    """Return a function from controls to these, rounded to ten digits, and their cost, without a search."""
+    with float64(task):
+        cost = jax.jit(lambda us: open_loop(task, us, jnp.asarray(x0)).cost)
+
+    def simulate(us):
+        kept = np.array(rounded(us))
+        with float64(task):
+            found = float(cost(kept))
+        return LocalMinimum(found if np.isfinite(found) else np.inf, kept, 0.0)
+
+    return simulate
 
 
 def rounded(rows: Float[np.ndarray, "rows columns"]) -> list[list[float]]:
@@ -164,7 +192,7 @@ def _minimiser(evaluate, max_iterations=MAX_ITERATIONS):
 
     def minimise_from(v):
         # Dividing by the first gradient gives the stopping rules one meaning for costs of 1 and of 1e4.
-        scale = max(np.max(np.abs(evaluate(v)[1])), 1e-12)
+        scale = np.max(np.abs(evaluate(v)[1])) or 1.0
         result = minimize(
             lambda v: tuple(part / scale for part in evaluate(v)),
             v,

@@ -41,7 +41,7 @@ GROUPS = {
     "cost": "cost",
     **dict.fromkeys(("curve area", "by updates", "by seconds"), "auc"),
     "failed": "failed",
-    **dict.fromkeys(("gap", "gaps", "miss", "misses"), "marks"),
+    **dict.fromkeys(("gap", "gaps", "miss", "misses", "violation", "violations"), "marks"),
     **dict.fromkeys(("env steps", "train s"), "spent"),
 }
 

@@ -36,6 +36,7 @@ class TaskSection(NamedTuple):
     scored: whether any run has a score
     figure: the learning curves, where there are scores
     misses: whether any run missed an end-state target
+    violations: whether any run violated a constraint
     episodes: trajectories, where they were kept
     """
 
@@ -45,6 +46,7 @@ class TaskSection(NamedTuple):
     scored: bool
     figure: Figure | None
     misses: bool
+    violations: bool
     episodes: list[Figure]
 
 
@@ -56,6 +58,7 @@ class SuiteSection(NamedTuple):
     pairs: method -> other -> their comparison
     figures: performance profiles and regret targets
     misses: whether any run missed an end-state target
+    violations: whether any run violated a constraint
     tasks: the parts on its tasks
     horizons: scores over grids
     """
@@ -66,6 +69,7 @@ class SuiteSection(NamedTuple):
     pairs: dict[str, dict[str, PairRow]]
     figures: list[Figure]
     misses: bool
+    violations: bool
     tasks: list[TaskSection]
     horizons: list[Figure]
 
@@ -99,6 +103,7 @@ def suite_sections(board: Leaderboard, order: Sequence[str]) -> list[SuiteSectio
             pairs=_matrix(pair for pair in pairs if pair.suite == suite),
             figures=figures(suite, summaries),
             misses=any(task.misses for task in sections),
+            violations=any(task.violations for task in sections),
             tasks=sections,
             horizons=figures(suite, over_grids),
         )
@@ -127,6 +132,7 @@ def _tasks(board: Leaderboard, order: Sequence[str]) -> dict[str, list[TaskSecti
             scored=any(not math.isnan(row.clipped) for row in group),
             figure=_figure(chart, order) if chart else None,
             misses=any(row.end_miss > 0 for row in group),
+            violations=any(row.violation > 0 for row in group),
             episodes=episodes[suite, task, steps],
         )
         sections[suite].append(section)

@@ -72,9 +72,9 @@ LEGEND = (
     "% interval. Methods that share a letter are not separated (Welch's t of their IQMs, Holm over all pairs, level "
     "0.05). Fewer than 5 seeds have no interval, and without 5 seeds on every task there is no rank. Gap: the largest "
     "change of a run's final cost when an adaptive solver, or a grid four times finer, scores the policy again; miss: "
-    "the largest distance to an end-state target, of the state's range. Above 1 % they are marked !, and counted as "
-    "gaps and misses; empty: not measured. Tuned says how many settings all searches tried, on other tasks, before "
-    "this one was chosen."
+    "the largest distance to an end-state target, of the state's range; violation: the largest of a constraint, of its "
+    "range. Above 1 % they are marked ! and counted; empty: not measured. Tuned says how many settings all searches "
+    "tried, on other tasks, before this one was chosen."
 )
 COVERAGE = (
     "On smoothed distributions of published records, the interval of the IQM holds the truth in 96, 95 and 94 % of "
@@ -190,6 +190,11 @@ AGGREGATE_COLUMNS: tuple[RowColumn[AggregateRow], ...] = (
         silent=("", "0"),
     ),
     RowColumn(
+        number_column("violations", "runs that violate a constraint by more than 1 % of its range"),
+        lambda row: show_count(row.violations),
+        silent=("", "0"),
+    ),
+    RowColumn(
         number_column("curve area", "mean clipped score over the budget of environment steps"),
         lambda row: show_score(row.auc),
     ),
@@ -225,6 +230,11 @@ TASK_COLUMNS: tuple[RowColumn[TaskRow], ...] = (
     RowColumn(
         number_column("miss", "largest distance to an end-state target, of the state's range"),
         lambda row: show_percent(row.end_miss) if row.end_miss else "",
+        silent=("",),
+    ),
+    RowColumn(
+        number_column("violation", "largest violation of a constraint, of its range"),
+        lambda row: show_percent(row.violation) if row.violation else "",
         silent=("",),
     ),
     RowColumn(number_column("cost", "mean cost of the runs that finished"), lambda row: show_number(row.cost)),

@@ -54,6 +54,7 @@ def _record(
             **_cpu_seconds(e, block),
             "cost": _finite_or_none(e.cost[i]),
             "end_error": _finite_or_none(e.end_error[i]),
+            "violation": _finite_or_none(e.violation[i]),
         }
         for e in evaluations
     ]

@@ -105,7 +105,7 @@ def _trace_with(numbers, rest, task, block) -> Programs:
     def score(numbers, state):
         policy = eqx.combine(numbers, rest).policy(task, state)
         trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
-        return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error)
+        return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error), jnp.max(trajectories.violation)
 
     init_key, step_key, zero = block.init_key, block.step_key, np.int32(0)
     start = jax.jit(block.program(init, (None, 0))).trace(numbers, init_key)

@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from bench import violations
 from bench.machine import compilation
 from bench.precision import float64
 from bench.records import trajectory
-from bench.simulate import AbstractPolicy, adaptive_transition, clip, end_error, transition
+from bench.simulate import AbstractPolicy, adaptive_transition, clip, end_error, path_violation, transition
 from tasks.base import AbstractTask, Scalar
 
 GRID_REFINEMENT = 4  # intervals of the finer grid in one of the task's
@@ -31,13 +32,16 @@ class Rescore:
 
     Scores are means over the starts, nan where an episode was lost on the way: `adaptive` the cost by a solver at rtol
     1e-8, `finer` the cost on a grid GRID_REFINEMENT times as fine, `end_error` the largest miss of an end-state target
-    by the adaptive solver. `states`, `controls`, `costs` (running, of each interval) and `cost` (with the terminal one)
-    are the adaptive solver's episodes from the first start. `compile_seconds` went into tracing and compiling all this.
+    by the adaptive solver. `violation` is the largest violation of a constraint by either, at the knots of the finer
+    grid and from any start. `states`, `controls`, `costs` (running, of each interval) and `cost` (with the terminal
+    one) are the adaptive solver's episodes from the first start. `compile_seconds` went into tracing and compiling all
+    this.
     """
 
     adaptive: Float[np.ndarray, " seeds"]
     finer: Float[np.ndarray, " seeds"]
     end_error: Float[np.ndarray, " seeds"]
+    violation: Float[np.ndarray, " seeds"]
     states: Float[np.ndarray, "seeds knots n"]
     controls: Float[np.ndarray, "seeds steps m"]
     costs: Float[np.ndarray, "seeds steps"]
@@ -49,7 +53,7 @@ class Rescore:
         return tuple(map(self._seed_to_json, range(len(self.cost))))
 
     def _seed_to_json(self, i: int) -> dict[str, Any]:
-        scores = {name: float(getattr(self, name)[i]) for name in ("adaptive", "finer", "end_error")}
+        scores = {name: float(getattr(self, name)[i]) for name in ("adaptive", "finer", "end_error", "violation")}
         episode = {name: getattr(self, name)[i] for name in ("states", "controls", "costs", "cost")}
         return {
             "scores": {name: value if np.isfinite(value) else None for name, value in scores.items()},
@@ -85,6 +89,7 @@ def rescore(
         adaptive=episodes.totals[:, :half].mean(-1),
         finer=episodes.totals[:, half:].mean(-1),
         end_error=(episodes.misses + 0 * episodes.totals)[:, :half].mean(-1),
+        violation=(episodes.violations + 0 * episodes.totals).max(-1),
         states=episodes.states,
         controls=episodes.controls,
         costs=episodes.costs,
@@ -113,10 +118,12 @@ def _compiled_policy(
 
 
 class _Episodes(NamedTuple):
-    """Total costs, nan where an episode was lost, misses of end-state targets, and the first episode of each seed."""
+    """Total costs, nan where an episode was lost, misses of end-state targets, violations of constraints, and the first
+    episode of each seed."""
 
     totals: Float[np.ndarray, "seeds episodes"]
     misses: Float[np.ndarray, "seeds episodes"]
+    violations: Float[np.ndarray, "seeds episodes"]
     states: Float[np.ndarray, "seeds knots n"]
     controls: Float[np.ndarray, "seeds steps m"]
     costs: Float[np.ndarray, "seeds steps"]
@@ -128,7 +135,7 @@ def _play(
     """Play all episodes from `origin`: `act` is (t, xs, carry) -> (us, carry), `interval` as `_interval` of a task."""
     trained = task.x0.dtype
     xs, totals = origin, np.zeros(origin.shape[:-1])
-    first, end = [], (totals, totals)
+    first, end, worst = [], (totals, totals, totals), totals
     with np.errstate(over="ignore"):  # an episode that blows up is lost, which is a result
         for k in range(task.num_steps):
             t = np.asarray(k, trained) * np.asarray(task.dt, trained)
@@ -137,17 +144,19 @@ def _play(
             alive = np.isfinite(totals) & np.isfinite(us).all(-1)
             us = np.where(alive[..., None], us, task.bounds[0])
             with jax.enable_x64(True):
-                after, us, costs, end = jax.device_get(interval(np.float64(k * task.dt), xs, us))
+                after, us, costs, on_path, end = jax.device_get(interval(np.float64(k * task.dt), xs, us))
+            worst = np.maximum(worst, on_path)
             first.append((xs[:, 0], us[:, 0], costs[:, 0]))
             totals = np.where(alive & np.isfinite(after).all(-1), totals + costs, np.nan)
             # A lost episode goes on from its start: given nan, an adaptive solver halves its steps until it gives up,
             # which takes long.
             xs = np.where(np.isfinite(totals)[..., None], after, origin)
-    terminal_costs, misses = end
+    terminal_costs, misses, at_end = end
     states, controls, costs = (np.stack(part, axis=1) for part in zip(*first, strict=True))
     return _Episodes(
         totals=totals + terminal_costs,
         misses=misses,
+        violations=np.maximum(worst, at_end),
         states=np.concatenate([states, xs[:, None, 0]], axis=1),
         controls=controls,
         costs=costs,
@@ -182,24 +191,32 @@ def _interval(
     """Simulate one interval: the first half of each seed's episodes by the adaptive solver, the others on the finer
     grid.
 
-    Returns (states, controls in bounds, running costs, (terminal costs, misses of end-state targets)), the last pair as
-    if this interval was the last.
+    Returns (states, controls in bounds, running costs, violations on the way, (terminal costs, misses of end-state
+    targets, violations at the end)), the last three as if this interval was the last.
     """
     # A fine interval takes as many solver steps as a whole one, also where that was long and had more than `substeps`.
     fine = dataclasses.replace(task, num_steps=GRID_REFINEMENT * task.num_steps, substeps=task.solver_steps)
 
     def finer(t, x, u):
-        x, costs = jax.lax.scan(lambda x, i: transition(fine, t + i * fine.dt, x, u), x, jnp.arange(GRID_REFINEMENT))
-        return x, jnp.sum(costs)
+        def part(x, i):
+            after, cost = transition(fine, t + i * fine.dt, x, u)
+            return after, (cost, path_violation(fine, t + i * fine.dt, x, after, u))
+
+        x, (costs, on_path) = jax.lax.scan(part, x, jnp.arange(GRID_REFINEMENT))
+        return x, jnp.sum(costs), jnp.max(on_path)
+
+    def adaptive(t, x, u):
+        after, cost = adaptive_transition(task, t, x, u)
+        return after, cost, path_violation(task, t, x, after, u)
 
     def move(solver, x, u):
         u = clip(task, u)
-        x, cost = solver(t, x, u)
-        return x, u, cost, (task.terminal_cost(x), end_error(task, x))
+        x, cost, on_path = solver(t, x, u)
+        return x, u, cost, on_path, (task.terminal_cost(x), end_error(task, x), violations.at_end(task, x))
 
     def halves(a):  # all episodes on one axis: a second one more than doubles the time to trace the solvers
         return (half.reshape(-1, half.shape[-1]) for half in jnp.split(a, 2, axis=1))
 
-    solvers = partial(adaptive_transition, task), finer
+    solvers = adaptive, finer
     both = [jax.vmap(partial(move, solver))(x, u) for solver, x, u in zip(solvers, halves(xs), halves(us), strict=True)]
     return jax.tree.map(lambda *a: jnp.concatenate([h.reshape(len(xs), -1, *h.shape[1:]) for h in a], axis=1), *both)

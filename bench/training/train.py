@@ -37,7 +37,7 @@ from tasks.base import AbstractTask
 class Evaluation:
     """One point of the learning curves of some seeds.
 
-    Cost and end error are those of the true simulator, the mean over the starts.
+    Cost and end error are those of the true simulator, the mean over the starts; the violation is the largest.
     """
 
     share: float  # share of the budget's steps that are done, 0 to 1
@@ -48,6 +48,7 @@ class Evaluation:
     compile_seconds: float
     cost: Float[np.ndarray, " seeds"]
     end_error: Float[np.ndarray, " seeds"]
+    violation: Float[np.ndarray, " seeds"]  # of a constraint, at the knots
     cpu_seconds: float | None = None  # like train_seconds, in CPU seconds; None on a GPU, and in older checkpoints
     state: tuple[str, ...] = ()  # in a run's last evaluation, a hash of each seed's final state
     final: tuple[dict[str, Any], ...] = ()  # in a run's last evaluation, `Rescore.to_json` of the final policies
@@ -60,7 +61,7 @@ class Evaluation:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Evaluation":
         """Build an evaluation from what `to_json` returned."""
-        arrays = {name: np.array(fields[name], np.float64) for name in ("cost", "end_error")}
+        arrays = {name: np.array(fields[name], np.float64) for name in ("cost", "end_error", "violation")}
         return cls(**{**fields, **arrays, "state": tuple(fields["state"]), "final": tuple(fields.get("final", ()))})
 
 
@@ -110,7 +111,7 @@ def train(
         ends = _ends(task, method, behind) if behind and at_end else [{} for _ in behind]
         program = fingerprint_in_training(task, method, programs, parts[0]) if behind and at_end else ""
         for training, end in zip(behind, ends, strict=True):
-            cost, end_error = training.score()
+            cost, end_error, violation = training.score()
             training.add(
                 Evaluation(
                     share=point / last_point if last_point else 1.0,
@@ -121,6 +122,7 @@ def train(
                     compile_seconds=training.compile_seconds,
                     cost=cost,
                     end_error=end_error,
+                    violation=violation,
                     cpu_seconds=training.cpu_seconds,
                     program=program,
                     **end,
@@ -138,6 +140,7 @@ def _joined(evaluations: Sequence[Evaluation]) -> Evaluation:
         compile_seconds=sum(each.compile_seconds for each in evaluations),
         cost=np.concatenate([each.cost for each in evaluations]),
         end_error=np.concatenate([each.end_error for each in evaluations]),
+        violation=np.concatenate([each.violation for each in evaluations]),
         cpu_seconds=sum(spent) if len(spent) == len(evaluations) else None,
         state=sum((each.state for each in evaluations), ()),
         final=sum((each.final for each in evaluations), ()),
@@ -165,7 +168,7 @@ def _check_progress(saved: Progress, points: Sequence[int], seeds: int) -> None:
         curve: list[BlockPoint] = check(msgspec.convert, saved.curve, list[BlockPoint])
     except DecodeError as error:
         raise CheckpointError(f"its curve is garbled ({error})") from error
-    lengths = {len(costs) for each in curve for costs in (each["cost"], each["end_error"])}
+    lengths = {len(costs) for each in curve for costs in (each["cost"], each["end_error"], each["violation"])}
     if saved.done == points[-1]:
         lengths |= {len(curve[-1]["state"]), len(curve[-1].get("final", ()))}
     if lengths != {seeds}:
@@ -231,10 +234,10 @@ class _Training:
                 self.state = jax.block_until_ready(advance(numbers, self.state, self.block.step_key, *chunk))
         self._done = point
 
-    def score(self) -> Float[np.ndarray, "2 seeds"]:
-        """Return cost and end error of every seed's policy."""
+    def score(self) -> Float[np.ndarray, "3 seeds"]:
+        """Return cost, end error and violation of every seed's policy."""
         scores = self._programs.score(self._programs.numbers, self.state)
-        return np.array(scores, np.float64).reshape(2, -1)
+        return np.array(scores, np.float64).reshape(3, -1)
 
     def add(self, evaluation: Evaluation) -> None:
         """Add an evaluation at the point that is reached, and leave a checkpoint."""

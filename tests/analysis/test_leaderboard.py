@@ -224,7 +224,7 @@ def test_formats_agree_and_have_the_documented_columns():
 def test_rows_are_the_same_after_a_table():
     numbers = dict.fromkeys(AggregateRow._fields, 0.5)
     counts = {"rank": 1, "trials": 0, "tasks": 2, "seeds": 3, "failed": 0, "cost_gaps": 0, "end_misses": None}
-    counts |= {"rank_low": 1, "rank_high": 2, "won": 1}
+    counts |= {"violations": None, "rank_low": 1, "rank_high": 2, "won": 1}
     first = AggregateRow(**numbers | counts | {"suite": "s", "method": "m", "kind": "ranked", "letters": "ab"})
     rows = [first, first._replace(rank=None, end_misses=4)]
     assert from_frame(AggregateRow, to_frame(AggregateRow, rows)) == rows

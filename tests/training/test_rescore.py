@@ -76,7 +76,8 @@ def test_the_episode_is_that_of_the_simulator_from_the_first_start(smooth):
         for name, values in {"states": own.xs, "controls": own.us, "costs": own.costs}.items():
             np.testing.assert_allclose(getattr(again, name)[i], values, rtol=1e-4, atol=1e-6)  # fixed steps, float32
     stored = again.to_json()[1]
-    assert stored["scores"] == {"adaptive": again.adaptive[1], "finer": again.finer[1], "end_error": 0}
+    costs = {"adaptive": again.adaptive[1], "finer": again.finer[1]}
+    assert stored["scores"] == {**costs, "end_error": 0, "violation": 0}  # no target, no constraint
     assert stored["episode"]["cost"] == again.cost[1]
     np.testing.assert_allclose(stored["episode"]["states"], again.states[1], rtol=1e-6)  # seven digits
 
@@ -97,7 +98,8 @@ def test_a_lost_episode_is_nan_and_the_other_seeds_go_on(smooth):
     broken = rescore(task, Proportional, [jnp.array([0.3, np.nan], jnp.float32)], STARTS)
     assert broken.adaptive[0] == whole.adaptive[0]
     assert np.isnan([broken.adaptive[1], broken.finer[1], broken.end_error[1], broken.cost[1]]).all()
-    assert broken.to_json()[1] == {"scores": dict.fromkeys(("adaptive", "finer", "end_error")), "episode": None}
+    names = ("adaptive", "finer", "end_error", "violation")
+    assert broken.to_json()[1] == {"scores": dict.fromkeys(names), "episode": None}
 
 
 def test_the_miss_of_a_target_is_that_of_the_end_state():

@@ -42,7 +42,7 @@ from bench.reference.jaxpr_to_casadi.entries import (
     divided,
 )
 from bench.reference.jaxpr_to_casadi.moves import MOVES, SCATTERS, moved, scattered
-from tasks.base import AbstractHybridTask, AbstractTask
+from tasks.base import AbstractConstrainedTask, AbstractHybridTask, AbstractTask
 
 __all__ = ["TaskFunctions", "UntranslatableError", "casadi_function", "casadi_functions"]
 
@@ -59,24 +59,37 @@ CALLS = {
 
 
 class TaskFunctions(NamedTuple):
-    """CasADi functions of a task, in float64: f and g of (t, x, u), Φ of x, and the reset of (t, x, u), if any."""
+    """CasADi functions of a task, in float64: f and g of (t, x, u), Φ of x, and the reset of (t, x, u), if any.
+
+    Where the task has constraints, g and Φ are without their price, and c of (t, x, u) and e of x are the constraints.
+    """
 
     vector_field: casadi.Function
     running_cost: casadi.Function
     terminal_cost: casadi.Function
     jump: casadi.Function | None
+    path_constraints: casadi.Function | None = None
+    end_constraints: casadi.Function | None = None
 
 
 def casadi_functions(task: AbstractTask) -> TaskFunctions:
     """Translate a task's mathematics into CasADi functions. Raises UntranslatableError."""
     n, m = len(task.states), len(task.controls)
     full, state = ((), (n,), (m,)), ((n,),)
+    constrained = isinstance(task, AbstractConstrainedTask)
     return TaskFunctions(
         casadi_function(task.vector_field, full),
-        casadi_function(task.running_cost, full),
-        casadi_function(task.terminal_cost, state),
+        casadi_function(task.unpriced_running_cost if constrained else task.running_cost, full),
+        casadi_function(task.unpriced_terminal_cost if constrained else task.terminal_cost, state),
         casadi_function(task.jump, full) if isinstance(task, AbstractHybridTask) else None,
+        casadi_function(task.path_constraints, full) if constrained else None,
+        casadi_function(_end_conditions(task), state) if constrained else None,
     )
+
+
+def _end_conditions(task: AbstractConstrainedTask) -> Callable[[jax.Array], jax.Array]:
+    """Constraints at the end, to be at most 0, and then the misses of targets, to be 0."""
+    return lambda x: jnp.concatenate([task.end_constraints(x), task.misses(x)])
 
 
 def casadi_function(compute: Callable[..., jax.Array], shapes: tuple[tuple[int, ...], ...]) -> casadi.Function:
@@ -89,7 +102,8 @@ def casadi_function(compute: Callable[..., jax.Array], shapes: tuple[tuple[int, 
         symbols = [casadi.SX.sym(f"a{i}", int(np.prod(shape))) for i, shape in enumerate(shapes)]
         inputs = [array_of(casadi.vertsplit(s), shape) for s, shape in zip(symbols, shapes, strict=True)]
         (out,) = evaluate(traced, inputs)
-    return casadi.Function("f", symbols, [casadi.vertcat(*map(expression, out.ravel()))])
+    rows = [expression(each) for each in out.ravel()]
+    return casadi.Function("f", symbols, [casadi.vertcat(*rows) if rows else casadi.SX(0, 1)])
 
 
 def evaluate(program: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
