@@ -108,7 +108,6 @@ def build(
     notes = [
         *_missing(groups),
         *_devices(groups),
-        *_without_headroom(cells),
         *(note for cell in cells for note in _reference_notes(cell)),
         *(note for suite in suites for note in suite.notes),
         *_few_seeds(task_rows),
@@ -196,13 +195,6 @@ def _missing(cells: Cells) -> list[str]:
     ]
 
 
-def _without_headroom(cells: Iterable[CellScores]) -> Iterator[str]:
-    """A note for each grid where the floor is as good as the best known; repeated for each of its cells."""
-    for cell in cells:
-        if cell.reference is not None and cell.reference.headroom is None:
-            yield f"No headroom: {cell.key.grid} has no score and no weight; a constant control is as good as the best."
-
-
 def _devices(cells: Cells) -> list[str]:
     """A note for each suite whose records come from several devices: their seconds must not be compared."""
     devices: dict[str, dict[str, None]] = defaultdict(dict)
@@ -222,8 +214,8 @@ def _reference_notes(cell: CellScores) -> Iterator[str]:
         yield f"{cell.key.grid}: no reference, so no scores. `python -m bench run` makes it."
     elif cell.reference.headroom is None:
         yield (
-            f"{cell.key.grid}: no scores, because there is no headroom: the floor costs {cell.reference.floor:.9g}, "
-            f"and the best known control sequence {cell.reference.best:.9g}."
+            f"{cell.key.grid}: no scores and no weight, because there is no headroom: the floor costs "
+            f"{cell.reference.floor:.9g}, and the best known control sequence {cell.reference.best:.9g}."
         )
     finished = cell.scores[np.isfinite(cell.scores)]
     if len(finished) and finished.max() > 1 + STALE_ABOVE:

@@ -52,6 +52,6 @@ def test_tables_say_why_there_is_no_score():
     without = reference("t", 10, floor=10.001)
     (note,) = [n for n in leaderboard.build([record()], {without.fingerprint: without}).notes if "headroom" in n]
     assert note == (
-        "t (10 steps): no scores, because there is no headroom: the floor costs 10.001, and the best known control "
-        "sequence 10."
+        "t (10 steps): no scores and no weight, because there is no headroom: the floor costs 10.001, and the best "
+        "known control sequence 10."
     )
