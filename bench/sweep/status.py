@@ -120,7 +120,7 @@ def progress(folder: Path, pattern: str, seeds: Collection[int]) -> dict[str, An
     if not points:
         return None
     done = sum(point["share"] * len(point["cost"]) for point in points)
-    joined = {name: [value for point in points for value in point[name]] for name in ("cost", "end_error")}
+    joined = {name: [value for point in points for value in point[name]] for name in ("cost", "end_error", "violation")}
     return {**points[-1], **joined, "share": min(1.0, done / len(seeds))}
 
 
