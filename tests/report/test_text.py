@@ -43,6 +43,7 @@ def board():
     runs = sample({"good": 0.8, "fair": 0.5}, seeds=5)
     for run in runs:
         run.rescored.update(adaptive=run.curve[-1]["cost"], finer=run.curve[-1]["cost"], end_error=0.3, violation=0.02)
+        run.usage["acting_env_steps"] = 7
     return build(runs, references(runs))
 
 
@@ -156,9 +157,9 @@ def test_a_rank_is_shown_with_its_interval_and_a_method_without_one_by_its_class
 
 def test_a_column_that_says_nothing_is_left_out():
     (table,) = task_tables(build([record()], references([record()])))
-    assert {"gap", "miss", "violation"}.isdisjoint(table.headings)
+    assert {"gap", "miss", "violation", "steps simulated to act"}.isdisjoint(table.headings)
     assert "95 % interval" not in table.headings  # a single run has none
-    assert len(table.columns) == len(table.rows[0]) == len(TASK_COLUMNS) - 4
+    assert len(table.columns) == len(table.rows[0]) == len(TASK_COLUMNS) - 5
 
 
 def test_every_choice_of_the_page_is_for_columns_that_exist():
