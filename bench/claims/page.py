@@ -23,7 +23,6 @@ from bench.report.markdown import escaped, table_markdown
 from bench.report.page import FOLDER, page_template
 from bench.report.text import Table
 
-
 FIGURE = (
     "Bold: the effect over all tasks, on the scale and over the unit that decide. Intervals are 95 % intervals; the "
     "verdicts use those of the table below."
@@ -88,13 +87,14 @@ def _change(f: Finding, c: Comparison) -> str:
     half = (c.high - c.low) / 2
     if c.over == "tasks":
         return (
-            f"{name}: the interval reaches {half:.2g} ({c.scale}) to either side, with {len(c.tasks)} tasks. It shrinks with more "
-            f"tasks; with more seeds than {c.seeds} only by the part of the spread that is not between tasks."
+            f"{name}: the interval reaches {half:.2g} ({c.scale}) to either side, with {len(c.tasks)} tasks. It "
+            f"shrinks with more tasks; with more seeds than {c.seeds} only by the part of the spread that is not between tasks."
         )
     if c.seeds == LOOKS[-1]:
         return f"{name}: an effect that is {half:.2g} ({c.scale}) away from 0; all {LOOKS[-1]} seeds are used."
     last = half * (c.seeds / LOOKS[-1]) ** 0.5
-    return f"{name}: up to {LOOKS[-1]} seeds, by which the interval would reach about {last:.2g} ({c.scale}) to either side."
+    reach = f"{last:.2g} ({c.scale}) to either side"
+    return f"{name}: up to {LOOKS[-1]} seeds, by which the interval would reach about {reach}."
 
 
 def _markdown(f: Finding, sections: Sequence[Section]) -> str:

@@ -63,7 +63,7 @@ def command(
     detect: Annotated[
         float, typer.Option(help="The drop of score that must not be missed: sets how many seeds do.")
     ] = 0.2,
-    alpha: Annotated[float, typer.Option(help="Accepted chance of any false \"worse\" in a check.")] = 0.05,
+    alpha: Annotated[float, typer.Option(help='Accepted chance of any false "worse" in a check.')] = 0.05,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the verdicts as JUnit XML.")] = None,
     github: Annotated[
         bool | None, typer.Option("--github/--no-github", help="Annotate a GitHub workflow; by default where in one.")

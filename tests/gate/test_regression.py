@@ -83,7 +83,7 @@ def test_few_seeds_on_many_cells_are_pooled_over_the_tasks_of_a_method():
 
 
 def find_rates(seeds, drops, spread, alpha=0.05, tasks=8, repetitions=100):
-    """The share of checks of `seeds` against 20 in which each of `drops` is found, and of checks without one that alarm.
+    """The share of checks of `seeds` against 20 that find each of `drops`, and that alarm without one.
 
     Scores are normal and made anew for each repetition. A drop is an amount with the number of tasks that it is on.
     """
