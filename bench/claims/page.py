@@ -88,8 +88,8 @@ def _change(f: Finding, c: Comparison) -> str:
     if c.over == "tasks":
         return (
             f"{name}: the interval reaches {half:.2g} ({c.scale}) to either side, with {len(c.tasks)} tasks. It "
-            f"shrinks with more tasks; with more seeds than {c.seeds} only by the part of the spread that is not between "
-            "tasks."
+            f"shrinks with more tasks; with more seeds than {c.seeds} only by the part of the spread that is not "
+            "between tasks."
         )
     if c.seeds == LOOKS[-1]:
         return f"{name}: an effect that is {half:.2g} ({c.scale}) away from 0; all {LOOKS[-1]} seeds are used."
