@@ -72,9 +72,9 @@ LEGEND = (
     "% interval. Methods that share a letter are not separated (Welch's t of their IQMs, Holm over all pairs, level "
     "0.05). Fewer than 5 seeds have no interval, and without 5 seeds on every task there is no rank. Planners, which "
     "simulate the task to act, are ranked among themselves; oracles, which are not charged for all that they simulate, "
-    "are not ranked. Gap: the largest change of a run's final cost when an adaptive solver, or a grid four times finer, "
-    "scores the policy again; miss: the largest distance to an end-state target, of the state's range; violation: the largest of a constraint, of its "
-    "range. Above 1 % they are marked ! and counted; empty: not measured. Tuned says how many settings all searches "
+    "are not ranked. Gap: the largest change of a run's final cost when an adaptive solver, or a grid four times "
+    "finer, scores the policy again; miss: the largest distance to an end-state target, of the state's range; "
+    "violation: the largest of a constraint, of its range. Above 1 % they are marked ! and counted; empty: not measured. Tuned says how many settings all searches "
     "tried, on other tasks, before this one was chosen."
 )
 COVERAGE = (
