@@ -74,7 +74,8 @@ LEGEND = (
     "simulate the task to act, are ranked among themselves; oracles, which are not charged for all that they simulate, "
     "are not ranked. Gap: the largest change of a run's final cost when an adaptive solver, or a grid four times "
     "finer, scores the policy again; miss: the largest distance to an end-state target, of the state's range; "
-    "violation: the largest of a constraint, of its range. Above 1 % they are marked ! and counted; empty: not measured. Tuned says how many settings all searches "
+    "violation: the largest of a constraint, of its range. Above 1 % they are marked ! and counted; empty: not "
+    "measured. Tuned says how many settings all searches "
     "tried, on other tasks, before this one was chosen."
 )
 COVERAGE = (
