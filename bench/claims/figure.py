@@ -73,7 +73,7 @@ def _part(f: Finding, scale: str, comparisons: Sequence[Comparison], top: int) -
 def _lines(f: Finding, c: Comparison) -> Iterator[Line]:
     colour = COLOURS[c.verdict]
     decisive = c.decisive
-    name = f.subject if c.other == f.subject else f"over {c.other}"
+    name = f.subject if c.other == f.subject else f"against {c.other}"
     yield Line(f"{name}: {c.verdict}", decisive.effect, decisive.low, decisive.high, colour, True)
     yield from (Line(t.task, t.effect, t.low, t.high, colour, False) for t in c.tasks)
 

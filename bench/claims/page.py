@@ -23,6 +23,11 @@ from bench.report.markdown import escaped, table_markdown
 from bench.report.page import FOLDER, page_template
 from bench.report.text import Table
 
+FIGURE = (
+    "Bold: the effect over all tasks, on the scale and over the unit that decide. Intervals are 95 % intervals; the "
+    "verdicts use those of the table below."
+)
+
 
 class Section(NamedTuple):
     """A part of the page: paragraphs, a list, a figure, a table and a command, where it has them."""
@@ -59,7 +64,7 @@ def _sections(f: Finding) -> Iterator[Section]:
         ],
     )
     if f.comparisons:
-        yield Section("Effects", ["Bold: all tasks, as the verdict reads them. Intervals are 95 %."], drawing=figure(f))
+        yield Section("Effects", [FIGURE], drawing=figure(f))
         yield Section(table=comparison_table(f))
         yield Section(table=estimate_table(f))
         if any(c.power for c in f.comparisons):
@@ -78,17 +83,19 @@ def _change(f: Finding, c: Comparison) -> str:
         return f"{name}: a margin below {max(-c.low, c.high):.2g} in place of {c.margin:g}."
     if c.verdict != "undecided":
         nearest = min(abs(c.low), abs(c.high))
-        return f"{name}: an effect that is nearer to 0 by {nearest:.2g} on all tasks, with the same spread."
+        return f"{name}: an effect that is nearer to 0 by {nearest:.2g} ({c.scale}) on all tasks, with the same spread."
     half = (c.high - c.low) / 2
     if c.over == "tasks":
         return (
-            f"{name}: the interval reaches {half:.2g} to either side, with {len(c.tasks)} tasks. It shrinks with more "
-            f"tasks; with more seeds than {c.seeds} only by the part of the spread that is not between tasks."
+            f"{name}: the interval reaches {half:.2g} ({c.scale}) to either side, with {len(c.tasks)} tasks. It "
+            f"shrinks with more tasks; with more seeds than {c.seeds} only by the part of the spread that is not "
+            "between tasks."
         )
     if c.seeds == LOOKS[-1]:
-        return f"{name}: an effect that is {half:.2g} away from 0; all {LOOKS[-1]} seeds are used."
+        return f"{name}: an effect that is {half:.2g} ({c.scale}) away from 0; all {LOOKS[-1]} seeds are used."
     last = half * (c.seeds / LOOKS[-1]) ** 0.5
-    return f"{name}: up to {LOOKS[-1]} seeds, by which the interval would reach about {last:.2g} to either side."
+    reach = f"{last:.2g} ({c.scale}) to either side"
+    return f"{name}: up to {LOOKS[-1]} seeds, by which the interval would reach about {reach}."
 
 
 def _markdown(f: Finding, sections: Sequence[Section]) -> str:

@@ -39,6 +39,14 @@ WORDS: dict[Answer, str] = {
     "equivalent": "equivalent to",
     "undecided": "undecided against",
 }
+POWER = (
+    text_column("against"),
+    text_column("margin", "of the scale that decides"),
+    number_column("margin, seeds", "chance to find a true effect as large as the margin, over seeds"),
+    number_column("half, seeds", "chance to find half of the margin, over seeds"),
+    number_column("margin, tasks", "chance to find the margin, over tasks"),
+    number_column("half, tasks", "chance to find half of the margin, over tasks"),
+)
 CLAIMS = (text_column("claim"), text_column("statement"), text_column("verdict"), text_column("known so far"))
 
 
@@ -71,14 +79,13 @@ def estimate_table(f: Finding) -> Table:
 
 
 def power_table(f: Finding) -> Table:
-    """The chances of each comparison to find effects."""
-    sizes = list(dict.fromkeys(size for c in f.comparisons for size in c.power))
-    columns = (text_column("against"), *(number_column(size, "size of the true effect") for size in sizes))
-    rows = [
-        (comparison_name(f, c), *(f"{c.power[size]:.2f}" if size in c.power else "" for size in sizes))
-        for c in f.comparisons
-    ]
-    return Table(f"Power: the chance to find an effect within {WITHIN} seeds, by simulation", columns, rows)
+    """The chances of each comparison to find an effect as large as its margin, and half as large."""
+    rows = []
+    for c in f.comparisons:
+        sizes = [f"{size:g} over {over}" for over in ("seeds", "tasks") for size in (c.margin, c.margin / 2)]
+        chances = [f"{c.power[size]:.2f}" if size in c.power else "" for size in sizes]
+        rows.append((comparison_name(f, c), f"{c.margin:g} {c.scale}", *chances))
+    return Table(f"Power: the chance to find an effect within {WITHIN} seeds, by simulation", POWER, rows)
 
 
 def claims_table(findings: Sequence[Finding]) -> Table:

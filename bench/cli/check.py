@@ -63,7 +63,7 @@ def command(
     detect: Annotated[
         float, typer.Option(help="The drop of score that must not be missed: sets how many seeds do.")
     ] = 0.2,
-    alpha: Annotated[float, typer.Option(help="Accepted chance of any false alarm in a check.")] = 0.05,
+    alpha: Annotated[float, typer.Option(help='Accepted chance of any false "worse" in a check.')] = 0.05,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the verdicts as JUnit XML.")] = None,
     github: Annotated[
         bool | None, typer.Option("--github/--no-github", help="Annotate a GitHub workflow; by default where in one.")
@@ -74,7 +74,9 @@ def command(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print regressions and the last line only.")] = False,
 ) -> None:
-    """Compare two sets of records: same, better, worse, or not enough seeds to tell, for each cell.
+    """Compare two sets of records: is a method same, better or worse, or are seeds too few to tell?
+
+    Each method is judged over all its tasks, and on each task alone.
 
     Scores are those by the baseline's references. Exit status: 0 no regression; 1 a regression, or results that are
     missing or unreadable; 2 wrong usage; 3 something could not be told.

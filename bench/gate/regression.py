@@ -35,7 +35,7 @@ class Thresholds:
 
     effect: the smallest difference of score that matters
     detect: the drop of score that must not be missed
-    alpha: the accepted chance of any false alarm in a check of unchanged code
+    alpha: the accepted chance of any false "worse" in a check of unchanged code; the same, apart, of any "better"
     """
 
     effect: float = 0.02

@@ -116,6 +116,7 @@ def test_ranks_and_letters_keep_their_word(means, seeds, tasks):
         observed, true = np.sign(values[None, :] - values[:, None]), np.sign(means[None, :] - means[:, None])
         false_alarms += bool(np.any((p_values <= ranking.ALPHA) & (observed != true)))
         best_left_out += not any(np.array(ranking.best_group(estimates))[means == means.max()])
+    print(f"held {covered / repetitions:.3f}, wrong {false_alarms / repetitions:.3f}, best left out {best_left_out}")
     # Four standard errors of 400 repetitions at .05 are .044; intervals of a table's methods vary together.
     assert covered / repetitions >= 0.95 - 0.044
     assert false_alarms / repetitions <= 0.05 + 0.044
