@@ -42,6 +42,7 @@ class MethodUnderTest:
         )
         self.method = inform(method, known.of(fingerprint(self.task)))
         keys = jax.vmap(jr.key)(jnp.array(SEEDS))
+        self._lowered: dict[str, jax.stages.Lowered] = {}
         self._keys = [jax.vmap(lambda key, i=i: jr.fold_in(key, i))(keys) for i in range(3)]
 
     @cached_property
@@ -54,16 +55,35 @@ class MethodUnderTest:
         """The shapes of the states of all seeds, which are the first axis, like in the training loop."""
         return jax.eval_shape(jax.vmap(lambda key: self.method.init(self.task, key)), self._keys[0])
 
+    def lowered(self, name: str) -> jax.stages.Lowered:
+        """Return a traced program: "init" or "step" for all seeds, or "policy", one episode."""
+        if name not in self._lowered:
+            self._lowered[name] = self.lower(name)
+        return self._lowered[name]
+
+    def lower(self, name: str) -> jax.stages.Lowered:
+        """Trace a program anew."""
+        function, arguments = {
+            "init": (self._init, (self._keys[0],)),
+            "step": (self._step, (self.shapes, self._keys[1])),
+            "policy": (self._play, (jax.tree.map(_of_one_seed, self.shapes),)),
+        }[name]
+        # JAX traces a function only once, and a partial is a new one.
+        return jax.jit(partial(function)).lower(*arguments)
+
     @cached_property
     def started(self) -> tuple[Any, tuple[int, int]]:
         """The state of each seed after `init`, and what `init` spent."""
-        program = jax.jit(self._init).lower(self._keys[0]).compile(compilation.quick_options())
-        return self._counted(program, self._keys[0])
+        return self._counted(self.compiled("init"), self._keys[0])
 
     @cached_property
     def advance(self) -> Callable[[Any, Any], Any]:
         """One compiled step: (states, keys) -> states."""
-        return jax.jit(self._step).lower(self.shapes, self._keys[1]).compile()
+        return self.compiled("step")
+
+    def compiled(self, name: str) -> jax.stages.Compiled:
+        """Compile a program, which runs three times at most."""
+        return self.lowered(name).compile(compilation.quick_options())
 
     @cached_property
     def stepped(self) -> tuple[Any, tuple[int, int]]:
@@ -73,37 +93,18 @@ class MethodUnderTest:
     @cached_property
     def acted(self) -> tuple[Any, int]:
         """An episode of the trained policy, and the steps that were simulated beside its own, most of any seed."""
-        played = []
+        # Traced here, in the first episode: what a policy simulates while it is traced counts too.
+        play, played = jax.jit(partial(self._play), compiler_options=compilation.quick_options()), []
         for i in range(len(SEEDS)):
             state = jax.tree.map(lambda leaf, i=i: leaf[i], self.stepped[0])
             self.counter.spent()
-            trajectory = jax.device_get(jax.jit(self._play)(state))
+            trajectory = jax.device_get(play(state))
             played.append((trajectory, self.counter.spent()[0] - self.task.num_steps))
         return played[0][0], max(steps for _, steps in played)
-
-    @property
-    def functions(self) -> dict[str, tuple[Callable, tuple]]:
-        """What the harness compiles, for one seed, with arguments."""
-        task, method = self.task, self.method
-        key = jax.tree.map(lambda leaf: leaf[0], self._keys[0])
-        state = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), self.shapes)
-        return {
-            "init": (lambda key: method.init(task, key), (key,)),
-            "step": (lambda state, key: method.step(task, state, key), (state, key)),
-            "policy": (lambda state: self._play(state).cost, (state,)),
-        }
 
     def twice(self, after_one: Any) -> Any:
         """Return the state after the second step."""
         return self.advance(after_one, self._keys[2])
-
-    def step_shapes(self) -> Any:
-        """Return the shapes of the states after one step."""
-        step = jax.vmap(lambda state, key: self.method.step(self.task, state, key))
-        return jax.eval_shape(step, self.shapes, self._keys[1])
-
-    def _play(self, state):
-        return rollout(self.task, self.method.policy(self.task, state), self.task.x0)
 
     # One seed after the other: under vmap, a computation that is the same for all seeds would be counted once.
     def _init(self, keys):
@@ -112,11 +113,18 @@ class MethodUnderTest:
     def _step(self, states, keys):
         return jax.lax.map(lambda inputs: self.method.step(self.task, inputs[0], inputs[1]), (states, keys))
 
+    def _play(self, state):
+        return rollout(self.task, self.method.policy(self.task, state), self.task.x0)
+
     def _counted(self, program, *arguments):
         self.counter.spent()  # tracing evaluates the task too (fingerprints); that is no simulation
         result = jax.block_until_ready(program(*arguments))
         steps, grad_steps = self.counter.spent()
         return result, (steps // len(SEEDS), grad_steps // len(SEEDS))
+
+
+def _of_one_seed(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
 
 
 def declares_whole_numbers(subject: MethodUnderTest) -> None:
@@ -135,7 +143,7 @@ def state_is_arrays(subject: MethodUnderTest) -> None:
 
 def never_compiles_again(subject: MethodUnderTest) -> None:
     """One step returns the structure that it is given: the same tree, shapes, dtypes, and weakness of types."""
-    before, after = subject.shapes, subject.step_shapes()
+    before, after = subject.shapes, subject.lowered("step").out_info
     require(jax.tree.structure(before) == jax.tree.structure(after), "step() returns a state of another structure")
     for (path, old), new in zip(jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True):
         old, new = ((leaf.shape[1:], str(leaf.dtype)) for leaf in (old, new))
@@ -174,9 +182,8 @@ def simulates_to_act_what_it_declares(subject: MethodUnderTest) -> None:
 def only_the_seed_matters(subject: MethodUnderTest) -> None:
     """Equal seeds end in equal states, different seeds in different ones, and two traces are one program: a random
     number of Python or NumPy would be a constant in it."""
-    for name, (function, arguments) in subject.functions.items():
-        # JAX traces a function only once, and a partial is a new one.
-        one, same = (program_digest(jax.jit(partial(function)).lower(*arguments)) for _ in range(2))
+    for name in ("init", "step", "policy"):
+        one, same = program_digest(subject.lowered(name)), program_digest(subject.lower(name))
         require(
             one == same,
             f"{name}() is another program each time it is traced: a random number of Python or NumPy, or a clock, is a "

@@ -11,6 +11,7 @@ import numpy as np
 from bench.contract.accuracy import accuracy_fault
 from bench.contract.constraints import check_constraints
 from bench.errors import require
+from bench.machine import compilation
 from bench.precision import float64
 from bench.reference.fingerprint import fingerprint
 from bench.simulate import open_loop
@@ -30,7 +31,8 @@ class TaskUnderTest:
     def costs(self) -> tuple[np.ndarray, np.ndarray]:
         """Costs and their gradients in float32, the precision of training."""
         task = self.task
-        program = jax.jit(jax.vmap(jax.value_and_grad(lambda u: open_loop(task, u, task.x0).cost)))
+        function = jax.vmap(jax.value_and_grad(lambda u: open_loop(task, u, task.x0).cost))
+        program = jax.jit(function, compiler_options=compilation.quick_options())
         return jax.device_get(program(jnp.asarray(self.us, jnp.float32)))
 
 
@@ -73,7 +75,8 @@ def gradients_are_derivatives(subject: TaskUnderTest) -> None:
     middle = (low + high) / 2
     us, direction = middle + 0.9 * (subject.us[0] - middle), (subject.us[1] - middle) / np.sqrt(task.num_steps)
     with float64(task):
-        program = jax.jit(jax.value_and_grad(lambda u: open_loop(task, u, task.x0).cost))
+        function = jax.value_and_grad(lambda u: open_loop(task, u, task.x0).cost)
+        program = jax.jit(function, compiler_options=compilation.quick_options())
         costs = [float(program(jnp.asarray(us + k * step * direction))[0]) for k in (-2, -1, 1, 2)]
         cost, gradient = jax.device_get(program(jnp.asarray(us)))
     differences = (costs[0] - 8 * costs[1] + 8 * costs[2] - costs[3]) / (12 * step)
