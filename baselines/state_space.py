@@ -30,6 +30,7 @@ from baselines.attention import normalise
 from baselines.networks import Linear, scaled
 from baselines.normalisation import Scales
 from baselines.world_models import AbstractActionsSequence
+from bench.settings import Depth, NotNegative, Width
 
 BLOCK_STATES = 8  # of a HiPPO-N matrix; with more, the highest frequencies turn by more than π in a long step
 MIN_STEP, MAX_STEP = 1e-3, 1e-1
@@ -142,16 +143,16 @@ class ActionsStateSpace(AbstractActionsSequence):
 
     scales: Scales
     net: StateSpaceNet
-    increments: float = eqx.field(static=True)
+    increments: NotNegative = eqx.field(static=True)
     incremental: bool = eqx.field(static=True)
 
     def __init__(
         self,
         scales: Scales,
         *,
-        width: int = 64,
-        depth: int = 2,
-        increments: float = 1.0,
+        width: Width = 64,
+        depth: Depth = 2,
+        increments: NotNegative = 1.0,
         incremental: bool = False,
         key: Key[Array, ""],
     ):
