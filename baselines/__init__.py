@@ -14,6 +14,7 @@ from baselines.recurrent import ActionsRecurrent, GRUCell, LSTMCell, VanillaCell
 from baselines.sac import SAC
 from baselines.short_horizon_actor_critic import SHAC
 from baselines.simulator_gradient import SimulatorGradient
+from baselines.state_space import ActionsStateSpace
 from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep
 from bench.method import AbstractMethod
 
@@ -53,6 +54,14 @@ METHODS: dict[str, Callable[..., AbstractMethod]] = {
         model_learning_rate=0.00156,
         noise=0.178,
         imagined_noise=0.0267,
+    ),
+    "awm_s5": partial(
+        ModelGradient,
+        model=ActionsStateSpace,
+        policy_learning_rate=0.00411,
+        model_learning_rate=0.003,
+        noise=0.0606,
+        imagined_noise=0.0386,
     ),
     "history_model": partial(
         ModelGradient,

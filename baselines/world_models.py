@@ -1,6 +1,6 @@
 """The model classes of Ma, Ni, Gehring, D'Oro & Bacon (ICML 2024), side by side under one signature.
 
-    actions world model   x̂[t+1] = x[0] + σ g(x[0], u[0..t])          transformer, or a recurrent cell over the controls
+    actions world model   x̂[t+1] = x[0] + σ g(x[0], u[0..t])          transformer, recurrent cell or state space
     history world model   x̂[t+1] = x̂[t] + σ_Δ g(x̂[0..t], u[0..t])     transformer; unrolled, it reads its predictions
     one-step model        x̂[t+1] = x̂[t] + σ_Δ g(x̂[t], u[t])           MLP
 
@@ -91,7 +91,31 @@ def states_and_increments(
     return jnp.concatenate([errors / model.scales.std, weighted], axis=1)
 
 
-class ActionsTransformer(AbstractActionsModel):
+class AbstractActionsSequence(AbstractActionsModel):
+    """An actions model whose network reads controls, each joined by the first state, at once or one by one."""
+
+    net: eqx.AbstractVar[Any]  # tokens -> outputs; `initial(steps)` and `step(carry, token)` are its sequential form
+
+    def __call__(self, x0, us):
+        outputs = self.net(self.scales.pair(jnp.broadcast_to(x0, (len(us), len(x0))), us))
+        if self.incremental:
+            return x0 + self.scales.increment_std * jnp.cumsum(outputs, axis=0)
+        return x0 + self.scales.std * outputs
+
+    def residuals(self, xs, us):
+        return states_and_increments(self, xs, us)
+
+    def initial(self, x0, steps):
+        return x0, x0, self.net.initial(steps)
+
+    def advance(self, carry, u):
+        x0, x, cache = carry
+        cache, output = self.net.step(cache, self.scales.pair(x0, u))[:2]
+        x = self.next(x0, x, output)
+        return (x0, x, cache), x
+
+
+class ActionsTransformer(AbstractActionsSequence):
     """AWM: causal self-attention over the controls, each token joined by the first state.
 
     An `expansion` of 1 instead of the usual 4 scores as well on the tuning tasks, at half the products.
@@ -116,24 +140,6 @@ class ActionsTransformer(AbstractActionsModel):
     ):
         self.scales, self.net = scales, causal_transformer(scales, width, depth, heads, expansion, key)
         self.increments, self.incremental = increments, incremental
-
-    def __call__(self, x0, us):
-        outputs = self.net(self.scales.pair(jnp.broadcast_to(x0, (len(us), len(x0))), us))
-        if self.incremental:
-            return x0 + self.scales.increment_std * jnp.cumsum(outputs, axis=0)
-        return x0 + self.scales.std * outputs
-
-    def residuals(self, xs, us):
-        return states_and_increments(self, xs, us)
-
-    def initial(self, x0, steps):
-        return x0, x0, self.net.initial(steps)
-
-    def advance(self, carry, u):
-        x0, x, cache = carry
-        cache, output, _ = self.net.step(cache, self.scales.pair(x0, u))
-        x = self.next(x0, x, output)
-        return (x0, x, cache), x
 
 
 class AbstractStateModel(AbstractWorldModel):

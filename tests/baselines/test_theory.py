@@ -16,12 +16,14 @@ import pytest
 from reference_tasks import DoubleIntegrator
 
 from baselines import METHODS
+from baselines.attention import normalise
 from baselines.exploration import warm_up
 from baselines.model_gradient import ModelGradient
 from baselines.networks import policy_network
 from baselines.normalisation import Scales
 from baselines.policies import FeedbackPolicy, WithoutFeedbackGradient
 from baselines.recurrent import AbstractCell, ActionsRecurrent, VanillaCell
+from baselines.state_space import ActionsStateSpace, StateSpaceLayer
 from baselines.world_models import AbstractWorldModel, ActionsTransformer, OneStep, unroll
 from bench.simulate import open_loop, rollout, transition
 
@@ -153,6 +155,74 @@ def test_recurrent_gradients_grow_or_vanish_with_the_spectral_norm(rate):
     last = by_controls(elsewhere)
     bound = np.linalg.norm(R, 2) * rate ** (steps - 1 - np.arange(steps)) * np.linalg.norm(V, 2)
     assert np.all(np.linalg.norm(last, axis=0) <= bound * (1 + 1e-12))
+
+
+def shifts(rates, steps):
+    """λ̄^(t-s) for s ≤ t, and 0 for later s: of shape "steps steps pairs"."""
+    lag = np.arange(steps)[:, None] - np.arange(steps)
+    return np.where(lag[..., None] >= 0, rates ** np.maximum(lag, 0)[..., None], 0)
+
+
+def in_complex(layer):
+    """b̄ B and C as complex matrices, and λ̄, written out from their definitions."""
+    rate = -np.exp(layer.log_decay) + 1j * np.asarray(layer.frequency)
+    bar = np.exp(rate * np.exp(layer.log_step))
+    (B_re, B_im), (C_re, C_im) = np.split(layer.B.weight, 2, 0), np.split(layer.C.weight, 2, 1)
+    return ((bar - 1) / rate)[:, None] * (B_re + 1j * B_im), (C_re - 1j * C_im) / 2, bar
+
+
+def test_a_state_space_layers_jacobian_is_a_power_of_its_eigenvalues():
+    """∂(2 Re C h[t]) / ∂v[s] = 2 Re(C λ̄^(t-s) b̄ B), so its norm is at most 2 ‖C‖ ‖b̄ B‖ max |λ̄|^(t-s); |λ̄| < 1 for all
+    weights."""
+    steps = 30
+    layer = StateSpaceLayer(6, key=jr.key(1))
+    layer = eqx.tree_at(lambda m: m.log_step, layer, layer.log_step + 3)  # memories of a few steps
+    layer = eqx.tree_at(lambda m: (m.D, m.mix.bias), layer, replace_fn=jnp.zeros_like)
+    layer = eqx.tree_at(lambda m: m.mix.weight, layer, jnp.eye(6))
+    # At z = 0 `normalise` multiplies by 1 / √1e-5, GELU by ½, and the skip connection adds the identity.
+    jacobian = jax.jit(jax.jacrev(layer.__call__))(jnp.zeros((steps, 6))) - np.einsum(
+        "ts,ij->tisj", np.eye(steps), np.eye(6)
+    )
+    jacobian = np.moveaxis(np.asarray(jacobian), 2, 1) * 2 * np.sqrt(1e-5)
+    B, C, bar = in_complex(layer)
+    expected = 2 * np.einsum("ip,tsp,pj->tsij", C, shifts(bar, steps), B).real
+    np.testing.assert_allclose(jacobian, expected, rtol=1e-9, atol=1e-12)  # rounding of 30 products
+    norms = np.linalg.norm(jacobian, ord=2, axis=(2, 3))
+    bound = 2 * np.linalg.norm(C, 2) * np.linalg.norm(B, 2) * shifts(np.abs(bar).max(keepdims=True), steps)[..., 0]
+    assert np.all(norms <= bound * (1 + 1e-12))
+
+
+def test_state_space_gradients_cannot_explode():
+    """A layer has ‖∂z'[t] / ∂z[s]‖ ≤ N[t, s] = δ_ts + γ ‖M‖ (2 ‖C‖ ‖b̄ B‖ ρ^(t-s) + ‖D‖ δ_ts) N_v[s], with γ the largest
+    derivative of GELU, ρ = max |λ̄| < 1 and N_v the norm of the Jacobian of `normalise`. So ‖∂x̂[t] / ∂u[s]‖ is at most
+    ‖σ W‖ N_v[t] (N_L ... N_1)[t, s] ‖E‖: ρ^(t-s) times a polynomial in t - s, for all weights and controls."""
+    steps, gelu = 24, 1.13  # GELU is steepest near √2
+    drawn = ActionsStateSpace(scales(), width=6, key=jr.key(1))
+    us = jr.uniform(jr.key(3), (steps, 1), minval=-3, maxval=3)
+
+    @eqx.filter_jit
+    def along(model):
+        zs = [jax.vmap(lambda u: model.net.embed(model.scales.pair(jnp.ones(2), u)))(us)]
+        for layer in model.net.layers:
+            zs.append(layer(zs[-1]))
+        by_controls = jax.jacrev(lambda us: model(jnp.ones(2), us))(us)[..., 0] * 3  # per control in [-1, 1]
+        return jnp.stack([jax.vmap(jax.jacrev(normalise))(z) for z in zs]), by_controls
+
+    for scale in (1, 3, -3):
+        model = jax.tree.map(lambda w, s=scale: s * w if eqx.is_inexact_array(w) else w, drawn)
+        model = eqx.tree_at(lambda m: m.scales, model, drawn.scales)
+        of_normalise, by_controls = along(model)
+        *slopes, last_slope = np.linalg.norm(of_normalise, ord=2, axis=(2, 3))
+        bound = np.linalg.norm(model.net.embed.weight[:, -1]) * np.eye(steps)
+        for layer, slope in zip(model.net.layers, slopes, strict=True):
+            B, C, bar = in_complex(layer)
+            assert np.all(np.abs(bar) < 1)
+            powers = shifts(np.abs(bar).max(keepdims=True), steps)[..., 0]
+            within = 2 * np.linalg.norm(C, 2) * np.linalg.norm(B, 2) * powers + np.abs(layer.D).max() * np.eye(steps)
+            bound = (np.eye(steps) + gelu * np.linalg.norm(layer.mix.weight, 2) * within * slope) @ bound
+        out = np.linalg.norm(model.scales.std[:, None] * model.net.read.weight, 2)
+        norms = np.linalg.norm(np.moveaxis(by_controls, 2, 1), axis=2)
+        assert np.all(norms <= out * last_slope[:, None] * bound * (1 + 1e-12))
 
 
 def test_self_attention_gradients_grow_at_most_cubically_and_recurrent_ones_need_not():

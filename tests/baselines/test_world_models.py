@@ -14,6 +14,7 @@ from baselines.model_gradient import ModelGradient
 from baselines.networks import MLP, both_ways
 from baselines.normalisation import Scales
 from baselines.recurrent import ActionsRecurrent
+from baselines.state_space import ActionsStateSpace, hippo_frequencies
 from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep, unroll
 from bench import registry
 from tasks import TASKS
@@ -81,7 +82,7 @@ def test_cutting_predictions_changes_the_gradient_and_not_the_states(task, episo
 
 
 @pytest.mark.parametrize("incremental", [False, True])
-@pytest.mark.parametrize("make", [ActionsTransformer, ActionsRecurrent, HistoryTransformer, OneStep])
+@pytest.mark.parametrize("make", [ActionsTransformer, ActionsRecurrent, ActionsStateSpace, HistoryTransformer, OneStep])
 def test_an_incremental_model_adds_to_the_last_state_and_an_absolute_one_does_not(make, incremental, task, episode):
     """All weights 0 but the last bias, which is 1: every output of the network is 1."""
     scales = Scales.of(task, episode.xs[None])
@@ -111,6 +112,8 @@ def test_depth_width_and_heads_are_settings():
     assert [len(layer.weight) for layer in mlp.layers] == [24, 24, 24, 1]
     cell = registry.method("awm_gru", {"model.width": "24"}).model(scales, key=jr.key(0)).cell
     assert cell.cell.hidden_size == 24
+    layers = registry.method("awm_s5", {"model.depth": "3", "model.width": "5"}).model(scales, key=jr.key(0)).net.layers
+    assert [(len(layer.D), len(layer.frequency)) for layer in layers] == [(5, 3)] * 3  # pairs of states, rounded up
 
 
 def test_a_one_step_models_gradient_is_the_product_of_its_jacobians(task, episode):
@@ -141,6 +144,15 @@ def test_scales_are_statistics_of_the_weighted_trajectories(task):
     jax.tree.map(np.testing.assert_array_equal, Scales.of(task, xs), alike)
     constant = Scales.of(task, jnp.full((1, 5, 3), 7.0))
     assert np.all(np.isfinite(constant.state(jnp.full(3, 7.0))))
+
+
+def test_a_state_space_layer_starts_with_the_eigenvalues_of_hippo():
+    """HiPPO-LegS plus P Pᵀ is normal, with eigenvalues in conjugate pairs."""
+    n = np.arange(8)
+    normal = np.outer(P := np.sqrt(n + 0.5), P) - np.tril(2 * np.outer(P, P), -1) - np.diag(n + 1)
+    eigenvalues = np.linalg.eigvals(normal)
+    np.testing.assert_allclose(eigenvalues.real, -0.5, rtol=ROUNDING)
+    np.testing.assert_allclose(hippo_frequencies(8), np.sort(eigenvalues.imag)[4:], rtol=ROUNDING)
 
 
 @pytest.mark.parametrize("block_length", [128, 2])
