@@ -149,7 +149,10 @@ def test_grids_of_one_task_have_names_of_their_own():
 def test_a_rank_is_shown_with_its_interval_and_a_method_without_one_by_its_class(board):
     (total,) = aggregate_tables(board)
     shown = [dict(zip(total.headings, row, strict=True)) for row in total.rows]
-    assert [(row["rank"], row["group"], row["won"]) for row in shown] == [("1 [1-1]", "a", "2"), ("2 [2-2]", "b", "0")]
+    assert [(row["rank"], row["group"], row["won"]) for row in shown] == [
+        ("planner 1 [1-1]", "a", "2"),
+        ("planner 2 [2-2]", "b", "0"),
+    ]
     few = sample({"good": 0.8}, seeds=2)
     (total,) = aggregate_tables(build(few, references(few)))
     assert total.rows[0][:2] == ("unranked", "good")
