@@ -66,9 +66,10 @@ if TYPE_CHECKING:
     from bench.contract.checks import run_checks
     from bench.errors import ContractError, UsageError
     from bench.method import AbstractInformedMethod, AbstractMethod, AbstractModelMethod, Between, Fit
+    from bench.records.cell_file import read_records
     from bench.records.files import RecordError
     from bench.records.reference import Reference, References
-    from bench.records.run import RunRecord, read_records
+    from bench.records.run import RunRecord
     from bench.reference.lookup import complete as complete_references
     from bench.reference.lookup import lookup as lookup_reference
     from bench.registry import method as make_method
@@ -108,7 +109,7 @@ PUBLIC = {
     "make_method": "bench.registry:method",
     "make_task": "bench.registry:task",
     "open_loop": "bench.simulate:open_loop",
-    "read_records": "bench.records.run:read_records",
+    "read_records": "bench.records.cell_file:read_records",
     "rollout": "bench.simulate:rollout",
     "run_cells": "bench.run:run",
     "run_checks": "bench.contract.checks:run_checks",

@@ -6,7 +6,7 @@ records = run(load("smoke").cells(), Path("results/smoke"))
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.records.run import RunRecord, read_record
+from bench.records.run import RunRecord
 from bench.suite import Cell
 from bench.sweep.job import prepare
 from bench.sweep.observer import Silent
@@ -23,6 +23,7 @@ def run(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[RunRec
     observer = Silent()
     sweep = Sweep(in_process(observer), observer)
     sweep.run(jobs)
-    for path, reason in sweep.unstored.items():
-        raise OSError(f"{path} could not be written: {reason}")
-    return [read_record(job.path(seed)) for job in jobs for seed in job.cell.seeds]
+    for place, reason in sweep.unstored.items():
+        raise OSError(f"{place} could not be written: {reason}")
+    found = ((job, job.stored.read().records) for job in jobs)
+    return [records[seed] for job, records in found for seed in job.cell.seeds]

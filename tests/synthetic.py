@@ -1,9 +1,12 @@
 """Made-up records of any size, without training, for tests of whatever judges records."""
 
+import json
+
 import numpy as np
 
+from bench.records.files import write_atomically
 from bench.records.reference import Reference
-from bench.records.run import RunRecord, final_cost
+from bench.records.run import RunRecord, encode_run, final_cost, trajectory_path
 from bench.records.trajectory import episode_to_json
 
 FLOOR, BEST = 20.0, 10.0
@@ -77,3 +80,10 @@ def sample(methods, tasks=("t", "u"), seeds=10, spread=0.05, grids=(10,), draw=0
         for num_steps in grids
         for seed in range(seeds)
     ]
+
+
+def write_record(path, record):
+    """Write a record in a file of its own, like older versions, and its trajectory."""
+    write_atomically(path, json.dumps(json.loads(encode_run(record)), indent=1) + "\n")
+    if record.trajectory is not None:
+        write_atomically(trajectory_path(path.parents[1], record), json.dumps(record.trajectory))

@@ -27,7 +27,7 @@ def test_every_cell_of_a_shipped_suite_can_run(name, tmp_path):
     loaded = suite.load(name)
     jobs = prepare(loaded.cells(), tmp_path)
     assert len(jobs) == len(loaded.tasks) * len(loaded.grids) * len(loaded.methods)
-    assert len({job.path(0) for job in jobs}) == len(jobs)  # no two cells share a record
+    assert len({job.stored.path for job in jobs}) == len(jobs)  # no two cells share a file of records
 
 
 def test_refining_keeps_the_horizon_and_extending_the_interval(tmp_path):

@@ -12,9 +12,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from bench.records.cell_file import read_records
 from bench.records.identity import is_unknown
 from bench.records.reference import FILE_NAME, References, read_references
-from bench.records.run import RunRecord, read_records
+from bench.records.run import RunRecord
 from bench.sweep.forecast import Estimator
 from bench.sweep.job import OTHER_CODE, Job
 

@@ -21,9 +21,10 @@ from bench.gate import regression, summary
 from bench.gate.calibration import Calibration, calibrate_gate
 from bench.gate.power import POWER
 from bench.gate.regression import CellVerdict, Check, Thresholds
+from bench.records.cell_file import read_records
 from bench.records.files import write_atomically
 from bench.records.reference import Reference, References
-from bench.records.run import RunRecord, read_records
+from bench.records.run import RunRecord
 from bench.report.text import Table, number_column, text_column
 from bench.suite import load
 

@@ -16,8 +16,9 @@ from bench.cli.terminal.lines import echo
 from bench.cli.terminal.options import Quiet, parse_settings
 from bench.errors import UsageError
 from bench.machine import threads
+from bench.records.cell_file import read_records
 from bench.records.files import RecordError
-from bench.records.run import RunRecord, read_records
+from bench.records.run import RunRecord
 from bench.suite import load
 from bench.sweep import status
 from bench.sweep.forecast import Forecast, duration_in_words
@@ -151,8 +152,8 @@ def _exit_with_failures(sweep: Sweep, unwritten: str) -> None:
         reason = record.error.strip().splitlines()[-1]
         what = f"{record.task}  {record.method}  seed {record.seed}"
         echo(f"bench: failed: {what}: {reason} (log: {job.log})", err=True)
-    for path, reason in sweep.unstored.items():
-        echo(f"bench: not stored: {path}: {reason}", err=True)
+    for place, reason in sweep.unstored.items():
+        echo(f"bench: not stored: {place}: {reason}", err=True)
     if sweep.failed:
         echo(f"bench: {len(sweep.failed)} runs failed; the end of each traceback is in its record.", err=True)
     if unwritten:

@@ -37,4 +37,4 @@ def command(
         echo(f"warning: {line}", err=True)
     done = sum(sum(s.counts.values()) for s in states)
     running = sum(s.holder is not None for s in states)
-    echo(f"{done} of {sum(len(s.cell.records) for s in states)} runs done, {running} cells running")
+    echo(f"{done} of {sum(len(s.cell.seeds) for s in states)} runs done, {running} cells running")

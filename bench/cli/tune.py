@@ -65,8 +65,8 @@ def _complete(jobs: Sequence[Job], backend: Backend) -> bool:
     for job, record in sweep.failed:
         reason = record.error.strip().splitlines()[-1]
         typer.echo(f"bench: failed: {job.cell.task_label}, seed {record.seed}: {reason}", err=True)
-    for path, why in sweep.unstored.items():
-        raise UsageError(f"{path} could not be written: {why}")
+    for place, why in sweep.unstored.items():
+        raise UsageError(f"{place} could not be written: {why}")
     return not sweep.interrupted
 
 

@@ -54,7 +54,7 @@ def _episode(run: RunRecord) -> dict[str, Any] | None:
     if run.file is None:
         return None
     try:
-        return decode_trajectory(read_file(trajectory_path(run.file)), run.num_steps)["policy"]
+        return decode_trajectory(read_file(trajectory_path(run.file.parents[1], run)), run.num_steps)["policy"]
     except FileNotFoundError:
         return None
     except (RecordError, DecodeError) as error:

@@ -84,14 +84,14 @@ def holder(path: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[None]:
-    """Wait for a lock, and hold it inside a `with` block; without one where the file system has no locks."""
+def hold(path: Path) -> Iterator[bool]:
+    """Wait for a lock, and hold it inside a `with` block; False where the file system has no locks."""
     try:
         lock = acquire(path, wait=True)
     except OSError:
         lock = None
     try:
-        yield
+        yield lock is not None
     finally:
         if lock:
             lock.release()

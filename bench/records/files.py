@@ -1,10 +1,11 @@
 """Files on disk: read only if they are ordinary files of a sane size, written atomically, moved out of the way."""
 
+import errno
 import itertools
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -44,14 +45,14 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
             raise RecordError(f"{path}: cannot be read ({_reason(error)}).") from error
 
 
-def read_file(path: Path) -> bytes:
-    """Return the contents of an ordinary file of at most MAX_BYTES. Raises what `open_regular` does."""
+def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """Return the contents of an ordinary file of at most `limit` bytes. Raises what `open_regular` does."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        data = b"" if size > MAX_BYTES else file.read(MAX_BYTES + 1)
+        data = b"" if size > limit else file.read(limit + 1)
         size = max(size, len(data))
-    if size > MAX_BYTES:
-        raise RecordError(f"{path}: too large ({size} bytes; at most {MAX_BYTES} are read).")
+    if size > limit:
+        raise RecordError(f"{path}: too large ({size} bytes; at most {limit} are read).")
     return data
 
 
@@ -113,24 +114,43 @@ def sweep_up(folder: Path) -> None:
                 os.close(descriptor)
 
 
-def set_aside(path: Path) -> str:
-    """Move what cannot be used, a file or anything else, to a new name. Return a sentence that says where it is."""
+def set_aside(path: Path, content: bytes | None = None) -> str:
+    """Move what cannot be used, a file or anything else, to a new name. Return a sentence that says where it is.
+
+    With `content`, write only this part of the file there. No other process takes the same name. Raises OSError if
+    the content cannot be written.
+    """
     names = (path.with_name(f"{path.name}.unusable-{n}") for n in itertools.count(1))
-    aside = next(name for name in names if not os.path.lexists(name))
+    if content is not None:
+        aside = reserve(names)
+        write_atomically(aside, content)
+        return f"It is kept in {aside.name}"
     try:
+        if stat.S_ISDIR(path.lstat().st_mode):  # it never takes the place of a file
+            aside = next(name for name in names if not os.path.lexists(name))
+        else:
+            aside = reserve(names)
         path.rename(aside)
     except OSError as error:
         return f"It could not be moved ({error.strerror})"
     return f"It is kept as {aside.name}"
 
 
-def supersede(folder: Path, stem: str) -> None:
-    """Move all files of a run, by the start of their names, from the folders of `folder` into `superseded/`.
+def reserve(places: Iterable[Path]) -> Path:
+    """Return the first path where nothing is, which now has an empty file. Raises OSError."""
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            place.touch(exist_ok=False)
+            return place
+    raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
 
-    Raises OSError.
-    """
-    for path in sorted(folder.glob(f"*/{stem}[-.]*")):
-        places = (folder / "superseded" / f"{path.parent.name}-{n}" / path.name for n in itertools.count(1))
-        to = next(place for place in places if not place.exists())
-        to.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(to)
+
+def supersede(path: Path, content: bytes | None = None) -> None:
+    """Move a file of a run, or that part of it, from its folder of results into `superseded/`. Raises OSError."""
+    kept = path.parents[1] / "superseded"
+    place = reserve(kept / f"{path.parent.name}-{n}" / path.name for n in itertools.count(1))
+    if content is None:
+        path.rename(place)
+    else:
+        write_atomically(place, content)

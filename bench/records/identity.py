@@ -35,5 +35,7 @@ def code_difference(one: RunRecord, other: RunRecord) -> str:
 
 
 def file_of(record: RunRecord) -> str:
-    """Return the name of a record's file, or what else tells it from others."""
-    return str(record.file or f"the record of seed {record.seed} that began at {record.provenance.get('started')}")
+    """Return the name of a record's file and its seed, or what else tells it from others."""
+    if record.file:
+        return f"{record.file} (seed {record.seed})"
+    return f"the record of seed {record.seed} that began at {record.provenance.get('started')}"

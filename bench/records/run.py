@@ -1,4 +1,4 @@
-"""Run records: one JSON file a run (a seed of a method on a task), from which every view is made. No JAX."""
+"""Run records: the facts of a run (a seed of a method on a task), from which every view is made. No JAX."""
 
 import hashlib
 import itertools
@@ -6,20 +6,19 @@ import json
 import math
 import numbers
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.records.decode import Count, DecodeError, Decoder, Name, Size, stored_as
-from bench.records.files import RecordError, read_file, write_atomically
+from bench.records.files import RecordError, read_file
 from bench.records.run_parts import Horizon, Point, Rescored, Settings, Usage
 
 SCHEMA: Literal[1] = 1
 Status = Literal["ok", "diverged", "failed"]
 Kind = Literal["learner", "planner", "oracle"]
 SCHEMA_FILE = Path(__file__).with_name("run.schema.json")
-NAMED_FOR_A_CELL = re.compile(r"-[0-9a-f]{8}-seed\d+\.json$")
+NAMED_FOR_A_CELL = re.compile(r"(?P<cell>[^-]+-[^-]+-[0-9a-f]{8})(?:-seed(?P<seed>\d+)\.json|(?:\.[^.]+)?\.jsonl)")
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def run_name(record_key: dict[str, Any]) -> str:
 
 
 def record_path(folder: Path, record_key: dict[str, Any], seed: int) -> Path:
-    """Return the path of a run's record."""
+    """Return the path that a run's record has in older folders, which had a file for each."""
     return folder / "records" / f"{run_name(record_key)}-seed{seed}.json"
 
 
@@ -114,17 +113,15 @@ def _for_file_name(name: str) -> str:
     return "".join(c if c.isalnum() or c in "_=." else "_" for c in name)[:80]
 
 
-def write_record(path: Path, record: RunRecord) -> None:
-    """Write a record, and its trajectory in a file of its own, atomically.
+def encode_run(record: RunRecord) -> bytes:
+    """Return a record as JSON in one line, without its trajectory.
 
-    Raises OSError, or TypeError or ValueError for a value that JSON lacks and for a record that could not be read.
+    Raises TypeError or ValueError for a value that JSON lacks and for a record that could not be read.
     """
     stored = {each.name: getattr(record, each.name) for each in fields(record) if each.compare}
-    text = json.dumps(storable(stored), allow_nan=False, indent=1) + "\n"
-    decode_run(text.encode())
-    if record.trajectory is not None:  # first, because a run that has a record is done
-        write_atomically(trajectory_path(path), json.dumps(storable(record.trajectory), allow_nan=False) + "\n")
-    write_atomically(path, text)
+    data = json.dumps(storable(stored), allow_nan=False).encode()
+    decode_run(data)
+    return data
 
 
 def storable(value: Any) -> Any:
@@ -154,9 +151,9 @@ def _plain_number(value: Any) -> int | float:
     raise TypeError(f"{value!r} of type {type(value).__name__} cannot be stored in a record")
 
 
-def trajectory_path(path: Path) -> Path:
-    """Return the path of a trajectory, given that of its run's record."""
-    return path.parent.parent / "trajectories" / path.name
+def trajectory_path(folder: Path, record: RunRecord) -> Path:
+    """Return the path of a run's trajectory in a folder of results."""
+    return folder / "trajectories" / record_path(folder, record.key, record.seed).name
 
 
 RUN_DECODER = Decoder(RunRecord)
@@ -200,32 +197,26 @@ def contradiction(record: RunRecord) -> str:
     return ""
 
 
-def read_record(path: Path) -> RunRecord:
-    """Read a record.
+def decode_stored(data: bytes, path: Path, line: int | None = None) -> RunRecord:
+    """Return the record in a file, or in a line of it.
 
-    Raises FileNotFoundError if there is none, and RecordError, which names the file and the reason, if it is truncated,
-    garbled, of another schema, contradicts itself, or is another run's than the file's name says.
+    Raises RecordError, which names the place and the reason, if it is truncated, garbled, of another schema,
+    contradicts itself, or is another run's than the file's name says.
     """
+    where = str(path) if line is None else f"{path}, line {line}"
+    advice = f"Move {'it' if line is None else 'the line'} away; `bench run` then computes it again."
     try:
-        record = decode_run(read_file(path))
+        record = decode_run(data)
     except DecodeError as error:
-        raise RecordError(
-            f"{path}: not a run record ({error}). Move it away; `bench run` then computes it again."
-        ) from error
-    right_name = record_path(Path(), record.key, record.seed).name
-    if NAMED_FOR_A_CELL.search(path.name) and path.name != right_name:
-        raise RecordError(
-            f"{path}: holds another run, whose file is {right_name}. Move it away; `bench run` then computes it again."
-        )
+        raise RecordError(f"{where}: not a run record ({error}). {advice}") from error
+    named = NAMED_FOR_A_CELL.fullmatch(path.name)
+    name = run_name(record.key) if named else ""
+    if named and (named["cell"], named["seed"] or str(record.seed)) != (name, str(record.seed)):
+        right = f"{name}.jsonl" if named["seed"] is None else f"{name}-seed{record.seed}.json"
+        raise RecordError(f"{where}: holds another run, whose file is {right}. {advice}")
     return replace(record, file=path)
 
 
-def read_records(folder: Path) -> Iterator[RunRecord | RecordError]:
-    """Yield every record under `folder`, in the order of file names; a RecordError in place of an unreadable file."""
-    for path in sorted(folder.rglob("records/*.json"), key=str):  # paths themselves compare slowly
-        try:
-            yield read_record(path)
-        except FileNotFoundError:  # another program has just moved it away
-            continue
-        except RecordError as error:
-            yield error
+def read_record(path: Path) -> RunRecord:
+    """Read a file that holds one record. Raises FileNotFoundError and RecordError."""
+    return decode_stored(read_file(path), path)

@@ -12,10 +12,11 @@ from bench.errors import UsageError
 from bench.machine import locks
 from bench.machine.provenance import environment
 from bench.method import AbstractMethod
-from bench.records.files import RecordError, supersede, sweep_up
+from bench.records.cell_file import CellFile
+from bench.records.files import sweep_up
 from bench.records.identity import environment_difference, is_unknown
 from bench.records.reference import Reference
-from bench.records.run import RunRecord, read_record, record_path, run_name, storable
+from bench.records.run import RunRecord, run_name, storable
 from bench.reference.fingerprint import fingerprint
 from bench.suite import Cell
 from bench.sweep.code_hashes import CodeHashes, joint_hash
@@ -65,9 +66,10 @@ class Job:
             "settings": self.settings,
         }
 
-    def path(self, seed: int) -> Path:
-        """The file of a seed's record."""
-        return record_path(self.folder, self.key, seed)
+    @property
+    def stored(self) -> CellFile:
+        """The stored records of the cell."""
+        return CellFile.of(self.folder, self.key)
 
     @property
     def lock(self) -> Path:
@@ -102,7 +104,6 @@ class Job:
             int(self.task.num_steps),  # a user may compute it with NumPy
             self.cell.method_label,
             list(self.cell.seeds),
-            [self.path(seed).relative_to(self.folder).as_posix() for seed in self.cell.seeds],
             self.lock.relative_to(self.folder).as_posix(),
             self.checkpoints,
         )
@@ -111,20 +112,15 @@ class Job:
         """The same job without the seeds that have a record of these programs, maybe by another run in the meantime."""
         if self.again:
             return self
-        records = {seed: self.record(seed) for seed in self.cell.seeds}
-        todo = {seed for seed, record in records.items() if record is None or self.outdated(record)}
+        records = self.finished()
+        todo = {seed for seed in self.cell.seeds if seed not in records or self.outdated(records[seed])}
         if todo:  # a record of unknown code is pooled with its like only, and the new ones will be of known code
-            todo |= {seed for seed, record in records.items() if record is not None and is_unknown(record)}
+            todo |= {seed for seed, record in records.items() if is_unknown(record)}
         return replace(self, todo=tuple(seed for seed in self.todo if seed in todo))
 
-    def record(self, seed: int) -> RunRecord | None:
-        """The record of a seed, unless there is none, or one that is failed or unreadable."""
-        path = self.path(seed)
-        try:
-            found = read_record(path) if path.exists() else None
-        except RecordError:
-            return None
-        return found if found is not None and found.status != "failed" else None
+    def finished(self) -> dict[int, RunRecord]:
+        """The readable records of the cell by seed, without those of failed runs."""
+        return {seed: record for seed, record in self.stored.read().records.items() if record.status != "failed"}
 
     def outdated(self, record: RunRecord) -> str:
         """Why a record is not of what would run now, in words; "" if it is, or if that is unknown."""
@@ -136,17 +132,12 @@ class Job:
 
     def superseded(self) -> dict[int, str]:
         """The seeds that are to run although they have a record, with the reasons in words."""
-        records = {seed: record for seed in self.todo if (record := self.record(seed))}
         reasons = {
             seed: self.outdated(record) or UNKNOWN * (is_unknown(record) and not self.again)
-            for seed, record in records.items()
+            for seed, record in self.finished().items()
+            if seed in self.todo
         }
         return {seed: reason for seed, reason in reasons.items() if reason}
-
-    def set_aside(self, seeds: Iterable[int]) -> None:
-        """Move what earlier programs left of `seeds` into the folder `superseded`. Raises OSError."""
-        for seed in seeds:
-            supersede(self.folder, f"{run_name(self.key)}-seed{seed}")
 
     def traced(self) -> "Job":
         """The same job with its method's fingerprint."""
@@ -196,8 +187,8 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
             code=code,
             environment=environment(),
         )
-        records = () if again else map(job.record, cell.seeds)
-        if any(record is not None and job.outdated(record) == OTHER_CODE for record in records):
+        records = {} if again else job.finished()
+        if any(job.outdated(records[seed]) == OTHER_CODE for seed in cell.seeds if seed in records):
             job = job.traced()
         jobs.append(job.refreshed())
     return jobs

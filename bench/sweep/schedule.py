@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from bench.machine import locks
 from bench.machine.locks import Lock
@@ -69,8 +68,8 @@ class Sweep:
         return self._store.failed
 
     @property
-    def unstored(self) -> dict[Path, str]:
-        """The records that could not be stored: path and reason."""
+    def unstored(self) -> dict[str, str]:
+        """The records that could not be stored: file, seed and reason."""
         return self._store.unstored
 
     def run(self, jobs: Iterable[Job]) -> None:
@@ -128,7 +127,8 @@ class Sweep:
             say = f"{job.cell.task_label}  {job.cell.method_label}: {len(superseded)} seeds again: {reasons}"
             self.observer.say(f"{say}. The old records are in {job.folder / 'superseded'}")
             with suppress(OSError):  # a folder that takes no files will not take the new records either
-                job.set_aside(superseded)
+                for note in job.stored.supersede(superseded):
+                    self.observer.say(note)
 
     def _submit(self, job: Job, lock: Lock | None) -> None:
         try:

@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from bench.machine import locks
+from bench.records.cell_file import CellFile
 from bench.records.decode import Count, DecodeError, Decoder, Name, Size, check, stored_as
 from bench.records.files import MAX_BYTES, RecordError, open_regular, read_file, set_aside, write_atomically
-from bench.records.run import read_record
 from bench.records.run_parts import BlockPoint
 
 PLAN = "sweep.json"
@@ -30,15 +30,18 @@ def _within(folder: str) -> Any:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell that was asked for. Paths are relative to the folder."""
+    """A cell that was asked for. Paths are relative to the folder; the lock has the name of the cell's files.
+
+    `records` is in older plans, which name a file for each seed.
+    """
 
     task: Name
     num_steps: Size
     method: Name
     seeds: list[Count]
-    records: list[str] = field(metadata=stored_as(list[_within("records")]))
     lock: str = field(metadata=stored_as(_within("locks")))
     checkpoints: str = field(metadata=stored_as(_within("checkpoints")))  # a pattern of paths
+    records: list[str] = field(default_factory=list)
 
 
 _DECODER = Decoder(PlannedCell)
@@ -57,7 +60,7 @@ class CellState:
     @property
     def description(self) -> str:
         """The state in words: runs by status, and whether the cell is running, interrupted or waiting."""
-        missing = len(self.cell.records) - sum(self.counts.values())
+        missing = max(0, len(self.cell.seeds) - sum(self.counts.values()))
         share = f" at {self.point['share']:.0%}" if self.point else ""
         parts = [f"{count} {status}" for status, count in self.counts.items() if count]
         if self.holder:
@@ -98,16 +101,11 @@ def cell_states(folder: Path) -> list[CellState]:
 
 def _state(folder: Path, cell: PlannedCell) -> CellState:
     counts = {"ok": 0, "diverged": 0, "failed": 0}
-    unreadable: list[str] = []
-    missing: list[int] = []
-    for seed, record in zip(cell.seeds, cell.records, strict=False):
-        try:
-            counts[read_record(folder / record).status] += 1
-        except FileNotFoundError:
-            missing.append(seed)
-        except RecordError as error:
-            unreadable.append(str(error))
-    point = progress(folder, cell.checkpoints, missing)
+    found = CellFile(folder, Path(cell.lock).stem).read()
+    for seed in found.records.keys() & set(cell.seeds):
+        counts[found.records[seed].status] += 1
+    unreadable = [str(error) for error in found.errors]
+    point = progress(folder, cell.checkpoints, [seed for seed in cell.seeds if seed not in found.records])
     counts["unreadable"] = len(unreadable)
     holder = locks.holder(folder / cell.lock)
     return CellState(cell, counts, holder, point, tuple(unreadable))

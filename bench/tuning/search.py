@@ -19,7 +19,6 @@ from bench.analysis.scores import clipped, scores
 from bench.errors import UsageError, did_you_mean
 from bench.method import AbstractMethod, Between
 from bench.records.reference import FILE_NAME, References, over_starts
-from bench.records.run import read_record
 from bench.records.tuning import Tuning
 from bench.reference.lookup import complete, lookup_each
 from bench.suite import Suite
@@ -111,11 +110,12 @@ def jobs_of(method: str, suite: Suite, seeds: int, folder: Path, settings: Setti
 
 def score(jobs: Sequence[Job]) -> float:
     """Return the mean over tasks and seeds of clipped scores; a run that did not finish counts -1."""
+    found = [(job, job.stored.read().records) for job in jobs]
     return float(
         np.mean(
             [
-                clipped(scores([read_record(job.path(seed)) for seed in job.cell.seeds], over_starts(job.known)))
-                for job in jobs
+                clipped(scores([records[seed] for seed in job.cell.seeds], over_starts(job.known)))
+                for job, records in found
             ]
         )
     )

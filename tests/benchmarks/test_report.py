@@ -4,11 +4,12 @@ import json
 import time
 
 import pytest
-from synthetic import record, references
+from synthetic import record, references, write_record
 from test_speed import judge
 
 from bench.analysis.leaderboard import build
-from bench.records.run import RunRecord, read_records, write_record
+from bench.records.cell_file import read_records
+from bench.records.run import RunRecord
 from bench.report import FORMATS
 
 ROUNDS = 3

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import record, references, sample
+from synthetic import record, references, sample, write_record
 from typer.testing import CliRunner
 
 from bench.analysis.scores import CellKey, MixtureError, clipped_by_seed, group_by_cell
@@ -20,7 +20,8 @@ from bench.gate import junit, power, regression, summary
 from bench.gate.calibration import calibrate_gate
 from bench.gate.regression import Thresholds, check, check_exactly, compare
 from bench.records import reference
-from bench.records.run import read_records, record_path, write_record
+from bench.records.cell_file import read_records
+from bench.records.run import record_path
 from bench.run import run
 from bench.suite import load
 

@@ -8,14 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
-from synthetic import record, trajectory
+from synthetic import record, trajectory, write_record
 from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.gradients.records import read_all_measurements
 from bench.records import files, run
+from bench.records.cell_file import CellFile, read_records
 from bench.records.files import RecordError, read_file, set_aside
-from bench.records.run import RUN_DECODER, read_record, read_records, record_path, run_schema, storable, write_record
+from bench.records.run import RUN_DECODER, read_record, record_path, run_schema, storable
 from bench.records.trajectory import trajectory_finder
 from bench.records.tuning import known_tunings
 
@@ -155,7 +156,7 @@ def test_only_ordinary_files_are_read_and_others_are_set_aside(tmp_path, make):
 def test_views_are_made_in_spite_of_bad_files(tmp_path, make):
     write_record(path_of(tmp_path), dataclasses.replace(GOOD, trajectory=trajectory(GOOD)))
     bad = [tmp_path / name for name in ("records/x.json", "gradients/x.json", "claims.json", "tuned.toml")]
-    bad.append(run.trajectory_path(path_of(tmp_path)))
+    bad.append(run.trajectory_path(tmp_path, GOOD))
     bad[-1].unlink()
     for path in bad:
         path.parent.mkdir(exist_ok=True)
@@ -183,7 +184,7 @@ def test_trajectories_and_measurements_that_cannot_be_used_are_named(tmp_path, t
     find = trajectory_finder(tmp_path, told.append)
     assert find(GOOD) == trajectory(GOOD)
     (tmp_path / "gradients").mkdir()
-    bad = run.trajectory_path(path_of(tmp_path)), tmp_path / "gradients" / "m.json"
+    bad = run.trajectory_path(tmp_path, GOOD), tmp_path / "gradients" / "m.json"
     for path in bad:
         path.write_text(text)
     assert find(GOOD) is None
@@ -202,7 +203,7 @@ def test_a_trajectory_of_another_length_is_not_used(tmp_path):
 def test_half_a_surrogate_pair_is_stored_and_read_again(tmp_path):
     settings = {"task": {"\udcff": "\ud800"}, "method": {"x": float("inf")}, "budget": {}}
     odd = dataclasses.replace(GOOD, suite="\udcff", error="\ud83d", settings=settings)
-    write_record(path_of(tmp_path, odd), odd)
+    CellFile.of(tmp_path, odd.key).put([odd])
     (found,) = read_records(tmp_path)
     assert not isinstance(found, RecordError), found
     assert found.error == "\\ud83d"
@@ -211,10 +212,11 @@ def test_half_a_surrogate_pair_is_stored_and_read_again(tmp_path):
 
 
 def test_a_record_that_could_not_be_read_is_not_written(tmp_path):
-    write_record(path_of(tmp_path), GOOD)
+    cell = CellFile.of(tmp_path, GOOD.key)
+    cell.put([GOOD])
     with pytest.raises(ValueError, match=r"\$\.cost"):
-        write_record(path_of(tmp_path), dataclasses.replace(GOOD, cost=float("nan")))
-    assert read_record(path_of(tmp_path)) == GOOD
+        cell.put([dataclasses.replace(GOOD, cost=float("nan"))])
+    assert cell.read() == ({0: GOOD}, [])
 
 
 def test_the_shipped_schema_is_that_of_the_type():

@@ -5,9 +5,11 @@ import json
 import os
 
 import pytest
+from synthetic import write_record
 
+from bench.records.cell_file import CellFile, read_records
 from bench.records.files import RecordError
-from bench.records.run import RunRecord, final_cost, read_record, read_records, record_path, write_record
+from bench.records.run import RunRecord, final_cost, read_record, record_path
 
 RECORD = RunRecord(
     suite="s",
@@ -26,23 +28,24 @@ RECORD = RunRecord(
 
 
 def test_round_trip_is_exact(tmp_path):
-    write_record(tmp_path / "records" / "r.json", RECORD)
-    assert read_record(tmp_path / "records" / "r.json") == RECORD
-    assert list(read_records(tmp_path)) == [RECORD]
+    write_record(tmp_path / "older" / "records" / "r.json", RECORD)
+    assert read_record(tmp_path / "older" / "records" / "r.json") == RECORD
+    CellFile.of(tmp_path / "newer", RECORD.key).put([RECORD])
+    assert list(read_records(tmp_path)) == [RECORD, RECORD]
 
 
 def test_a_failed_write_leaves_the_old_record_whole(tmp_path, monkeypatch):
-    path = tmp_path / "records" / "r.json"
-    write_record(path, RECORD)
+    cell = CellFile.of(tmp_path, RECORD.key)
+    cell.put([RECORD])
 
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_record(path, dataclasses.replace(RECORD, cost=1.0))
-    assert read_record(path) == RECORD
-    assert [p.name for p in path.parent.iterdir()] == ["r.json"]  # no temporary file stays behind
+        cell.put([dataclasses.replace(RECORD, cost=1.0)])
+    assert cell.read().records == {0: RECORD}
+    assert [*cell.path.parent.iterdir()] == [cell.path]  # no temporary file stays behind
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"schema": 1}', "[]", json.dumps({"schema": 2})])

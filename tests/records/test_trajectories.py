@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from synthetic import record, references, sample, trajectory
+from synthetic import record, references, sample, trajectory, write_record
 from typer.testing import CliRunner
 
 from bench import suite
@@ -13,7 +13,8 @@ from bench.analysis.scores import group_by_cell
 from bench.analysis.trajectories import median_trajectories
 from bench.cli import app
 from bench.records import reference
-from bench.records.run import read_record, read_records, record_path, trajectory_path, write_record
+from bench.records.cell_file import read_records
+from bench.records.run import read_record, record_path, trajectory_path
 from bench.records.trajectory import trajectory_finder
 from bench.reference import lookup
 from bench.reference.starts import evaluation_starts
@@ -35,12 +36,12 @@ def test_a_trajectory_lies_beside_its_record_and_is_found_by_it(tmp_path):
     (path,) = tmp_path.rglob("records/*.json")
     assert read_record(path) == one
     assert "trajectory" not in path.read_text()
-    assert trajectory_path(path).exists()
+    assert trajectory_path(tmp_path / "inner", one).exists()
     find = trajectory_finder(tmp_path)
     assert find(one) == trajectory(one)
     assert find(other) is None
     assert find(dataclasses.replace(one, settings={**one.settings, "method": {"rate": 2.0}})) is None
-    trajectory_path(path).write_text("{")
+    trajectory_path(tmp_path / "inner", one).write_text("{")
     assert find(one) is None
 
 

@@ -10,7 +10,7 @@ import pytest
 from faulty_method import bench, environment, start, suite_file
 
 from bench import suite
-from bench.records.run import read_records
+from bench.records.cell_file import read_records
 from bench.run import run
 from bench.sweep.execute import execute_remotely
 from bench.sweep.executors import InProcess
@@ -59,7 +59,7 @@ def test_cells_survive_their_worker_and_equal_those_of_one_process(tmp_path, das
     arguments = (*tasks, "--set", "faulty_method:RandomWalk.work=1000000")
     walks = suite_file(tmp_path, 3000, 10)
     driver = start("run", walks, *arguments, "--cluster", address, "--out", tmp_path / "out")
-    while not list(tmp_path.glob("out/records/*.json")):
+    while not list(tmp_path.glob("out/records/*.jsonl")):
         assert driver.poll() is None, driver.communicate()
         time.sleep(0.02)
     first.kill()

@@ -17,8 +17,8 @@ from faulty_method import ROOT, bench, command, environment, start, suite_file
 
 from bench import suite
 from bench.machine import locks
+from bench.records.cell_file import read_records
 from bench.records.files import _temporary
-from bench.records.run import read_records
 from bench.run import run
 from bench.sweep import executors, status
 from bench.sweep.execute import execute

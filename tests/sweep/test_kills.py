@@ -14,7 +14,8 @@ from contextlib import suppress
 import pytest
 from faulty_method import bench, start, suite_file
 
-from bench.records.run import RunRecord, read_records, trajectory_path
+from bench.records.cell_file import read_records
+from bench.records.run import RunRecord, trajectory_path
 
 METHODS = ("faulty_method:RandomWalk", "faulty_method:Other")
 
@@ -27,7 +28,7 @@ def facts(folder):
         assert run.file is not None
         if run.status == "ok":
             curve = [{name: value for name, value in point.items() if "seconds" not in name} for point in run.curve]
-            episode = json.loads(trajectory_path(run.file).read_text())
+            episode = json.loads(trajectory_path(folder, run).read_text())
             rest = run.provenance["final_state"], run.rescored, run.usage["env_steps"], run.method_fingerprint
             assert (run.method, run.seed) not in found
             found[run.method, run.seed] = (run.cost, curve, episode, *rest)
@@ -58,7 +59,7 @@ def strike(draw, process, out, whole_seconds):
     moment = draw.choice(["start", "any", "any", "records"])
     if moment == "records":
         before = set(out.glob("records/*"))
-        wait_until(lambda: set(out.glob("records/*")) > before or list(out.glob("*/.*.json-*")), process, 60)
+        wait_until(lambda: set(out.glob("records/*")) > before or list(out.glob("*/.*.json*-*")), process, 60)
         time.sleep(draw.uniform(0, 0.02))
     else:
         wait_until(lambda: False, process, draw.uniform(0, whole_seconds / (4 if moment == "start" else 1)))

@@ -15,7 +15,7 @@ from bench.cli import app
 from bench.errors import UsageError
 from bench.machine import compilation, processor
 from bench.machine.provenance import provenance, warnings
-from bench.records.run import read_record, write_record
+from bench.records.cell_file import read_records
 from bench.sweep import status
 from bench.sweep.forecast import Estimator, duration_in_words
 from bench.sweep.job import prepare
@@ -45,15 +45,15 @@ def test_status_tells_what_is_done_and_what_is_not(folder):
     assert lines["harvest"].split()[-2:] == ["2", "ok"]
     assert "2 waiting" in lines["bacteria"]
     assert "2 of 4 runs done, 0 cells running" in printed
-    failed, garbled = sorted(folder.glob("records/*.json"))
-    write_record(failed, dataclasses.replace(read_record(failed), status="failed", cost=None))
-    garbled.write_text("{")
+    (path,) = folder.glob("records/*.jsonl")
+    one, other = path.read_text().splitlines()
+    path.write_text(f"{json.dumps(json.loads(one) | {'status': 'failed', 'cost': None})}\n{other[:-1]}")
     assert [s.description for s in status.cell_states(folder)] == ["1 failed, 1 unreadable", "2 waiting"]
 
 
 def test_a_plan_grows_and_never_shrinks(folder):
     before = status.planned_cells(folder)
-    more = dataclasses.replace(before[0], seeds=[0, 1, 2], records=[*before[0].records, "records/more.json"])
+    more = dataclasses.replace(before[0], seeds=[0, 1, 2], records=["records/older-seed0.json"])
     status.add_to_plan(folder, [more])
     status.add_to_plan(folder, [before[0]])
     assert status.planned_cells(folder) == [more, before[1]]
@@ -65,9 +65,7 @@ def test_a_dry_run_prints_what_is_left_and_how_long_it_may_take(folder):
     exit_code, printed = bench("run", walks, "--dry-run", *arguments)
     assert exit_code == 0
     harvest, bacteria, total = printed.splitlines()
-    seconds = sum(
-        r.usage["train_seconds"] + r.usage["compile_seconds"] for r in map(read_record, folder.glob("records/*.json"))
-    )
+    seconds = sum(r.usage["train_seconds"] + r.usage["compile_seconds"] for r in read_records(folder))
     name, (one, three, four) = "faulty_method:RandomWalk", (duration_in_words(seconds / 2 * n) for n in (1, 3, 4))
     assert harvest == f"harvest  {name}  1 seeds to run, 2 done  about {one}"
     assert bacteria == f"bacteria  {name}  3 seeds to run, 0 done  about {three}"

@@ -11,7 +11,7 @@ import pytest
 from faulty_method import suite_file
 
 from bench import suite
-from bench.records.run import read_record, run_name, storable
+from bench.records.run import run_name, storable
 from bench.sweep import store
 from bench.sweep.failure import describe
 from bench.sweep.job import prepare
@@ -48,21 +48,21 @@ def test_complex_numbers_are_refused():
 
 def test_a_record_that_cannot_be_written_fails_its_cell_alone(tmp_path, monkeypatch):
     cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=["harvest", "bacteria"], seeds=1)
-    write = store.write_record
+    encode = store.encode_run
 
-    def refuse(path, record):
+    def refuse(record):
         if record.task == "harvest":
             raise ValueError("Out of range float values are not JSON compliant: inf")
-        write(path, record)
+        return encode(record)
 
-    monkeypatch.setattr(store, "write_record", refuse)
+    monkeypatch.setattr(store, "encode_run", refuse)
     jobs = prepare(cells, tmp_path)
     sweep = Sweep(in_process(Silent()), Silent())
     sweep.run(jobs)
-    ((path, reason),) = sweep.unstored.items()
-    assert path == jobs[0].path(0)
+    ((place, reason),) = sweep.unstored.items()
+    assert place == f"{jobs[0].stored.path} (seed 0)"
     assert "not JSON compliant" in reason
-    assert read_record(jobs[1].path(0)).status == "ok"
+    assert jobs[1].stored.read().records[0].status == "ok"
 
 
 def test_the_last_line_of_an_error_is_the_users_own():

@@ -13,7 +13,8 @@ from faulty_method import RandomWalk, suite_file
 from reference_tasks import DoubleIntegrator
 
 from bench import suite
-from bench.records.run import RunRecord, read_records
+from bench.records.cell_file import read_records
+from bench.records.run import RunRecord
 from bench.run import run
 from bench.simulate import open_loop
 from bench.sweep.execute import Outcome, execute, execute_in_worker, refused
@@ -61,10 +62,11 @@ def stored(folder):
 
 def changed(folder, seed, **values):
     """Change what the record of a seed says."""
-    (path,) = folder.glob(f"records/*-seed{seed}.json")
-    record = json.loads(path.read_text())
-    provenance = record["provenance"] | values.pop("provenance", {})
-    path.write_text(json.dumps(record | {"provenance": provenance} | values))
+    (path,) = folder.glob("records/*.jsonl")
+    lines = list(map(json.loads, path.read_text().splitlines()))
+    provenance = lines[seed]["provenance"] | values.pop("provenance", {})
+    lines[seed] |= {"provenance": provenance} | values
+    path.write_text("\n".join(map(json.dumps, lines)))
 
 
 def test_code_that_computes_the_same_keeps_its_records(folder, cells, monkeypatch):
@@ -86,8 +88,8 @@ def test_an_edited_method_runs_again_and_says_why(folder, cells, monkeypatch):
     assert [r.cost for r in after] != [r.cost for r in before]
     assert {r.method_fingerprint for r in after}.isdisjoint(r.method_fingerprint for r in before)
     assert len(stored(folder)) == 2
-    kept = sorted(folder.glob("superseded/records-1/*.json"))
-    assert [json.loads(path.read_text())["cost"] for path in kept] == [r.cost for r in before]
+    (kept,) = folder.glob("superseded/records-1/*.jsonl")
+    assert [json.loads(line)["cost"] for line in kept.read_text().splitlines()] == [r.cost for r in before]
     assert prepare(cells, folder)[0].todo == ()
 
 

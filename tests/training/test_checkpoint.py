@@ -20,7 +20,7 @@ from reference_tasks import DoubleIntegrator
 from bench import run as bench_run
 from bench import suite
 from bench.budget import Budget
-from bench.records.run import read_record, read_records
+from bench.records.cell_file import read_records
 from bench.sweep.status import last_point
 from bench.training.checkpoint import MAGIC, Checkpoint, Progress, program_digest, state_digests
 from bench.training.train import _check_progress, train
@@ -267,16 +267,14 @@ def test_a_damaged_record_is_kept_aside_and_computed_again(tmp_path):
     walks = suite_file(tmp_path)
     cells = suite.load(str(walks)).cells()
     whole = bench_run.run(cells, tmp_path / "out")
-    paths = sorted(tmp_path.glob("out/records/*.json"))
-    paths[0].write_text(paths[0].read_text()[:-30])
-    paths[1].write_text("")
+    (path,) = tmp_path.glob("out/records/*.jsonl")
+    lines = path.read_text().splitlines()
+    path.write_text(f"{lines[0][:-30]}\n\n{lines[1][30:]}\n")
     done = bench("run", walks, "--out", tmp_path / "out")
     assert done.returncode == 0
-    for path, record in zip(paths, whole, strict=True):
-        assert path.with_name(f"{path.name}.unusable-1").exists()
-        assert f"{path.name}: not a run record" in done.stderr
-        assert read_record(path).cost == record.cost
-        assert json.loads(path.read_text())["curve"][-1]["cost"] == record.curve[-1]["cost"]
-        assert dataclasses.replace(record, provenance={}, usage={}, curve=[]) == dataclasses.replace(
-            read_record(path), provenance={}, usage={}, curve=[]
-        )
+    assert path.with_name(f"{path.name}.unusable-1").read_text() == f"{lines[0][:-30]}\n{lines[1][30:]}\n"
+    for number, record, found in zip((1, 3), whole, read_records(tmp_path / "out"), strict=True):
+        assert f"{path.name}, line {number}: not a run record" in done.stderr
+        assert found.curve[-1]["cost"] == record.curve[-1]["cost"]
+        one, other = (dataclasses.replace(each, provenance={}, usage={}, curve=[]) for each in (record, found))
+        assert one == other

@@ -16,7 +16,7 @@ from bench.budget import Usage
 from bench.errors import UsageError
 from bench.method import AbstractMethod, Between
 from bench.records import tuning
-from bench.records.run import RunRecord, write_record
+from bench.records.run import RunRecord
 from bench.reference import lookup
 from bench.tuning.search import defaults, result, search
 
@@ -88,22 +88,23 @@ class Runs:
             for seed in job.todo:
                 bad = job.method.mood == "bad"
                 status, value = ("ok", cost) if not bad or seed else ("diverged", None)
-                write_record(
-                    job.path(seed),
-                    RunRecord(
-                        suite=job.cell.suite,
-                        task=TASK,
-                        horizon=job.task.horizon,
-                        num_steps=job.task.num_steps,
-                        method=job.cell.method_label,
-                        seed=seed,
-                        status=status,
-                        cost=value,
-                        curve=CURVE,
-                        usage=USAGE,
-                        fingerprint=job.fingerprint,
-                        settings=job.settings,
-                    ),
+                job.stored.put(
+                    [
+                        RunRecord(
+                            suite=job.cell.suite,
+                            task=TASK,
+                            horizon=job.task.horizon,
+                            num_steps=job.task.num_steps,
+                            method=job.cell.method_label,
+                            seed=seed,
+                            status=status,
+                            cost=value,
+                            curve=CURVE,
+                            usage=USAGE,
+                            fingerprint=job.fingerprint,
+                            settings=job.settings,
+                        )
+                    ]
                 )
         return self.calls < self.patience
 

@@ -11,10 +11,10 @@ from bench.cli.terminal.lines import echo
 from bench.cli.terminal.tables import print_leaderboard
 from bench.errors import UsageError
 from bench.records import tuning
+from bench.records.cell_file import read_records as read_all
 from bench.records.files import RecordError, write_atomically
 from bench.records.reference import References
 from bench.records.run import RunRecord
-from bench.records.run import read_records as read_all
 from bench.records.trajectory import trajectory_finder
 from bench.records.tuning import Tuning
 from bench.report import FORMATS
