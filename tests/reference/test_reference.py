@@ -192,8 +192,9 @@ def test_a_fingerprint_follows_the_mathematics_and_nothing_else():
 
 
 def test_the_command_skips_what_is_stored_and_drops_nothing_of_others(single, tmp_path, monkeypatch, capsys):
-    path = tmp_path / "references.toml"
-    monkeypatch.setattr(reference, "PACKAGE_FILE", path)
+    path = tmp_path / "references.toml"  # a task of one's own has its references beside its results
+    with pytest.raises(UsageError, match="give --out DIR"):
+        command(["reference_tasks:DoubleIntegrator"])
     other = dataclasses.replace(single, fingerprint="other", task="other")
     reference.write_references(path, {r.fingerprint: r for r in (single, other)})
 
@@ -201,13 +202,13 @@ def test_the_command_skips_what_is_stored_and_drops_nothing_of_others(single, tm
         raise AssertionError("what is stored was searched again")
 
     monkeypatch.setattr("bench.reference.single_shooting.single_shooting", second_search)
-    command(["reference_tasks:DoubleIntegrator"])
+    command(["reference_tasks:DoubleIntegrator"], out=tmp_path)
     assert "grade B" in capsys.readouterr().out
     done = reference.read_references(path)
     assert done["other"] == other
     assert done[single.fingerprint].multiple_shooting
     monkeypatch.setattr("bench.reference.cross_check.cross_check", second_search)
-    command(["reference_tasks:DoubleIntegrator"])
+    command(["reference_tasks:DoubleIntegrator"], out=tmp_path)
     assert "stored" in capsys.readouterr().out
     assert reference.read_references(path) == done
 
