@@ -172,7 +172,8 @@ def cost_size(floor: float, best: float) -> float:
 def read_references(path: Path) -> dict[str, Reference]:
     """Read the references of a file by key; none if there is no file.
 
-    Raises UsageError for a file that is not well formed, which is set aside so that the next command goes on.
+    Raises UsageError for a file that is not well formed. It is set aside so that the next command goes on, but for the
+    package's own: a process of an older version may read that beside an update.
     """
     try:
         with open_regular(path) as file:
@@ -181,6 +182,8 @@ def read_references(path: Path) -> dict[str, Reference]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
+        if path == PACKAGE_FILE:
+            raise UsageError(f"{path} does not fit this version ({error}). Start anew, or install again.") from error
         raise UsageError(
             f"{path} holds no references ({error}). {set_aside(path)}; the same command now computes what it needs."
         ) from error

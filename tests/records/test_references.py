@@ -117,6 +117,15 @@ def test_a_file_that_is_not_well_formed_is_set_aside_with_one_line(one, tmp_path
     assert References.beside(tmp_path).of("f") == (one,)
 
 
+def test_the_packages_own_file_is_refused_and_stays(tmp_path, monkeypatch):
+    path = tmp_path / "references.toml"
+    path.write_text("[[reference]]\nnewer = 1\n")
+    monkeypatch.setattr(reference, "PACKAGE_FILE", path)
+    with pytest.raises(UsageError, match="does not fit this version"):
+        References.shipped()
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_best_cost_that_an_adaptive_solver_changes_is_doubtful(one):
     """In units of the headroom, which is 10 here."""
     scored = {
