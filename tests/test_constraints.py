@@ -176,7 +176,7 @@ def test_a_policy_is_scored_with_its_violation():
     from faulty_method import Hold
 
     task = Trap()
-    found = rescore(task, Hold, jnp.array([[1.0], [-1.0]]), np.asarray(task.x0)[None])
+    found = rescore(task, Hold, [jnp.array([[1.0], [-1.0]])], np.asarray(task.x0)[None])
     # From 0.5 with u = 1 for 1: x(T) = 1.5, 0.9 above 0.6 and 1.3 above 0.2. With u = -1 nothing is violated.
     assert found.violation == pytest.approx([1.3, 0.0], abs=1e-12)
     assert found.to_json()[0]["scores"]["violation"] == found.violation[0]
