@@ -54,14 +54,15 @@ def test_a_run_leaves_records_and_leaderboards(finished):
     out = folder / "out"
     assert "[1/2] cancer_treatment  simulator_gradient  2 seeds" in done.stdout
     assert str(out / "leaderboard.csv") in done.stdout
-    records = [json.loads(p.read_text()) for p in (out / "records").iterdir()]
+    records = [json.loads(line) for p in (out / "records").iterdir() for line in p.read_text().splitlines()]
     assert len(records) == 4
     learner = next(r for r in records if r["method"] == "simulator_gradient")
     assert [point["env_steps"] for point in learner["curve"]] == [20, 40, 60]
     assert [point["updates"] for point in learner["curve"]] == [0, 2, 4]
     # By smaller steps, and in float64.
     assert learner["rescored"]["adaptive"] == pytest.approx(learner["curve"][-1]["cost"], rel=1e-3)
-    assert {p.name for p in (out / "trajectories").iterdir()} == {p.name for p in (out / "records").iterdir()}
+    cells = {p.stem for p in (out / "records").iterdir()}
+    assert {p.name for p in (out / "trajectories").iterdir()} == {f"{c}-seed{i}.json" for c in cells for i in (0, 1)}
     assert "Trajectories of the median seed" in (out / "leaderboard.html").read_text()
     assert learner["usage"]["env_steps"] == 60
     assert learner["settings"]["budget"] == {"env_steps": 60, "evals": 2}
@@ -83,11 +84,15 @@ def test_finished_cells_are_skipped_and_again_runs_them(finished):
     assert done.returncode == 0
     assert "[1/" not in done.stdout
     assert {p: p.stat().st_mtime_ns for p in before} == before
-    costs = {p: json.loads(p.read_text())["cost"] for p in before}
+
+    def costs():
+        return {p: [json.loads(line)["cost"] for line in p.read_text().splitlines()] for p in before}
+
+    found = costs()
     assert bench(*arguments, "--again", "--quiet").returncode == 0
     changed = [p for p in before if p.stat().st_mtime_ns != before[p]]
-    assert len(changed) == 2
-    assert {p: json.loads(p.read_text())["cost"] for p in before} == costs  # same seeds, same numbers
+    assert len(changed) == 1  # the file of the method, with both seeds
+    assert costs() == found  # same seeds, same numbers
 
 
 def test_a_setting_of_one_run_gets_a_row_of_its_own(finished):
@@ -172,7 +177,10 @@ WRONG = {
     "an inner setting": (["run", "smoke", "--set", "awm_gru.model.wdth=3"], "Did you mean 'model.width'?"),
     "a type": (["run", "smoke", "--set", "sac.batch=many"], "sac.batch must be a whole number, got 'many'"),
     "a choice": (["run", "smoke", "--set", "awm_gru.states=dreamt"], "must be one of 'real', 'imagined'"),
-    "a value": (["run", "smoke", "--set", "cancer_treatment.num_steps=0"], "num_steps must be at least 1, got 0"),
+    "a value": (
+        ["run", "smoke", "--set", "cancer_treatment.num_steps=0"],
+        "num_steps must be at least 1 and at most 1000000, got 0",
+    ),
     "a name with settings": (["run", "smoke", "--set", "sca.batch=3"], "Did you mean 'sac'?"),
     "the form of a setting": (["run", "smoke", "--set", "batch"], "--set takes name.field=value"),
     "a solver": (["run", "smoke", "--set", "cancer_treatment.solver=tsit"], "Did you mean 'tsit5'?"),
@@ -284,7 +292,7 @@ def test_the_device_is_chosen_for_this_process_and_for_workers(finished):
         after = {p: p.stat().st_mtime_ns for p in before}
         assert all(after[p] > before[p] for p in before)
         before = after
-    assert [json.loads(p.read_text())["status"] for p in before] == ["ok", "ok"]
+    assert [json.loads(line)["status"] for p in before for line in p.read_text().splitlines()] == ["ok", "ok"]
 
 
 def test_a_wheel_carries_suites_and_references_and_runs(tmp_path):
