@@ -62,7 +62,7 @@ COMMANDS = {
     ),
     "check": Command(
         "bench.cli.check",
-        "Compare two sets of records: same, better, worse, or not enough seeds to tell, for each cell.",
+        "Compare two sets of records: is a method same, better or worse, or are seeds too few to tell?",
     ),
     "tune": Command(
         "bench.cli.tune",

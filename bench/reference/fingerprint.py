@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bench.identity import digest
+from bench.precision import float64
 from bench.reference.starts import evaluation_starts
 from tasks.base import AbstractConstrainedTask, AbstractHybridTask, AbstractTask
 
@@ -34,7 +35,7 @@ def fingerprint(task: AbstractTask) -> str:
         fields["starts"] = [f"{value:.9e}" for value in evaluation_starts(task).flat]
     # A variable leaves optional attributes at None. Leaving those out lets a new one change no other task's identity.
     variables = [[[part for part in v if part is not None] for v in (*task.states, *task.controls)]]
-    with jax.enable_x64(True), jax.ensure_compile_time_eval():
+    with float64(task), jax.ensure_compile_time_eval():
         values = [_function_values(task, *point) for point in probe_points(task)]
     others: list[Any] = []  # fields that are no values of JSON
 
@@ -52,7 +53,7 @@ def _tables_and_functions(task: AbstractTask, others: list[Any]) -> str:
     functions = [(task.vector_field, (0.0, x, u)), (task.running_cost, (0.0, x, u)), (task.terminal_cost, (x,))]
     if isinstance(task, AbstractHybridTask):
         functions.append((task.jump, (0.0, x, u)))
-    with jax.enable_x64(True):
+    with float64(task):
         programs = [jax.make_jaxpr(function)(*arguments) for function, arguments in functions]
     tables = [constant for program in programs for constant in program.consts if np.size(constant) > NUM_PROBES]
     return digest((arrays, programs)) if others or tables else ""

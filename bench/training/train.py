@@ -88,12 +88,14 @@ def train(
         lowered = [each.lower() for each in (programs.start, programs.advance, programs.score)]
     start = lowered[0].compile(compilation.quick_options())
     compiled = _Compiled(programs.numbers, start, lowered[1].compile(), lowered[2].compile())
+    program, shapes = fingerprint_in_training(task, method, programs, parts[0]), programs.shapes
+    del programs  # while a trace lives, JAX keeps the NumPy arrays of a task in its precision (see `bench.precision`)
     digest = program_digest(*lowered) if checkpoint else ""
     compile_seconds = (time.perf_counter() - began) / len(parts)
     trainings = [_Training(block, compiled, compile_seconds) for block in parts]
     for training in trainings:
         if checkpoint:
-            training.resume(checkpoint(training.block.seeds), digest, programs.shapes, points)
+            training.resume(checkpoint(training.block.seeds), digest, shapes, points)
     if budget.seconds is not None and len({len(training.curve) for training in trainings}) > 1:
         for training in trainings:  # the cap is for all of them
             training.forget()
@@ -109,7 +111,6 @@ def train(
             training.advance(point)
         at_end = point == last_point or out_of_time()
         ends = _ends(task, method, behind) if behind and at_end else [{} for _ in behind]
-        program = fingerprint_in_training(task, method, programs, parts[0]) if behind and at_end else ""
         for training, end in zip(behind, ends, strict=True):
             cost, end_error, violation = training.score()
             training.add(
@@ -124,7 +125,7 @@ def train(
                     end_error=end_error,
                     violation=violation,
                     cpu_seconds=training.cpu_seconds,
-                    program=program,
+                    program=program if at_end else "",
                     **end,
                 )
             )

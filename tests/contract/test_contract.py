@@ -97,7 +97,7 @@ class Odd(AbstractTask):
     horizon: float = 1.0
     num_steps: int = 5
     solver: str = "heun"
-    substeps: int = 1
+    substeps: int = 4
 
     def vector_field(self, t, x, u):
         return u[0] if self.flaw == "shape" else u

@@ -1,6 +1,7 @@
 """Lookup: references travel as a value, missing ones are computed once, and methods are told what they may know."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,9 @@ def test_only_the_missing_starts_are_computed_and_each_is_stored_at_once(tmp_pat
         return dataclasses.replace(*known(task, [x0]), task=name)
 
     monkeypatch.setattr(lookup, "single_shooting", search)
-    monkeypatch.setattr(lookup, "adaptive_cost", lambda task, reference: 3.0)  # made-up references have one step
+    # Made-up references have one step.
+    monkeypatch.setattr(lookup, "adaptive_cost", lambda task, reference: 3.0)
+    monkeypatch.setattr(lookup, "with_violations", lambda task, reference: reference)
     found = lookup.complete(first_14, "lq", task, path)
     assert computed == starts[14:].tolist()
     assert stored == [1, 2]
@@ -104,6 +107,7 @@ def test_a_method_knows_what_it_was_told_and_reads_no_file(monkeypatch):
     with monkeypatch.context() as patches:
         for name in ("stat", "open", "read_text", "read_bytes"):
             patches.setattr(Path, name, no_file)
+        patches.setattr(os, "open", no_file)
         with pytest.raises(AssertionError, match="touched"):
             References.shipped()
         floor = Constant()

@@ -308,8 +308,12 @@ def test_the_users_ctrl_c_in_a_library_call_leaves_no_record(tmp_path, monkeypat
         raise KeyboardInterrupt
 
     monkeypatch.setattr("bench.sweep.execute.train", strike)
-    with pytest.raises(KeyboardInterrupt):
-        run(suite.load(str(suite_file(tmp_path, 200, 2))).cells(seeds=1), tmp_path / "out")
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever ran here before
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(suite.load(str(suite_file(tmp_path, 200, 2))).cells(seeds=1), tmp_path / "out")
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert not records(tmp_path / "out")
 
 
