@@ -43,7 +43,7 @@ class Experiment:
 
     @property
     def design(self) -> str:
-        """What is run, in words."""
+        """Words that say what is run."""
         data = "a fixed data set (first control random, the rest in mid-range)" if self.offline else "the same episodes"
         if self.kind == "gradients":
             lengths, horizons = (", ".join(map(str, numbers)) for numbers in (self.updates, self.horizons))

@@ -65,7 +65,8 @@ def _first_enough(task: AbstractTask, substeps: int, is_enough) -> int | None:
 
 
 def _with(task: AbstractTask, **settings: str | int) -> AbstractTask:
-    return dataclasses.replace(task, **settings)  # pyright: ignore[reportArgumentType]  # grid fields of every task
+    # Every task has these fields, with types of their own, and the type checker sees only their common type.
+    return dataclasses.replace(task, **settings)  # pyright: ignore[reportArgumentType]
 
 
 @eqx.filter_jit

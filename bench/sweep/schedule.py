@@ -145,7 +145,7 @@ class Sweep:
             job = replace(job, known=self._references_of(job))
             if self.backend.distant:
                 job = replace(job, carried=job.carried or job.checkpoint_files())
-        except Exception:
+        except Exception:  # a search for a reference runs the user's task, which may raise anything
             return job, InProcess().submit(failed_outcome, job, traceback.format_exc(), "error")
         try:
             return job, self.backend.executor.submit(self.backend.call, job)

@@ -82,7 +82,7 @@ def _unstorable(record: RunRecord) -> str:
     try:
         encode_run(record)
         json.dumps(storable(record.trajectory), allow_nan=False)
-    except Exception as error:
+    except Exception as error:  # a user's settings may hold any object, and one record costs one cell, not the sweep
         return f"{type(error).__name__}: {error}. Mend the task or method that made this value."
     return ""
 

@@ -95,7 +95,7 @@ LADDERS = {
 @pytest.mark.parametrize("seeds", [5, 10, 20])
 @pytest.mark.parametrize("means", LADDERS.values(), ids=LADDERS)
 def test_ranks_and_letters_keep_their_word(means, seeds, tasks):
-    """Of methods with known means: how often a rank's interval holds the rank, and letters separate wrongly."""
+    """Count how often a rank's interval holds the rank of a known mean, and how often letters separate wrongly."""
     rng, repetitions = np.random.default_rng(seeds), 400
     first = 1 + np.sum(means[None, :] > means[:, None], axis=1)
     last = len(means) - np.sum(means[None, :] < means[:, None], axis=1)

@@ -34,5 +34,5 @@ def test_p_values_are_corrected_for_all_questions_of_a_check():
     judged = {(v.cells[0].method, len(v.cells)): v for v in compare(baseline, candidate, Thresholds())}
     alone = 1 / 231 / 0.8
     assert judged["a", 1].verdict == "worse"
-    # Of six questions, the method's own is the only one with a smaller p-value.
+    # Holm multiplies by 5: one of the six questions, the method's own, has a smaller p-value.
     assert judged["a", 1].p_value == pytest.approx(5 * alone)

@@ -71,7 +71,8 @@ def seeds_checkpoints(folder):
     return lambda seeds: Checkpoint(folder / f"{seeds}.checkpoint", {"seeds": list(seeds)})
 
 
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="on a GPU a block of seeds is one program's batch")
+# A GPU adds in another order for another batch, and a block of seeds is one batch and one checkpoint there.
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="on a GPU a block of seeds has one checkpoint")
 @pytest.mark.parametrize("seeds", [(1,), (0, 1), (2, 1, 0)])
 def test_a_seed_goes_on_from_where_it_was_whatever_its_block(tmp_path, whole, seeds):
     (tmp_path / "(1,).checkpoint").write_bytes(whole[2][1])
