@@ -82,8 +82,9 @@ def grids_of(tasks: Sequence[str], suites: Sequence[str]) -> Iterator[tuple[str,
         if cell.task in chosen:
             made[f"{cell.task} {cell.grid} {cell.task_settings}"] = (cell.task, task_of_cell(cell))
     for name, task in made.values():
+        identity = fingerprint(task)
         for x0 in evaluation_starts(task):
-            key = reference.key_of(fingerprint(task), None if task.starts == "fixed" else x0.tolist())
+            key = reference.key_of(identity, None if task.starts == "fixed" else x0.tolist())
             yield key, (name, task, x0)
 
 

@@ -34,7 +34,7 @@ class Writer:
     def __init__(self, rules: "tuple[Rule, ...]" = ()):
         self._rules = rules
         self._hash = hashlib.sha256()
-        self._open: list[object] = []  # the objects that are being written, the outermost first
+        self._open: dict[int, int] = {}  # of the objects that are being written: how deep each is inside the outermost
         self._numbers: dict[int, tuple[int, object]] = {}  # of functions and classes, which count once
 
     def hexdigest(self) -> str:
@@ -54,14 +54,14 @@ class Writer:
             raise UnhashableError("number that is being traced")
         elif isinstance(value, jax.Array | np.ndarray | np.generic):
             self._array(value)
-        elif any(value is each for each in self._open):
-            self.tag(f"itself, {len(self._open) - next(i for i, o in enumerate(self._open) if o is value)} up")
+        elif id(value) in self._open:
+            self.tag(f"itself, {len(self._open) - self._open[id(value)]} up")
         else:
-            self._open.append(value)
+            self._open[id(value)] = len(self._open)
             try:
                 self._inside(value)
             finally:
-                self._open.pop()
+                del self._open[id(value)]
 
     def write_if_possible(self, value: Any) -> None:
         """Add a value that code refers to; one that cannot be hashed counts by its type."""
@@ -95,10 +95,10 @@ class Writer:
         return writer.hexdigest()
 
     def _inside(self, value: Any) -> None:
-        if any(rule(self, value) for rule in self._rules):
-            return
         if type(value) in (tuple, list):
             self.write_all(type(value).__name__, value)
+        elif any(rule(self, value) for rule in self._rules):
+            return
         elif isinstance(value, Mapping) and type(value).__module__ in ("builtins", "types", "collections"):
             self.write_sorted("mapping", value.items())
         elif isinstance(value, Set) and type(value).__module__ == "builtins":
