@@ -2,16 +2,17 @@
 
 import gc
 import os
-
-# Tests run most programs once, so compiling them costs more than running them. Without LLVM's optimisation, with XLA's
-# older emitters and in one piece, a training step compiles in a fifth of the time. Read before JAX compiles anything.
-QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-os.environ["XLA_FLAGS"] = f"{QUICK} {os.environ.get('XLA_FLAGS', '')}".strip()
-
 from pathlib import Path
 
+import jax
+import pytest
 from beartype.claw import beartype_package
 from jaxtyping import install_import_hook
+
+# Tests run most programs once, so compiling them costs more than running them. Without LLVM's optimisation, with XLA's
+# older emitters and in one piece, a training step compiles in a fifth of the time. JAX reads it when it first compiles.
+QUICK = ["backend_optimization_level=0", "cpu_use_fusion_emitters=false", "cpu_parallel_codegen_split_count=1"]
+os.environ["XLA_FLAGS"] = " ".join([*(f"--xla_{flag}" for flag in QUICK), os.environ.get("XLA_FLAGS", "")]).strip()
 
 # Types are checked at each call, shapes with them: jaxtyping's wrapper takes 20 µs a call. Hashing code has no shapes
 # and makes 200,000 calls for the shipped tasks and methods: beartype alone checks it in an eighth of the time.
@@ -20,10 +21,7 @@ PARTS = [f"bench.{part.stem}" for part in BENCH.iterdir() if part.stem not in ("
 install_import_hook([*PARTS, "tasks", "baselines"], "beartype.beartype")
 beartype_package("bench.identity")
 
-import jax
-import pytest
-
-from bench.machine import compilation
+from bench.machine import compilation  # noqa: E402  after the hooks, which see only what is imported later
 
 # As `bench run` does: workers, the processes that tests start and the next run find what was compiled before.
 compilation.enable_cache()
