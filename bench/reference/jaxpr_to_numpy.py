@@ -56,7 +56,8 @@ def _evaluate(program: core.ClosedJaxpr, arguments: Iterable[Any]) -> list[Any]:
         if equation.primitive.name == "jit":
             found = _evaluate(equation.params["jaxpr"], inputs)
         elif (known := _by_numpy(equation, inputs)) is not None:
-            found = [np.asarray(known, equation.outvars[0].aval.dtype)]
+            variable: Any = equation.outvars[0]
+            found = [np.asarray(known, variable.aval.dtype)]
         else:
             computed = equation.primitive.bind(*inputs, **equation.primitive.get_bind_params(equation.params))
             found = computed if equation.primitive.multiple_results else [computed]
@@ -66,6 +67,8 @@ def _evaluate(program: core.ClosedJaxpr, arguments: Iterable[Any]) -> list[Any]:
 
 def _by_numpy(equation: core.JaxprEqn, inputs: list[Any]) -> Any:
     """Return the value of one primitive, or None where NumPy would take another function or other rules."""
+    if not inputs:  # such as a range of numbers
+        return None
     name, given, x = equation.primitive.name, equation.params, inputs[0]
     if name in FUNCTIONS:
         return FUNCTIONS[name](*inputs) if x.dtype == bool or np.issubdtype(x.dtype, np.floating) else None

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bench import registry
 from bench.reference.fingerprint import fingerprint
 from bench.reference.jaxpr_to_numpy import evaluate
-from tasks import TASKS
 
 
 def known(x):
@@ -26,11 +26,13 @@ def known(x):
 
 
 def unknown(x):
-    """Primitives with rules of their own, which JAX computes: whole numbers, tables, loops, own derivatives."""
+    """Primitives with rules of their own, which JAX computes: whole numbers, ranges, tables, loops, own derivatives."""
     steps = (10 * x).astype(int)
     summed = jax.lax.scan(lambda total, each: (total + each, total), 0.0, x)[1]
     sorted_of = jnp.interp(x, jnp.array([-3.0, 0.0, 3.0]), jnp.array([1.0, 2.0, 5.0]))
-    return jnp.concatenate([steps // 3 + steps**2 + x, summed, sorted_of, jax.nn.softplus(x).at[1].set(0.0)])
+    return jnp.concatenate(
+        [steps // 3 + steps**2 + x, jnp.arange(4) * x, summed, sorted_of, jax.nn.softplus(x).at[1].set(0.0)]
+    )
 
 
 @pytest.mark.parametrize("function", [known, unknown])
@@ -48,7 +50,7 @@ def test_a_value_that_is_not_finite_is_a_value_without_a_warning(x64):
 
 @pytest.mark.parametrize("name", ["cartpole", "harvest"])
 def test_a_fingerprint_compiles_nothing(name, caplog):
-    task = TASKS[name]()
+    task = registry.task(name)
     jax.clear_caches()
     with jax.log_compiles():
         fingerprint(task)
