@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from bench import registry, suite
+from bench.cli.terminal.backends import enable_cache
 from bench.cli.terminal.options import OnlyTasks
 from bench.errors import UsageError
 from bench.records import reference, reference_file
@@ -49,6 +50,7 @@ def command(
         )
     file = out / reference_file.FILE_NAME if out else reference_file.PACKAGE_FILE
     cross_check = _import_cross_check()
+    enable_cache()
     wanted = dict(grids_of(tasks or [], suites or []))
     if not wanted:
         raise UsageError(f"no suite of {suites} has a task of {tasks}: `bench list suites --json` shows what each has.")
@@ -79,11 +81,13 @@ def grids_of(tasks: Sequence[str], suites: Sequence[str]) -> Iterator[tuple[str,
     chosen = tasks or list(registry.TASKS)
     made: dict[str, tuple[str, AbstractTask]] = {} if suites else {name: (name, registry.task(name)) for name in chosen}
     for cell in (cell for name in suites or suite.names() for cell in suite.load(name).cells()):
-        if cell.task in chosen:
-            made[f"{cell.task} {cell.grid} {cell.task_settings}"] = (cell.task, task_of_cell(cell))
+        key = f"{cell.task} {cell.grid} {cell.task_settings}"
+        if cell.task in chosen and key not in made:
+            made[key] = (cell.task, task_of_cell(cell))
     for name, task in made.values():
+        identity = fingerprint(task)
         for x0 in evaluation_starts(task):
-            key = reference.key_of(fingerprint(task), None if task.starts == "fixed" else x0.tolist())
+            key = reference.key_of(identity, None if task.starts == "fixed" else x0.tolist())
             yield key, (name, task, x0)
 
 
