@@ -182,7 +182,7 @@ def main() -> None:
         sys.exit(2)
     except Exception as error:  # mostly the user's own, raised by a task: their line is shown last
         problem = _device_problem() if isinstance(error, RuntimeError | AssertionError) else ""
-        echo(f"bench: {problem}" if problem else describe(error), err=True)
+        echo(f"bench: {problem}" if problem else describe(error).rstrip(), err=True)
         sys.exit(2 if problem else 1)
 
 
