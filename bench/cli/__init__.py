@@ -21,6 +21,7 @@ from typer.main import get_command
 
 from bench.cli.terminal.lines import echo
 from bench.errors import UsageError
+from bench.sweep.failure import describe
 
 # OpenBLAS reads this when NumPy is imported. These commands multiply small matrices, for which several threads are up
 # to ten times slower than one.
@@ -179,12 +180,10 @@ def main() -> None:
     except UsageError as error:
         echo(f"bench: {error}", err=True)
         sys.exit(2)
-    except (RuntimeError, AssertionError):
-        problem = _device_problem()
-        if not problem:
-            raise
-        echo(f"bench: {problem}", err=True)
-        sys.exit(2)
+    except Exception as error:  # mostly the user's own, raised by a task: their line is shown last
+        problem = _device_problem() if isinstance(error, RuntimeError | AssertionError) else ""
+        echo(f"bench: {problem}" if problem else describe(error).rstrip(), err=True)
+        sys.exit(2 if problem else 1)
 
 
 def _device_problem() -> str:

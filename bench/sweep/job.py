@@ -1,5 +1,6 @@
 """Jobs: cells that were checked, with all that is needed to run them, and the files that they leave."""
 
+import pickle
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from bench.records.run import RunRecord, run_name, storable
 from bench.reference.fingerprint import fingerprint
 from bench.suite import Cell
 from bench.sweep.code_hashes import CodeHashes, joint_hash
+from bench.sweep.failure import in_one_line
 from bench.sweep.status import PlannedCell
 from bench.training.checkpoint import Checkpoint
 from bench.training.programs import method_fingerprint
@@ -54,6 +56,18 @@ class Job:
     known: tuple[Reference, ...] = ()
     carried: dict[str, bytes] = field(default_factory=dict)
     spent: float = 0.0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the job for a worker, which makes a task or a method that cannot be pickled anew from its name.
+
+        A field that holds a lambda is one that cannot.
+        """
+        fields = dict(vars(self))
+        try:
+            pickle.dumps((self.task, self.method))
+        except Exception:  # whatever pickling a user's object raises
+            del fields["task"], fields["method"]
+        return _unpickled, (fields,)
 
     @property
     def key(self) -> dict[str, Any]:
@@ -206,14 +220,14 @@ class Built:
         key = f"{cell.task} {cell.grid} {cell.task_settings} {cell.extra_task_settings}"
         if key not in self._tasks:
             task = task_of_cell(cell)
-            self._tasks[key] = task, fingerprint(task)
+            self._tasks[key] = task, _fingerprint(cell, task)
         return self._tasks[key]
 
     def method(self, cell: Cell) -> AbstractMethod:
         """Return the method of a cell."""
         key = f"{cell.method} {cell.method_settings} {cell.extra_method_settings}"
         if key not in self._methods:
-            self._methods[key] = registry.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
+            self._methods[key] = _method_of_cell(cell)
         return self._methods[key]
 
 
@@ -224,6 +238,23 @@ def task_of_cell(cell: Cell) -> AbstractTask:
     if cell.grid is None:
         return task
     return registry.task(cell.task, settings | cell.grid.settings(task.horizon, task.num_steps))
+
+
+def _fingerprint(cell: Cell, task: AbstractTask) -> str:
+    try:
+        return fingerprint(task)
+    except Exception as error:  # whatever the user's task raises when it is traced
+        raise UsageError(f"task {cell.task_label}: {in_one_line(error)}") from error
+
+
+def _method_of_cell(cell: Cell) -> AbstractMethod:
+    return registry.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
+
+
+def _unpickled(fields: dict[str, Any]) -> Job:
+    cell = fields["cell"]
+    missing = {} if "task" in fields else {"task": task_of_cell(cell), "method": _method_of_cell(cell)}
+    return Job(**fields, **missing)
 
 
 def _check_writable(folder: Path) -> None:
