@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from bench.cli.terminal.lines import echo
+from bench.cli.terminal.lines import echo, echo_error
 from bench.errors import UsageError
 
 # OpenBLAS reads this when NumPy is imported. These commands multiply small matrices, for which several threads are up
@@ -177,13 +177,13 @@ def main() -> None:
     try:
         app()
     except UsageError as error:
-        echo(f"bench: {error}", err=True)
+        echo_error(f"bench: {error}")
         sys.exit(2)
     except (RuntimeError, AssertionError):
         problem = _device_problem()
         if not problem:
             raise
-        echo(f"bench: {problem}", err=True)
+        echo_error(f"bench: {problem}")
         sys.exit(2)
 
 

@@ -56,10 +56,10 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
     return data
 
 
-def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file of at most MAX_BYTES. Raises what `open_regular` does."""
+def read_text(path: Path, limit: int = MAX_BYTES) -> str:
+    """Return the text of a UTF-8 file of at most `limit` bytes. Raises what `open_regular` does."""
     try:
-        return read_file(path).decode()
+        return read_file(path, limit).decode()
     except UnicodeDecodeError as error:
         raise RecordError(f"{path}: not a text in UTF-8 ({error.reason} at byte {error.start}).") from error
 

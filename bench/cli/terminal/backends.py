@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import jax
-import typer
 
 from bench.cli.terminal import interrupt
+from bench.cli.terminal.lines import echo_error
 from bench.errors import UsageError
 from bench.machine import compilation, threads
 from bench.sweep import executors
@@ -42,7 +42,7 @@ def choose_device(device: Device | None) -> None:
 def enable_cache() -> None:
     """Keep compiled programs, or print in one line why they are not kept."""
     if problem := compilation.enable_cache():
-        typer.echo(f"bench: {problem}", err=True)
+        echo_error(f"bench: {problem}")
 
 
 def default_workers(cells: int) -> int:
