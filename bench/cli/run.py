@@ -49,7 +49,7 @@ def command(
         typer.Option(
             min=0,
             help="Cells at once, each in a process with its share of the cores; 0 for one after the other in this "
-            "process. By default as many as there are cores, and 0 on a GPU or for a single cell.",
+            "process. By default as many as there are cores, and 0 on a GPU or for a single cell of shipped code.",
         ),
     ] = None,
     cluster: Annotated[
@@ -83,7 +83,9 @@ def command(
     found = list(read_records(folder))
     known = [record for record in found if isinstance(record, RunRecord)]
     if workers is None and not cluster:
-        workers = default_workers(sum(bool(job.todo) for job in jobs))
+        cells_to_run = [job.cell for job in jobs if job.todo]
+        foreign = any(":" in name for cell in cells_to_run for name in (cell.task, cell.method))
+        workers = default_workers(len(cells_to_run), foreign)
     if dry_run:
         for error in (each for each in found if isinstance(each, RecordError)):
             warn(str(error))

@@ -45,13 +45,16 @@ def enable_cache() -> None:
         echo_error(f"bench: {problem}")
 
 
-def default_workers(cells: int) -> int:
+def default_workers(cells: int, foreign: bool = False) -> int:
     """Number of worker processes for so many cells: one for each core, or 0 on a GPU or where one would do.
 
-    Seeds that are trained together in one program save compilation but no time on a CPU; on a GPU they save time.
+    Seeds that are trained together in one program save compilation but no time on a CPU; on a GPU they save time. Code
+    from elsewhere (`foreign`) gets a process of its own on a CPU: it may end its process, with any status.
     """
-    number = min(len(threads.cores()), cells) if jax.default_backend() == "cpu" else 1
-    return number if number > 1 else 0
+    if jax.default_backend() != "cpu":
+        return 0
+    number = min(len(threads.cores()), cells)
+    return number if number > 1 or foreign else 0
 
 
 @contextmanager
