@@ -16,7 +16,7 @@ LAYERS = {
     "bench.machine": Layer(("bench.errors",)),
     "bench.records": Layer(("bench.machine",), True),
     "bench.budget": Layer(("bench.errors",), True),
-    "bench.suite": Layer(("bench.budget",), True),
+    "bench.suite": Layer(("bench.budget", "bench.records"), True),
     "bench.settings": Layer(("bench.errors",), True),
     "bench.analysis": Layer(("bench.records",), True),
     "bench.gate": Layer(("bench.analysis",), True),

@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from bench.cli.terminal.lines import echo
+from bench.cli.terminal.lines import echo, echo_error
 from bench.errors import UsageError
 from bench.sweep.failure import describe
 
@@ -178,11 +178,11 @@ def main() -> None:
     try:
         app()
     except UsageError as error:
-        echo(f"bench: {error}", err=True)
+        echo_error(f"bench: {error}")
         sys.exit(2)
     except Exception as error:  # mostly the user's own, raised by a task: their line is shown last
         problem = _device_problem() if isinstance(error, RuntimeError | AssertionError) else ""
-        echo(f"bench: {problem}" if problem else describe(error).rstrip(), err=True)
+        echo_error(f"bench: {problem}" if problem else describe(error).rstrip())
         sys.exit(2 if problem else 1)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from bench import registry, suite
 from bench.cli.terminal.backends import enable_cache
+from bench.cli.terminal.lines import echo, echo_error
 from bench.cli.terminal.options import OnlyTasks
 from bench.errors import UsageError
 from bench.records import reference, reference_file
@@ -58,17 +59,17 @@ def command(
         title = f"[{i}/{len(wanted)}] {name}  T = {task.horizon:g}, {task.num_steps} steps, from {x0.round(3).tolist()}"
         stored = reference_file.read_references(file).get(key)
         if stored and stored.is_complete and not again:
-            typer.echo(f"{title}  stored")
+            echo(f"{title}  stored")
             continue
-        typer.echo(f"{title}  ...")
+        echo(f"{title}  ...")
         began = time.monotonic()
         try:
             found = _compute(cross_check, name, task, x0, stored, again)
         except NotImplementedError as error:  # a function of the task that CasADi's route cannot translate
             found = stored or complete(References({}), name, task).by_key[key]
-            typer.echo(f"bench: {name}: {error}", err=True)
+            echo_error(f"bench: {name}: {error}")
         reference_file.write_references(file, reference_file.read_references(file) | {key: found})
-        typer.echo(f"{title}  {_summary(found)}  {time.monotonic() - began:.0f} s")
+        echo(f"{title}  {_summary(found)}  {time.monotonic() - began:.0f} s")
     if not tasks and not suites and not out:
         _remove_others(wanted)
 
@@ -123,7 +124,7 @@ def _remove_others(wanted: dict[str, tuple[str, AbstractTask, np.ndarray]]) -> N
     stored = reference_file.read_references(reference_file.PACKAGE_FILE)
     stale = stored.keys() - wanted.keys()
     reference_file.write_references(reference_file.PACKAGE_FILE, {key: r for key, r in stored.items() if key in wanted})
-    typer.echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference_file.PACKAGE_FILE}")
+    echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference_file.PACKAGE_FILE}")
 
 
 def _summary(found: Reference) -> str:

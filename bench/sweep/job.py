@@ -14,7 +14,7 @@ from bench.machine import locks
 from bench.machine.provenance import environment
 from bench.method import AbstractMethod
 from bench.records.cell_file import CellFile
-from bench.records.files import sweep_up
+from bench.records.files import refuse_links, sweep_up
 from bench.records.identity import environment_difference, is_unknown
 from bench.records.reference import Reference
 from bench.records.run import RunRecord, run_name, storable
@@ -168,6 +168,7 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
     traced and compared only where the code has changed. Raises UsageError.
     """
     _check_writable(folder)
+    refuse_links(folder)
     sweep_up(folder)
     locks.sweep_up(folder / "locks")
     jobs, hashes, built = [], CodeHashes(), Built()
