@@ -28,7 +28,7 @@ from baselines.exploration import best_level, warm_up
 from baselines.networks import MLP, with_output_bias
 from baselines.normalisation import Scales
 from baselines.policies import FeedbackPolicy
-from baselines.schedules import with_short_warmup
+from baselines.schedules import with_warmup
 from bench.budget import Usage
 from bench.method import AbstractBudgetedMethod, Between
 from bench.settings import Count, Positive, Within
@@ -108,7 +108,7 @@ class Evolution(AbstractBudgetedMethod[EvolutionState]):
         return Usage(self.population * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=1)
 
     def within(self, task, budget):
-        return with_short_warmup(self, task, budget)
+        return with_warmup(self, self.warmup, task, budget)
 
     def init(self, task, key):
         warmup_key, net_key = jr.split(key)

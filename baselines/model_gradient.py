@@ -88,7 +88,7 @@ class ModelGradient(AbstractModelMethod[ModelGradientState], AbstractBudgetedMet
         return Usage(self.episodes * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
 
     def within(self, task, budget):
-        return with_run_length(self, task, budget)
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         warmup_key, net_key, model_key = jr.split(key, 3)

@@ -91,7 +91,7 @@ class OnlineDecisionTransformer(AbstractBudgetedMethod[DecisionTransformerState]
         return Usage(spent, init_env_steps=self.warmup * task.num_steps, updates=self.updates)
 
     def within(self, task, budget):
-        return with_run_length(self, task, budget)
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         n, m = len(task.states), len(task.controls)

@@ -40,7 +40,7 @@ from baselines.normalisation import Scales, observe_knots
 from baselines.optimisation import begin, descend
 from baselines.policies import AverageAction, FeedbackPolicy, Held
 from baselines.replay_buffer import Replay
-from baselines.schedules import with_short_warmup
+from baselines.schedules import with_warmup
 from bench.budget import Usage
 from bench.method import AbstractBudgetedMethod, Between
 from bench.settings import Count, MultipleOf, Positive, PositiveShare, Share, Width
@@ -92,7 +92,7 @@ class PPO(AbstractBudgetedMethod[PPOState]):
         return Usage(self.episodes * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
 
     def within(self, task, budget):
-        return with_short_warmup(self, task, budget)
+        return with_warmup(self, self.warmup, task, budget)
 
     def init(self, task, key):
         m = len(task.controls)

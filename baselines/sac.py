@@ -85,7 +85,7 @@ class SAC(AbstractBudgetedMethod[SACState]):
         return Usage(task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
 
     def within(self, task, budget):
-        return with_run_length(self, task, budget)
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         n, m = len(task.states), len(task.controls)

@@ -2,29 +2,20 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Int
 
-from bench.budget import Budget, Usage
-from bench.method import filled_in
+from bench.budget import Budget
+from bench.method import AbstractMethod, filled_in
 from tasks.base import AbstractTask, Scalar
 
 MAX_WARMUP_SHARE = 1 / 3  # of a run's episodes
 
 
-@runtime_checkable
-class WarmedUp(Protocol):
-    """A method with warm-up episodes."""
-
-    warmup: int
-
-    def usage(self, task: AbstractTask) -> Usage: ...
-
-
-Method = TypeVar("Method", bound=WarmedUp)
+Method = TypeVar("Method", bound=AbstractMethod)
 
 
 def run_length() -> Any:
@@ -32,19 +23,19 @@ def run_length() -> Any:
     return filled_in(math.inf, static=False)
 
 
-def with_short_warmup(method: Method, task: AbstractTask, budget: Budget) -> Method:
-    """Return the method with at most MAX_WARMUP_SHARE of the run as its warm-up, but one episode at least."""
+def with_warmup(method: Method, warmup: int, task: AbstractTask, budget: Budget) -> Method:
+    """Return the method with `warmup` episodes or, where that is less, MAX_WARMUP_SHARE of the run; at least one."""
     most = max(1, round(MAX_WARMUP_SHARE * budget.env_steps / task.num_steps))
-    return dataclasses.replace(method, warmup=min(method.warmup, most))
+    return dataclasses.replace(method, warmup=min(warmup, most))
 
 
-def with_run_length(method: Method, task: AbstractTask, budget: Budget) -> Method:
-    """Return the method with a short warm-up and the number of its `steps`, for its schedules."""
-    shorter = with_short_warmup(method, task, budget)
-    return dataclasses.replace(shorter, steps=float(budget.steps(shorter.usage(task))))
+def with_run_length(method: Method, warmup: int, task: AbstractTask, budget: Budget) -> Method:
+    """Return the method with a warm-up that its run can pay, and the number of its `steps`, for its schedules."""
+    method = with_warmup(method, warmup, task, budget)
+    return dataclasses.replace(method, steps=float(budget.steps(method.usage(task))))
 
 
-def cosine(rate: Scalar, updates: Scalar, end: Scalar) -> Callable[[Int[Array, ""]], Float[Array, ""]]:
+def cosine(rate: Scalar, updates: Scalar, end: Scalar) -> optax.Schedule:
     """Return the rate after a count of updates: a cosine takes it to its share `end` over `updates`.
 
     `updates` may be a traced number, which Optax's own schedule refuses, and may be infinite.

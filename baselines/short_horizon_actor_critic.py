@@ -81,7 +81,7 @@ class SHAC(AbstractBudgetedMethod[SHACState]):
         return Usage(spent, spent, self.warmup * spent, self._windows(task) + self.critic_updates)
 
     def within(self, task, budget):
-        return with_run_length(self, task, budget)
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         warmup_key, actor_key, critic_key = jr.split(key, 3)

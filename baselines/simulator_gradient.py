@@ -62,7 +62,7 @@ class SimulatorGradient(AbstractBudgetedMethod[SimulatorGradientState]):
         )
 
     def within(self, task, budget):
-        return with_run_length(self, task, budget)
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         warmup_key, net_key = jr.split(key)
