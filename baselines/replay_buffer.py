@@ -68,6 +68,11 @@ class Replay(eqx.Module):
         rows = self.newest_rows(count)
         return self.xs[rows], self.us[rows]
 
+    def cheapest(self) -> Float[Array, "steps m"]:
+        """Return the controls of the episode with the lowest cost."""
+        cost = jnp.sum(self.costs, axis=1)
+        return self.us[jnp.argmin(jnp.where((self.filled > 0) & jnp.isfinite(cost), cost, jnp.inf))]
+
     def write(
         self,
         k: Int[Array, ""],
