@@ -1,20 +1,24 @@
 """Planning with a learned world model: receding-horizon control in place of a learned policy.
 
 The warm-up, the noise, the model, its fit and the cost of predicted states are those of `baselines/model_gradient.py`.
-Only the way from a model to controls is another one. An episode has a plan, a control for each of its H intervals. At `plans` times, evenly spread, `iterations` steps of projected Adam improve the rest of it:
+Only the way from a model to controls is another one. An episode has a plan, a control for each of its H intervals. At
+`plans` times, evenly spread, `iterations` steps of projected Adam improve the rest of it, with x[k] the observed state:
 
     J(u[k..H-1]) = Σ_{t>=k} ½ Δt (g(t, x̂[t], u[t]) + g(t + Δt, x̂[t+1], u[t])) + Φ(x̂[H]),      x̂[k] = x[k]
+    x̂[k+1..H] = forecast(x[0..k], u) + x'[k+1..H] - forecast(x'[0..k], u')
 
-x[k] is the state that is observed. The steps start from the plan so far, and their result takes its place only if it is
-cheaper in the model, so a warm start never loses. The first plan is the cheapest episode's sequence of controls.
+The steps start from the plan so far. Their result takes its place only if it is cheaper in the model, so a warm start
+never loses. The first plan is u', the controls of the cheapest real episode so far. The model's errors on that episode,
+whose states are x', are added to its forecasts, as `states = "real"` does for a policy's gradient.
 
-How a forecast x̂ takes the observed states in (`AbstractWorldModel.forecast`) depends on what a model was fitted to. An
-actions model knows starts of episodes alone, so it is not started anew from x[k]: it reads x[0] and all controls since,
-played and planned, and its error at k is added to all later states. This is what `states = "real"` does for a policy's
-gradient. A history model reads all observed states and then its own, a one-step model the last observed one.
+How a forecast takes in observed states (`AbstractWorldModel.forecast`) depends on what a model is fitted to. An actions
+model knows starts of episodes alone, so it is not started anew from x[k]: it reads x[0] and all controls since, played
+and planned, and its error at k is added to all later states. A history model reads all observed states and then its
+own, a one-step model the last observed one.
 
-A plan costs `iterations` gradients and two costs of one predicted episode, an episode `plans` times as much. All of it
-is simulated by the model, so none of it is an environment step. An update of a plan is an update of `Usage`.
+A plan is one candidate: it costs `iterations` gradients and three values of a forecast over H intervals, and an episode
+`plans` times as much. The model simulates it all, so none of it is an environment step. Each step of Adam on a plan of
+a training episode is an update of `Usage`, like one on the model.
 """
 
 from collections.abc import Callable
@@ -43,11 +47,11 @@ from tasks.base import AbstractTask
 
 
 class Planner(AbstractPolicy):
-    """Plays a plan that it improves now and then, plus noise that it knows of."""
+    """A plan that is improved now and then, plus noise, which the planner knows once it is played."""
 
     task: AbstractTask
     model: AbstractWorldModel
-    start: Float[Array, "steps m"]  # the first plan
+    real: tuple[Float[Array, "knots n"], Float[Array, "steps m"]]  # x' and u'
     noise: Float[Array, "steps m"]  # in half ranges
     cost_scale: Float[Array, ""]
     learning_rate: float
@@ -55,13 +59,13 @@ class Planner(AbstractPolicy):
     hold: int = eqx.field(static=True)  # intervals between two plans
 
     def initial(self):
-        steps, n = len(self.start), len(self.task.states)
-        return jnp.zeros((steps + 1, n), self.start.dtype), self.start
+        xs, us = self.real
+        return jnp.zeros_like(xs), us
 
     def __call__(self, t, x, carry):
         xs, us = carry
-        # From the time and not from the carry: where episodes are a batch, a carry has an entry for each of them, and
-        # then all would plan in every interval.
+        # From the time and not from the carry: in a batch of episodes a carry has an entry for each of them, and `cond`
+        # would plan in every interval.
         k = jnp.round(t / self.task.dt).astype(jnp.int32)
         xs = xs.at[k].set(x)
         us = jax.lax.cond(k % self.hold == 0, lambda: self.improved(k, xs, us), lambda: us)
@@ -75,12 +79,14 @@ class Planner(AbstractPolicy):
         """Return better controls from interval k on, given the states up to knot k and the controls before."""
         ahead = jnp.arange(len(us))[:, None] >= k
         observed = jnp.arange(len(xs))[:, None] <= k
+        real_xs, real_us = self.real
+        errors = real_xs[1:] - self.model.forecast(real_xs, real_us, k)
 
         def controls(a):
             return jnp.where(ahead, from_unit(self.task, project(a)), us)
 
         def cost(a):
-            predicted = self.model.forecast(xs, controls(a), k)
+            predicted = self.model.forecast(xs, controls(a), k) + errors
             states = jnp.where(observed, xs, jnp.concatenate([xs[:1], predicted]))
             return trapezoid_cost(self.task, states, controls(a)) / self.cost_scale
 
@@ -150,8 +156,8 @@ class Planning(AbstractMethod[PlanningState]):
         return Planner(
             task,
             both_ways(state.model),
-            start=state.replay.cheapest(),
-            noise=jnp.zeros((task.num_steps, len(task.controls))),
+            real=state.replay.cheapest(),
+            noise=jnp.zeros_like(state.replay.us[0]),
             cost_scale=state.cost_scale,
             learning_rate=self.plan_learning_rate,
             iterations=self.iterations,

@@ -1,4 +1,4 @@
-"""A world model that only tests use: a perfect one."""
+"""A world model that only tests use: the simulator."""
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,14 @@ from tasks.base import AbstractTask
 
 
 class Simulator(AbstractWorldModel):
-    """A perfect model: imagination in it must agree with reality."""
+    """A perfect model: imagination in it must agree with reality.
+
+    Forecasts may have an error that grows with time and depends on no control.
+    """
 
     scales: Scales
     task: AbstractTask
+    error: float = 0.0
 
     def __call__(self, x0, us):
         return open_loop(self.task, us, x0).xs[1:]
@@ -34,4 +38,6 @@ class Simulator(AbstractWorldModel):
             i, observed, u = inputs
             return self.advance((jnp.where(i <= k, observed, carry[0]), carry[1]), u)
 
-        return jax.lax.scan(step, self.initial(xs[0], len(us)), (jnp.arange(len(us)), xs[:-1], us))[1]
+        steps = jnp.arange(len(us))
+        predicted = jax.lax.scan(step, self.initial(xs[0], len(us)), (steps, xs[:-1], us))[1]
+        return predicted + self.error * steps[:, None]
