@@ -12,6 +12,8 @@ from bench.errors import UsageError
 from bench.machine import locks
 from bench.machine.provenance import environment
 from bench.method import AbstractMethod
+from bench.noise import Noise
+from bench.noisy_task import noisy, plant_of
 from bench.records.cell_file import CellFile
 from bench.records.files import sweep_up
 from bench.records.identity import environment_difference, is_unknown
@@ -167,7 +169,7 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
         except BudgetError as error:
             raise BudgetError(f"{cell.method_label} on {cell.task_label}: {error}") from error
         settings = {
-            "task": registry.settings_of(task),
+            "task": registry.settings_of(plant_of(task)) | _noise_settings(cell.noise),
             "method": registry.settings_of(method) | ({} if usage.charged else {"charged": False}),
             "budget": budget.to_json(),
         }
@@ -195,12 +197,17 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
 
 
 def task_of_cell(cell: Cell) -> AbstractTask:
-    """The task of a cell, with the cell's settings and on its grid."""
+    """The task of a cell, with the cell's settings, on its grid and under its noise."""
     settings = {**cell.task_settings, **cell.extra_task_settings}
     task = registry.task(cell.task, settings)
-    if cell.grid is None:
-        return task
-    return registry.task(cell.task, settings | cell.grid.settings(task.horizon, task.num_steps))
+    if cell.grid is not None:
+        task = registry.task(cell.task, settings | cell.grid.settings(task.horizon, task.num_steps))
+    return noisy(task, **vars(cell.noise))
+
+
+def _noise_settings(noise: Noise) -> dict[str, float | int]:
+    """The levels of noise as settings of the task; none without noise, like in records that are older."""
+    return {f"noise.{name}": level for name, level in vars(noise).items()} if noise else {}
 
 
 def _check_writable(folder: Path) -> None:
