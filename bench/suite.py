@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from bench.budget import Allowance
 from bench.errors import UsageError, did_you_mean, shown
+from bench.noise import NO_NOISE, Noise
 from bench.records.files import read_text
 
 MAX_BYTES = 10**6  # of a suite's file
@@ -57,6 +58,7 @@ class Cell:
     seeds: tuple[int, ...]
     allowance: Allowance
     grid: Grid | None = None
+    noise: Noise = NO_NOISE
     task_settings: Mapping[str, Any] = field(default_factory=dict)
     method_settings: Mapping[str, Any] = field(default_factory=dict)
     extra_task_settings: Mapping[str, str] = field(default_factory=dict)
@@ -79,9 +81,10 @@ def _label(name: str, extra: Mapping[str, str]) -> str:
 class Suite:
     """Tasks, methods, seeds and a budget: the contents of a suite's TOML file.
 
-    `num_steps` (refine) or `stretch` (extend) ask for several grids of every task, and `starts` says how its episodes
-    start. `tuning_tasks` are for `bench tune`; none of them is scored. `settings` maps a task's or method's name to
-    fields and values. A method may be in `methods` several times, under its labels: "sac" and "sac[batch=64, hold=1]".
+    `num_steps` (refine) or `stretch` (extend) ask for several grids of every task. `starts` says how its episodes
+    start, and `noise` how noisy they are. `tuning_tasks` are for `bench tune`; none of them is scored. `settings` maps
+    a task's or method's name to fields and values. A method may be in `methods` several times, under its labels: "sac"
+    and "sac[batch=64, hold=1]".
     """
 
     name: str
@@ -94,6 +97,7 @@ class Suite:
     stretch: tuple[int | float, ...] = ()
     tuning_tasks: tuple[str, ...] = ()
     starts: Literal["fixed", "random"] | None = None
+    noise: Noise = NO_NOISE
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -131,6 +135,7 @@ class Suite:
                 block,
                 self.budget,
                 grid,
+                self.noise,
                 ({"starts": self.starts} if self.starts else {}) | dict(self.settings.get(task, {})),
                 self.settings.get(method, {}),
                 extra.get(task, {}),
@@ -153,9 +158,10 @@ def load(name: str) -> Suite:
     try:
         data = tomllib.loads(read_text(path, MAX_BYTES))
         budget = Allowance(**_checked(path, "budget", data.pop("budget", {}), Allowance))
-        contents = _checked(path, "suite", data, Suite, given=("name", "budget"))
+        noise = Noise(**_checked(path, "noise", data.pop("noise", {}), Noise))
+        contents = _checked(path, "suite", data, Suite, given=("name", "budget", "noise"))
         _check_types(contents)
-        suite = Suite(name=path.stem, budget=budget, **contents)
+        suite = Suite(name=path.stem, budget=budget, noise=noise, **contents)
     except FileNotFoundError:
         raise SuiteError(did_you_mean("suite", name, names()) + " A path to a .toml file works too.") from None
     except (tomllib.TOMLDecodeError, OSError, RecursionError, TypeError, ValueError) as error:

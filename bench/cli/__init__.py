@@ -182,8 +182,11 @@ def main() -> None:
         sys.exit(2)
     except Exception as error:  # mostly the user's own, raised by a task: their line is shown last
         problem = _device_problem() if isinstance(error, RuntimeError | AssertionError) else ""
-        echo_error(f"bench: {problem}" if problem else describe(error).rstrip())
-        sys.exit(2 if problem else 1)
+        if problem:
+            echo_error(f"bench: {problem}")
+            sys.exit(2)
+        echo(describe(error).rstrip(), err=True)
+        sys.exit(1)
 
 
 def _device_problem() -> str:

@@ -12,6 +12,7 @@ from jax.extend.core import ClosedJaxpr
 from jaxtyping import Float
 
 from bench.identity import digest
+from bench.noisy_task import NoisyTask
 from bench.precision import float64
 from bench.reference.jaxpr_to_numpy import evaluate
 from bench.reference.starts import evaluation_starts
@@ -29,7 +30,12 @@ def fingerprint(task: AbstractTask) -> str:
     tariff that is a function or a table. So where a task has such a field, or reads an array of more than NUM_PROBES
     numbers from elsewhere, the programs that f, g, Φ and the reset are traced to count as well, with all constants in
     them. They change with some versions of JAX.
+
+    A noisy task has the fingerprint of its plant, hashed with the levels of noise.
     """
+    if isinstance(task, NoisyTask):
+        levels = json.dumps(vars(task.noise), sort_keys=True)
+        return hashlib.sha256(f"{fingerprint(task.plant)} {levels}".encode()).hexdigest()[:12]
     fields = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
     if fields["starts"] == "fixed":  # that start is one of the variables
         del fields["starts"]

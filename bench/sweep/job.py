@@ -13,15 +13,16 @@ from bench.errors import UsageError
 from bench.machine import locks
 from bench.machine.provenance import environment
 from bench.method import AbstractMethod, within
+from bench.noise import Noise
+from bench.noisy_task import plant_of
 from bench.records.cell_file import CellFile
 from bench.records.files import refuse_links, sweep_up
 from bench.records.identity import environment_difference, is_unknown
 from bench.records.reference import Reference
 from bench.records.run import RunRecord, run_name, storable
-from bench.reference.fingerprint import fingerprint
 from bench.suite import Cell
 from bench.sweep.code_hashes import CodeHashes, joint_hash
-from bench.sweep.failure import in_one_line
+from bench.sweep.resolve import Resolver, method_of_cell, task_of_cell
 from bench.sweep.status import PlannedCell
 from bench.training.checkpoint import Checkpoint
 from bench.training.programs import method_fingerprint
@@ -176,10 +177,10 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
     refuse_links(folder)
     sweep_up(folder)
     locks.sweep_up(folder / "locks")
-    jobs, hashes, built = [], CodeHashes(), Built()
+    jobs, hashes, resolver = [], CodeHashes(), Resolver()
     for cell in cells:
-        task, identity = built.task(cell)
-        method = built.method(cell)
+        task, identity = resolver.task(cell)
+        method = resolver.method(cell)
         budget = cell.allowance.on(task.num_steps)
         try:
             usage = within(method, task, budget).usage(task)
@@ -187,7 +188,7 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
         except BudgetError as error:
             raise BudgetError(f"{cell.method_label} on {cell.task_label}: {error}") from error
         settings = {
-            "task": registry.settings_of(task),
+            "task": registry.settings_of(plant_of(task)) | _noise_settings(cell.noise),
             "method": registry.settings_of(method) | ({} if usage.charged else {"charged": False}),
             "budget": budget.to_json(),
         }
@@ -214,52 +215,14 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
     return jobs
 
 
-class Built:
-    """The tasks and methods of many cells, each built and identified once."""
-
-    def __init__(self):
-        self._tasks: dict[str, tuple[AbstractTask, str]] = {}
-        self._methods: dict[str, AbstractMethod] = {}
-
-    def task(self, cell: Cell) -> tuple[AbstractTask, str]:
-        """Return the task of a cell and its fingerprint."""
-        key = f"{cell.task} {cell.grid} {cell.task_settings} {cell.extra_task_settings}"
-        if key not in self._tasks:
-            task = task_of_cell(cell)
-            self._tasks[key] = task, _fingerprint(cell, task)
-        return self._tasks[key]
-
-    def method(self, cell: Cell) -> AbstractMethod:
-        """Return the method of a cell."""
-        key = f"{cell.method} {cell.method_settings} {cell.extra_method_settings}"
-        if key not in self._methods:
-            self._methods[key] = _method_of_cell(cell)
-        return self._methods[key]
-
-
-def task_of_cell(cell: Cell) -> AbstractTask:
-    """The task of a cell, with the cell's settings and on its grid."""
-    settings = {**cell.task_settings, **cell.extra_task_settings}
-    task = registry.task(cell.task, settings)
-    if cell.grid is None:
-        return task
-    return registry.task(cell.task, settings | cell.grid.settings(task.horizon, task.num_steps))
-
-
-def _fingerprint(cell: Cell, task: AbstractTask) -> str:
-    try:
-        return fingerprint(task)
-    except Exception as error:  # whatever the user's task raises when it is traced
-        raise UsageError(f"task {cell.task_label}: {in_one_line(error)}") from error
-
-
-def _method_of_cell(cell: Cell) -> AbstractMethod:
-    return registry.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
+def _noise_settings(noise: Noise) -> dict[str, float | int]:
+    """The levels of noise as settings of the task; none without noise, like in records that are older."""
+    return {f"noise.{name}": level for name, level in vars(noise).items()} if noise else {}
 
 
 def _unpickled(fields: dict[str, Any]) -> Job:
     cell = fields["cell"]
-    missing = {} if "task" in fields else {"task": task_of_cell(cell), "method": _method_of_cell(cell)}
+    missing = {} if "task" in fields else {"task": task_of_cell(cell), "method": method_of_cell(cell)}
     return Job(**fields, **missing)
 
 
