@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.analysis.stats import Floats
-from bench.report.charts import unit_after
+from bench.report.chart import unit_after
 from bench.report.figure_style import figure_style, new_figure
 
 if TYPE_CHECKING:

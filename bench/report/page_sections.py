@@ -10,9 +10,10 @@ import numpy as np
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.rows import AggregateRow, PairRow, TaskRow, from_frame
 from bench.analysis.stats import Floats
-from bench.report.charts import Chart, curves, horizon, profiles, targets, trajectories
+from bench.report.chart import Chart
+from bench.report.charts import curves, horizon, profiles, quality, targets, trajectories
 from bench.report.overview import Overview, overviews
-from bench.report.plots import colour, stroke
+from bench.report.palette import colour, places, stroke
 from bench.report.text import number_column
 
 AREA_COLUMNS = (
@@ -55,10 +56,12 @@ class TaskSection(NamedTuple):
 class SuiteSection(NamedTuple):
     """The part of the page on one suite.
 
+    methods: the best first
     overview: every method on every task; None where there is no score
     aggregate: the best method first
+    last_rank: the largest rank, and end of its interval
     pairs: method -> other -> their comparison
-    figures: performance profiles and regret targets
+    figures: quality against cost, performance profiles and regret targets
     misses: whether any run missed an end-state target
     violations: whether any run violated a constraint
     tasks: the parts on its tasks
@@ -66,8 +69,10 @@ class SuiteSection(NamedTuple):
     """
 
     name: str
+    methods: list[str]
     overview: Overview | None
     aggregate: list[AggregateRow]
+    last_rank: int
     pairs: dict[str, dict[str, PairRow]]
     figures: list[Figure]
     misses: bool
@@ -91,7 +96,7 @@ def suite_sections(board: Leaderboard, order: Sequence[str]) -> list[SuiteSectio
     aggregate, pairs = from_frame(AggregateRow, board.aggregate), from_frame(PairRow, board.pairs)
     headlines = {overview.suite: overview for overview in overviews(board)}
     tasks = _tasks(board, order)
-    summaries = [chart for make in (profiles, targets) for chart in make(board)]
+    summaries = [chart for make in (quality, profiles, targets) for chart in make(board)]
     over_grids = list(horizon(board))
 
     def figures(suite: str, charts: Iterable[Chart]) -> list[Figure]:
@@ -100,8 +105,10 @@ def suite_sections(board: Leaderboard, order: Sequence[str]) -> list[SuiteSectio
     return [
         SuiteSection(
             name=suite,
+            methods=[m for m in order if any(m == row.method for task in sections for row in task.rows)],
             overview=headlines.get(suite),
             aggregate=[row for row in aggregate if row.suite == suite],
+            last_rank=max((row.rank_high or 0 for row in aggregate if row.suite == suite), default=0),
             pairs=_matrix(pair for pair in pairs if pair.suite == suite),
             figures=figures(suite, summaries),
             misses=any(task.misses for task in sections),
@@ -146,10 +153,15 @@ def _figure(chart: Chart, order: Sequence[str]) -> Figure:
     return Figure(chart, chart.title, _drawing(chart, order, chart.y_label))
 
 
-def method_style(i: int, name: str) -> MethodStyle:
-    kind = stroke(i)[1]
+def method_styles(order: Sequence[str]) -> list[MethodStyle]:
+    """How methods are drawn, each in the colour and stroke that it has everywhere."""
+    return [_style(i, name, place) for i, (name, place) in enumerate(places(order).items())]
+
+
+def _style(i: int, name: str, place: int) -> MethodStyle:
+    kind = stroke(place)[1]
     dashes = {"solid": "none", "dashed": "5 2", "dotted": "1.3 1.6"}[kind]
-    return MethodStyle(name, i, colour(i), kind, dashes)
+    return MethodStyle(name, i, colour(place), kind, dashes)
 
 
 def _drawing(chart: Chart, order: Sequence[str], y_label: str) -> dict[str, Any]:
@@ -163,7 +175,13 @@ def _drawing(chart: Chart, order: Sequence[str], y_label: str) -> dict[str, Any]
     for series in chart.series:
         shown = {"x": None if common else series.x, "y": series.y, "low": series.low, "high": series.high}
         place = None if series.method is None else order.index(series.method)
-        lines.append({"m": place, **{name: _short(values) for name, values in shown.items() if values is not None}})
+        lines.append(
+            {
+                "m": place,
+                "name": series.method,
+                **{name: _short(values) for name, values in shown.items() if values is not None},
+            }
+        )
     return {
         "series": lines,
         "xs": _short(chart.series[0].x) if common else None,
@@ -171,6 +189,7 @@ def _drawing(chart: Chart, order: Sequence[str], y_label: str) -> dict[str, Any]
         "y_label": y_label,
         "log": chart.log_x and any(bool(np.any(series.x > 0)) for series in chart.series),
         "held": chart.held,
+        "dots": chart.dots,
         "target": chart.target,
     }
 
