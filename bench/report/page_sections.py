@@ -13,7 +13,7 @@ from bench.analysis.stats import Floats
 from bench.report.chart import Chart
 from bench.report.charts import curves, horizon, profiles, quality, targets, trajectories
 from bench.report.overview import Overview, overviews
-from bench.report.palette import colour, places, stroke
+from bench.report.palette import colour, marker, places, stroke
 from bench.report.text import number_column
 
 AREA_COLUMNS = (
@@ -189,7 +189,7 @@ def _drawing(chart: Chart, order: Sequence[str], y_label: str) -> dict[str, Any]
         "y_label": y_label,
         "log": chart.log_x and any(bool(np.any(series.x > 0)) for series in chart.series),
         "held": chart.held,
-        "dots": chart.dots,
+        "marks": {s.method: marker(places(order)[s.method])[1] for s in chart.series if chart.dots and s.method},
         "target": chart.target,
     }
 

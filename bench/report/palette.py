@@ -10,6 +10,7 @@ from typing import Any
 # Okabe & Ito's colours without yellow, which white paper swallows. Further methods take them again with other strokes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F")
 STROKES = (("-", "solid"), ((0, (4, 1.5)), "dashed"), ((0, (1, 1.2)), "dotted"))  # matplotlib's words, and CSS's
+MARKERS = (("o", "circle"), ("s", "square"), ("^", "triangle"))  # the same for points
 Places = Mapping[str, int]  # by method
 
 
@@ -21,6 +22,11 @@ def colour(place: int) -> str:
 def stroke(place: int) -> tuple[Any, str]:
     """The stroke of that method's line, for matplotlib and for CSS."""
     return STROKES[place // len(COLOURS) % len(STROKES)]
+
+
+def marker(place: int) -> tuple[str, str]:
+    """The mark of that method's points, for matplotlib and for the page."""
+    return MARKERS[place // len(COLOURS) % len(MARKERS)]
 
 
 def places(methods: Iterable[str]) -> Places:

@@ -51,7 +51,8 @@ def panels(charts: Sequence[Chart], methods: Sequence[str]) -> "Figure":
             for axis in free[len(block) :]:
                 axis.remove()
             first = below
-        handles = [Line2D([], [], **_line(places[m]), marker=_marker(charts)) for m in shown]
+        dots = all(chart.dots for chart in charts)
+        handles = [Line2D([], [], **(_dot(places[m]) if dots else _line(places[m]))) for m in shown]
         if None in named:
             handles.insert(0, Line2D([], [], **REFERENCE_LINE))
             shown.insert(0, "best known")
@@ -70,8 +71,8 @@ def draw(axis: "Axes", chart: Chart, places: palette.Places) -> None:
         if series.method is None:
             axis.plot(series.x, series.y, drawstyle=steps, **REFERENCE_LINE)
             continue
-        line = _line(places[series.method])
-        axis.plot(series.x, series.y, drawstyle=steps, **line, marker="o" if chart.dots else "", markersize=4)
+        line = _dot(places[series.method]) if chart.dots else _line(places[series.method])
+        axis.plot(series.x, series.y, drawstyle=steps, **line)
         if series.low is not None and series.high is not None:
             if chart.dots:
                 axis.vlines(series.x, series.low, series.high, color=line["color"], linewidth=1)
@@ -89,8 +90,8 @@ def _line(place: int) -> dict[str, Any]:
     return {"color": palette.colour(place), "linestyle": palette.stroke(place)[0]}
 
 
-def _marker(charts: Sequence[Chart]) -> str:
-    return "o" if any(chart.dots for chart in charts) else ""
+def _dot(place: int) -> dict[str, Any]:
+    return {"color": palette.colour(place), "marker": palette.marker(place)[0], "markersize": 5, "linestyle": ""}
 
 
 def _mark_abscissas(axis: "Axes", chart: Chart) -> None:

@@ -199,7 +199,8 @@ addEventListener("load", async () => {
   seen.pressed = document.querySelectorAll(".legend button[aria-pressed=true]").length;
   press.click();
   seen.faint.push(faint());
-  seen.dots = document.querySelectorAll("[data-suite=s] svg circle").length;
+  seen.dots = document.querySelectorAll("[data-suite=s] svg .dotted").length;
+  await wait(100);
   seen.cut = [...document.querySelectorAll(".wide")].map((b) => b.scrollWidth - b.clientWidth > 2 === b.classList.contains("cut"));
   const later = document.querySelector("[data-suite=s] section[data-task=t] .later");
   const outside = (svg) => {

@@ -21,8 +21,10 @@ document.addEventListener("click", (event) => {
 // A table that goes on beyond its right edge shows it.
 const wide = [...document.querySelectorAll(".wide, .table-wrapper")];
 const cut = (box) => box.classList.toggle("cut", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
+const sizes = new ResizeObserver(() => wide.forEach(cut));
 for (const box of wide) {
+  sizes.observe(box);
+  if (box.firstElementChild) sizes.observe(box.firstElementChild);
   box.tabIndex = 0; // so that the arrow keys scroll it
   box.addEventListener("scroll", () => cut(box), { passive: true });
 }
-new ResizeObserver(() => wide.forEach(cut)).observe(document.documentElement);
