@@ -51,6 +51,11 @@ def write_page(f: Finding, folder: Path, html: bool) -> Path:
     return folder / f"{f.claim}.html"
 
 
+def markdown_of(f: Finding) -> str:
+    """The page as markdown, which shows the figure NAME.svg beside it."""
+    return _markdown(f, list(_sections(f)))
+
+
 def _sections(f: Finding) -> Iterator[Section]:
     yield Section("Statement", [f.statement, f"Made in: {f.where}."])
     yield Section("Verdict", [f"The claim {f.verdict}: {known_so_far(f)}."], f.remarks)

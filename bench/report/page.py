@@ -5,6 +5,7 @@ JAX here.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from bench.report.charts import methods
 from bench.report.overview import CELL, show_estimate
 from bench.report.page_runs import ORIGIN_COLUMNS, RUN_COLUMNS, origin_of, run_line, setting_texts, sort_key
 from bench.report.page_sections import AREA_COLUMNS, method_styles, suite_sections
+from bench.report.palette import places
 from bench.report.text import (
     AGGREGATE_COLUMNS,
     COVERAGE,
@@ -30,7 +32,7 @@ from bench.report.text import (
 )
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
 FOLDER = Path(__file__).parent / "templates"
 SCRIPTS = ("draw.js", "filter.js", "highlight.js", "page.js")
@@ -62,13 +64,13 @@ def page_context(board: Leaderboard, links: Mapping[str, str] = NO_LINKS) -> dic
     Args:
         links: addresses of the pages of methods by their names, and of "how", which explains the numbers.
     """
-    order = methods(board)
+    of = places(methods(board))
     runs = from_frame(RunRow, board.runs)
     origins = {origin: i for i, origin in enumerate(dict.fromkeys(map(origin_of, runs)), start=1)}
     return {
-        "suites": suite_sections(board, order),
-        "methods": method_styles(order),
-        "index": {name: i for i, name in enumerate(order)},
+        "suites": suite_sections(board, of),
+        "methods": method_styles(of),
+        "index": of,
         "links": links,
         "tasks": list(dict.fromkeys(board.rows["task"])),
         "notes": board.notes,
@@ -99,6 +101,11 @@ def page_script() -> str:
 
 def page_template(name: str) -> "Template":
     """A template of a page, with the ways to show a number as filters. Raises UsageError without Jinja."""
+    return _environment().get_template(name)
+
+
+@cache
+def _environment() -> "Environment":
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ImportError as error:
@@ -121,7 +128,7 @@ def page_template(name: str) -> "Template":
         "number": show_number,
         "sort_key": sort_key,
     }
-    return environment.get_template(name)
+    return environment
 
 
 def _by_heading(columns: Iterable[Column]) -> dict[str, Column]:

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-# Okabe & Ito's colours without yellow, which white paper swallows. Further methods take them again with other strokes.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F")
+# Okabe & Ito's colours; olive in place of yellow, which white paper swallows. Further methods have other strokes.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#999933")
 STROKES = (("-", "solid"), ((0, (4, 1.5)), "dashed"), ((0, (1, 1.2)), "dotted"))  # matplotlib's words, and CSS's
 MARKERS = (("o", "circle"), ("s", "square"), ("^", "triangle"))  # the same for points
 Places = Mapping[str, int]  # by method

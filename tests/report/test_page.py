@@ -192,7 +192,8 @@ addEventListener("load", async () => {
   chart.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
   seen.hidden = getComputedStyle(chart.querySelector("output")).display;
   const press = document.querySelector("[data-suite=s] .legend button[data-method=fair]");
-  const faint = () => [...chart.querySelectorAll("svg .line")].filter((p) => Number(getComputedStyle(p).opacity) < 0.2).length;
+  const isFaint = (part) => Number(getComputedStyle(part).opacity) < 0.2;
+  const faint = () => [...chart.querySelectorAll("svg .line")].filter(isFaint).length;
   seen.faint = [faint()];
   press.click();
   seen.faint.push(faint());
@@ -201,7 +202,8 @@ addEventListener("load", async () => {
   seen.faint.push(faint());
   seen.dots = document.querySelectorAll("[data-suite=s] svg .dotted").length;
   await wait(100);
-  seen.cut = [...document.querySelectorAll(".wide")].map((b) => b.scrollWidth - b.clientWidth > 2 === b.classList.contains("cut"));
+  const goesOn = (box) => box.scrollWidth - box.clientWidth > 2;
+  seen.cut = [...document.querySelectorAll(".wide")].map((b) => goesOn(b) === b.classList.contains("cut"));
   const later = document.querySelector("[data-suite=s] section[data-task=t] .later");
   const outside = (svg) => {
     const whole = svg.getBoundingClientRect();

@@ -2,11 +2,14 @@
 const filters = document.getElementById("filters");
 const chosen = ["suite", "task", "metric"].map((id) => document.getElementById(id)).filter(Boolean);
 const boxes = [...(filters?.querySelectorAll("input[type=checkbox]") ?? [])];
+const hidden = new Set(); // methods that are not shown
 
 function apply() {
   if (!filters) return;
   const [suite, task, metric] = chosen.map((select) => select.value);
-  const off = new Set(boxes.filter((box) => !box.checked).map((box) => box.value));
+  const off = hidden;
+  hidden.clear();
+  for (const box of boxes) if (!box.checked) hidden.add(box.value);
   for (const part of document.querySelectorAll("[data-suite], [data-task], [data-method]")) {
     const d = part.dataset;
     part.hidden = Boolean((suite && d.suite && d.suite !== suite) || (task && d.task && d.task !== task) || off.has(d.method));

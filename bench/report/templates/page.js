@@ -46,7 +46,7 @@ function interactive(chart) {
     const x = place(grid[at]);
     for (const [name, number] of Object.entries({ x1: x, x2: x, y1: top, y2: bottom })) rule.setAttribute(name, number);
     svg.append(rule);
-    const lines = data.series.filter((s) => (s.m === null || boxes[s.m]?.checked !== false) && grid[at] <= s.x[s.x.length - 1]);
+    const lines = data.series.filter((s) => (s.m === null || !hidden.has(s.name)) && grid[at] <= s.x[s.x.length - 1]);
     const found = lines.map((s) => [s, s.x.findLastIndex((value) => value <= grid[at])]).filter(([, j]) => j >= 0);
     found.sort(([a, i], [b, j]) => b.y[j] - a.y[i]);
     output.replaceChildren(line(short(grid[at])), ...found.map(([s, j]) => line(text(s, j), s.m)));
