@@ -39,7 +39,7 @@ bench: install
 # The site, from the repository alone and without training, into build/site/html.
 docs: install
 	rm -rf build/site/source
-	$(BIN)/python -m bench.site build/site/source
+	$(BIN)/python -m bench.website build/site/source
 	$(BIN)/python -m sphinx -q -W --keep-going -d build/site/doctrees build/site/source build/site/html
 
 lint: install

@@ -41,8 +41,8 @@ LAYERS = {
     "bench.gradients": Layer(("bench.run", "bench.report")),
     "bench.claims": Layer(("bench.gradients",)),
     "bench.cli": Layer(("bench.claims", "bench.contract")),
-    "bench.site": Layer(("bench.cli",)),  # the pages of the project's site; `import bench` reads its public names
-    "bench": Layer(("bench.cli", "bench.gym", "bench.site")),  # the public face and `python -m bench`
+    "bench": Layer(("bench.cli", "bench.gym")),  # the public face and `python -m bench`
+    "bench.website": Layer(("bench",)),  # the pages of the project's site
 }
 # Modules that start without JAX, in packages that as a whole do not.
 JAX_FREE = {

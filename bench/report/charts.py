@@ -96,8 +96,9 @@ def quality(board: Leaderboard) -> Iterator[Chart]:
             spent = [run.cpu_seconds if on_cpu else run.train_seconds for run in runs[suite, row.method]]
             ends = (row.score_low, row.score_high)
             low, high = (None if math.isnan(end) else np.array([end]) for end in ends)
-            if np.mean(spent) > 0:
-                series.append(Series(row.method, np.array([np.mean(spent)]), np.array([row.score]), low, high))
+            seconds = math.fsum(spent) / len(spent)
+            if seconds > 0:
+                series.append(Series(row.method, np.array([seconds]), np.array([row.score]), low, high))
         if series:
             yield Chart(
                 title=f"{suite}: quality against cost",

@@ -19,7 +19,7 @@ document.addEventListener("click", (event) => {
 });
 
 // A table that goes on beyond its right edge shows it.
-const wide = [...document.querySelectorAll(".wide, .table-wrapper")];
+const wide = [...document.querySelectorAll(".wide, .table-wrapper, .formula")];
 const cut = (box) => box.classList.toggle("cut", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
 const sizes = new ResizeObserver(() => wide.forEach(cut));
 for (const box of wide) {

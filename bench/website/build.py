@@ -7,8 +7,8 @@ from pathlib import Path
 from bench import registry, suite
 from bench.records.run import run_schema
 from bench.report.page import FOLDER, PARTS, page_script
-from bench.site import claims, command_line, methods, python_api, suite_files, suites, tasks
-from bench.site.site import Entry, Site, toctree
+from bench.website import claims, command_line, methods, python_api, suite_files, suites, tasks
+from bench.website.pages import Entry, Site, toctree
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = "results/published"

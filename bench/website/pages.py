@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.site.links import relative, rewritten
+from bench.website.links import relative, rewritten
 
 LANGUAGES = {".py": "python", ".toml": "toml"}
 

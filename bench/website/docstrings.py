@@ -4,7 +4,7 @@ import re
 import textwrap
 from html import escape
 
-from bench.site.formulas import mathml
+from bench.website.formulas import mathml
 
 ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 INDENT = "    "

@@ -10,7 +10,7 @@ from bench.claims.page import markdown_of
 from bench.claims.report import read_findings, verdict_text
 from bench.claims.verdicts import RULE, Finding
 from bench.report.markdown import escaped
-from bench.site.site import Site, raw
+from bench.website.pages import Site, raw
 
 NOT_RUN = "not published yet"
 

@@ -16,10 +16,10 @@ from bench.report.chart import Chart, Series, unit_after
 from bench.report.page import page_template
 from bench.report.page_sections import Figure, figure_of
 from bench.report.text import show_number
-from bench.site.docstrings import paragraph, title_of, to_markdown, without
-from bench.site.fields import remarks, settings_table
-from bench.site.site import Site, raw
-from bench.site.suites import Published
+from bench.website.docstrings import paragraph, title_of, to_markdown, without
+from bench.website.fields import remarks, settings_table
+from bench.website.pages import Site, raw
+from bench.website.suites import Published
 from tasks.base import AbstractTask, ControlVar, StateVar
 
 GRADES = {

@@ -31,7 +31,8 @@ class Token(NamedTuple):
 
 def mathml(line: str) -> str:
     """Typeset a line. Parts that two or more spaces set apart stay apart, and wrap on a narrow screen."""
-    parts = [part for part in re.split(r"\s{2,}", line.replace("`", "").strip()) if part]
+    plain = re.sub(r"^(min|max)\s+", r"\1 ", line.replace("`", "").strip())
+    parts = [part for part in re.split(r"\s{2,}", plain) if part]
     return " ".join(f'<math display="inline"><mrow>{_row(_tokens(part))}</mrow></math>' for part in parts)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.cli import COMMANDS
-from bench.site.docstrings import escape_names
+from bench.website.docstrings import escape_names
 
 HEAD = """# Command line
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 import bench
-from bench.site.docstrings import arguments_as_list
+from bench.website.docstrings import arguments_as_list
 
 HEAD = """# Public names
 

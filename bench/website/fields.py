@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bench.site.docstrings import escape_names
+from bench.website.docstrings import escape_names
 
 FIELD = re.compile(r"^    (\w+): [^=\n]+= .*?  # (.+)$", re.MULTILINE)
 

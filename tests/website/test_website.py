@@ -15,11 +15,11 @@ import pytest
 import bench
 from baselines import METHODS
 from bench.records.references import References
-from bench.site import build as whole
-from bench.site import claims, command_line, methods, python_api, suites, tasks
-from bench.site.docstrings import paragraph, title_of, to_markdown, without
-from bench.site.formulas import mathml
-from bench.site.links import rewritten
+from bench.website import build as whole
+from bench.website import claims, command_line, methods, python_api, suites, tasks
+from bench.website.docstrings import paragraph, title_of, to_markdown, without
+from bench.website.formulas import mathml
+from bench.website.links import rewritten
 from tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -161,7 +161,7 @@ def test_the_references_have_every_command_and_every_public_name():
 def test_a_thumbnail_is_of_todays_reference():
     image = pytest.importorskip("PIL.Image", reason="thumbnails are drawn with Pillow")
     stored: dict[str, set[str]] = {}
-    for reference in References.shipped().values():
+    for reference in References.shipped().by_fingerprint().values():
         stored.setdefault(reference.task, set()).add(reference.digest)
     for name in TASKS:
         with image.open(ROOT / "results" / "published" / "thumbnails" / f"{name}.png") as found:
@@ -191,11 +191,9 @@ class Targets(HTMLParser):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    for command in (["bench.site", "source"], ["sphinx", "-q", "-W", "--keep-going", "source", "html"]):
-        arguments = [sys.executable, "-m", command[0], *command[1:-1], str(folder / command[-1])]
-        if command[0] == "sphinx":
-            arguments[-2] = str(folder / "source")
-        subprocess.run(arguments, cwd=ROOT, check=True, timeout=600)
+    pages, html = str(folder / "source"), str(folder / "html")
+    for arguments in (["bench.website", pages], ["sphinx", "-q", "-W", "--keep-going", pages, html]):
+        subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, check=True, timeout=600)
     return folder / "html"
 
 

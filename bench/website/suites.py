@@ -21,7 +21,7 @@ from bench.records.trajectory import trajectory_finder
 from bench.report import FORMATS
 from bench.report.page import page_context, page_template
 from bench.report.text import show_interval, show_score
-from bench.site.site import Site, raw
+from bench.website.pages import Site, raw
 
 DOWNLOADS = {"leaderboard.csv", "aggregate.csv", "leaderboard.json", "leaderboard.md", "leaderboard.tex"}
 PARTS = [("Ranks", "suite_ranking"), ("Learning curves", "suite_curves"), ("Quality against cost", "suite_cost")]

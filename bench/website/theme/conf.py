@@ -1,4 +1,4 @@
-"""How Sphinx builds the site. `python -m bench.site` copies this beside the pages."""
+"""How Sphinx builds the site. `python -m bench.website` copies this beside the pages."""
 
 project = "Myriad benchmark"
 html_title = "Myriad benchmark"

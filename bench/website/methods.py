@@ -12,10 +12,10 @@ from bench.report.charts import curves
 from bench.report.overview import show_estimate
 from bench.report.page import page_template
 from bench.report.page_sections import figure_of
-from bench.site.docstrings import to_markdown
-from bench.site.fields import remarks, settings_table
-from bench.site.site import Site, raw
-from bench.site.suites import Published
+from bench.website.docstrings import to_markdown
+from bench.website.fields import remarks, settings_table
+from bench.website.pages import Site, raw
+from bench.website.suites import Published
 
 
 def page_of(name: str) -> str:

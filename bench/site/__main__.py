@@ -1,9 +1,0 @@
-"""`python -m bench.site FOLDER` writes the pages of the site, as the site generator reads them."""
-
-import sys
-from pathlib import Path
-
-from bench.site.build import site_of
-
-if __name__ == "__main__":
-    site_of().write(Path(sys.argv[1]))
