@@ -44,6 +44,7 @@ LAYERS = {
     "bench.claims": Layer(("bench.gradients",)),
     "bench.cli": Layer(("bench.claims", "bench.contract")),
     "bench": Layer(("bench.cli", "bench.gym")),  # the public face and `python -m bench`
+    "bench.website": Layer(("bench",)),  # the pages of the project's site
 }
 # Modules that start without JAX, in packages that as a whole do not.
 JAX_FREE = {

@@ -171,6 +171,7 @@ def run_rows(cell: CellScores, learning: CellLearning | None) -> Iterator[RunRow
             auc=area,
             env_steps=int(run.usage["env_steps"]),
             train_seconds=run.usage["train_seconds"],
+            cpu_seconds=run.usage.get("cpu_seconds", math.nan),
             cost_gap=cost_gap,
             end_miss=end_miss,
             violation=violation,

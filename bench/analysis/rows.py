@@ -206,7 +206,8 @@ class RunRow(NamedTuple):
     cost: final cost, in the task's own unit
     score: unclipped score
     auc: area under the clipped learning curve over the budget of environment steps
-    env_steps, train_seconds: environment steps, and seconds of training, that the run spent
+    env_steps, train_seconds, cpu_seconds: environment steps, and wall and CPU seconds of training, that the run spent;
+        CPU seconds are nan on a GPU and in older records
     cost_gap, end_miss, violation: the run's own, as in TaskRow
     version, commit, dirty, device, precision, started: what made the record, on what, and when
     settings: every field of the task, the method and the budget
@@ -225,6 +226,7 @@ class RunRow(NamedTuple):
     auc: float
     env_steps: int
     train_seconds: float
+    cpu_seconds: float
     cost_gap: float
     end_miss: float
     violation: float

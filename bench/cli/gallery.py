@@ -79,7 +79,7 @@ def _draw(name: str, references: Mapping[str, Reference], file: Path) -> None:
         echo_error(f"warning: {name} has no stored reference, so its thumbnail is of a random control.")
     us = control_sequence("best" if reference else "random", name, task, reference, seed=0)
     episode = simulate_controls(task, us, reference.states if reference else None)
-    episode_figure.write_thumbnail(task, episode, file)
+    episode_figure.write_thumbnail(task, episode, file, reference.digest if reference else "")
     echo(file)
 
 

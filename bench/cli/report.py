@@ -18,6 +18,7 @@ class Format(enum.StrEnum):
     csv = "csv"
     markdown = "markdown"
     json = "json"
+    latex = "latex"
     html = "html"
 
 

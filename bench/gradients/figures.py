@@ -9,7 +9,7 @@ import numpy as np
 from bench.analysis.stats import Floats
 from bench.gradients.records import BEST_BASIN_SHARE, SIMULATOR, Landscape, Measurement, Surface
 from bench.report import figure_style
-from bench.report.plots import COLOURS
+from bench.report.palette import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

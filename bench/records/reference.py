@@ -1,5 +1,6 @@
 """Reference of a task on its grid: the floor, mostly the cost of the best constant control, and the best known cost."""
 
+import hashlib
 import json
 import math
 import statistics
@@ -78,6 +79,11 @@ class Reference:
     def key(self) -> str:
         """The key under which `References` hold it."""
         return key_of(self.fingerprint, self.start)
+
+    @property
+    def digest(self) -> str:
+        """A hash of the task's fingerprint and of the best known control sequence, with its states."""
+        return hashlib.sha256(json.dumps([self.fingerprint, self.controls, self.states]).encode()).hexdigest()
 
     @property
     def is_complete(self) -> bool:
