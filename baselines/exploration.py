@@ -6,7 +6,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from baselines.normalisation import Scales, from_unit
-from baselines.policies import FeedbackPolicy, Perturbed
+from baselines.policies import AbstractNoisyPolicy, Perturbed
 from bench.simulate import Trajectory, open_loop, rollout
 from tasks.base import AbstractTask, Scalar
 
@@ -26,12 +26,17 @@ def correlated(white: Float[Array, "steps m"], correlation: Scalar) -> Float[Arr
 
 
 def explore(
-    task: AbstractTask, policy: FeedbackPolicy, amplitudes: Float[Array, " episodes"], key: Key[Array, ""]
+    task: AbstractTask,
+    policy: AbstractNoisyPolicy,
+    amplitudes: Float[Array, " episodes"],
+    key: Key[Array, ""],
+    correlation: float = 0.9,
 ) -> Trajectory:
     """Play a policy with Ornstein-Uhlenbeck noise of each amplitude, in half ranges: an episode each, side by side."""
 
     def episode(keys, amplitude):
-        return rollout(task, Perturbed(policy, amplitude * ou_noise(task, keys[0])), task.start(keys[1]))
+        noise = amplitude * ou_noise(task, keys[0], correlation)
+        return rollout(task, Perturbed(policy, noise), task.start(keys[1]))
 
     return jax.vmap(episode)(jr.split(key, (len(amplitudes), 2)), amplitudes)
 
