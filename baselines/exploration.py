@@ -1,13 +1,14 @@
 """Collection of episodes: with noise around a policy, and before there is a policy."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from baselines.normalisation import Scales, from_unit
-from baselines.policies import FeedbackPolicy, Perturbed
-from bench.simulate import Trajectory, open_loop, rollout
+from bench.simulate import AbstractPolicy, Trajectory, open_loop, rollout
 from tasks.base import AbstractTask, Scalar
 
 
@@ -26,12 +27,18 @@ def correlated(white: Float[Array, "steps m"], correlation: Scalar) -> Float[Arr
 
 
 def explore(
-    task: AbstractTask, policy: FeedbackPolicy, amplitudes: Float[Array, " episodes"], key: Key[Array, ""]
+    task: AbstractTask,
+    perturbed: Callable[[Float[Array, "steps m"]], AbstractPolicy],
+    amplitudes: Float[Array, " episodes"],
+    key: Key[Array, ""],
 ) -> Trajectory:
-    """Play a policy with Ornstein-Uhlenbeck noise of each amplitude, in half ranges: an episode each, side by side."""
+    """Play a policy with Ornstein-Uhlenbeck noise of each amplitude: an episode each, side by side.
+
+    `perturbed` returns the policy with a given noise in half ranges.
+    """
 
     def episode(keys, amplitude):
-        return rollout(task, Perturbed(policy, amplitude * ou_noise(task, keys[0])), task.start(keys[1]))
+        return rollout(task, perturbed(amplitude * ou_noise(task, keys[0])), task.start(keys[1]))
 
     return jax.vmap(episode)(jr.split(key, (len(amplitudes), 2)), amplitudes)
 

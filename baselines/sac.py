@@ -30,8 +30,10 @@ from baselines.normalisation import Scales, from_unit, observe, observe_knots
 from baselines.optimisation import apply_gradient, begin
 from baselines.policies import FeedbackPolicy
 from baselines.replay_buffer import Replay
+from baselines.schedules import cosine, run_length, with_run_length
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between
+from bench.method import AbstractBudgetedMethod, Between
+from bench.noisy_task import end_cost, observed
 from bench.settings import Count, Finite, NotBelow, Positive, PositiveShare, Width, Within
 from bench.simulate import clip, transition
 
@@ -54,7 +56,7 @@ class SACState(eqx.Module):
     cost_scale: Float[Array, ""]
 
 
-class SAC(AbstractMethod[SACState]):
+class SAC(AbstractBudgetedMethod[SACState]):
     """The same network sizes and learning rate, and one update per environment step, on every task."""
 
     search: ClassVar = {
@@ -71,16 +73,20 @@ class SAC(AbstractMethod[SACState]):
     batch: Count = 64
     width: Width = 128
     learning_rate: PositiveShare = 8.83e-3
-    decay_steps: Count = 44  # episodes over which a cosine takes the rate to a tenth
+    decay_share: Positive = 1.0  # share of the run over which a cosine takes the rate to a tenth
     polyak: PositiveShare = 0.0257  # τ
     return_size: Positive = 1.9  # standard deviation of the warm-up returns after scaling
     temperature: Positive = 0.1  # α at the start
     entropy: Finite = -0.567  # H̄ per control
     capacity: Annotated[Count, Within(2), NotBelow("warmup")] = 250  # episodes kept; a checkpoint writes them all
+    steps: float = run_length()
 
     def usage(self, task):
         updates = self.updates * task.num_steps
         return Usage(task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
+
+    def within(self, task, budget):
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         n, m = len(task.states), len(task.controls)
@@ -107,11 +113,11 @@ class SAC(AbstractMethod[SACState]):
             k, key = inputs
             act_key, update_key = jr.split(key)
             t = k * task.dt
-            action, _ = sample_squashed(state.networks.actor, observe(task, state.scales, t, x), act_key)
+            action, _ = sample_squashed(state.networks.actor, observe(task, state.scales, t, observed(x)), act_key)
             u = jnp.where(k % self.hold == 0, from_unit(task, TANH_STRETCH * action), held)
             x_next, cost = transition(task, t, x, clip(task, u))
-            cost = cost + jnp.where(k == task.num_steps - 1, task.terminal_cost(x_next), 0.0)
-            replay = state.replay.write(k, x, u, cost, x_next)
+            cost = cost + jnp.where(k == task.num_steps - 1, end_cost(task, x_next), 0.0)
+            replay = state.replay.write(k, observed(x), u, cost, observed(x_next))
             state = eqx.tree_at(lambda s: s.replay, state, replay)
             # Whole decisions of the episode under way. After its last interval, the buffer counts it as added.
             under_way = (k + 1) // self.hold * self.hold * (k + 1 < task.num_steps)
@@ -163,8 +169,8 @@ class SAC(AbstractMethod[SACState]):
         return SACState(networks, targets, optimiser, state.replay, state.scales, state.usual_cost, state.cost_scale)
 
     def _optimiser(self, task):
-        updates = self.decay_steps * task.num_steps * self.updates
-        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, updates, alpha=0.1))
+        updates = self.decay_share * self.steps * task.num_steps * self.updates
+        return optax.adam(cosine(self.learning_rate, updates, end=0.1))
 
 
 def values(

@@ -37,6 +37,7 @@ class TaskRow(NamedTuple):
     env_steps: mean number of environment steps that a run spent
     acting_env_steps: steps that the policy simulates to act in one judged episode; 0 unless it is a planner's
     train_seconds, compile_seconds: mean seconds of training, and of compilation, of a run
+    bound: whether score 1 is a bound, the best known cost without the noise of the task
     """
 
     suite: str
@@ -70,6 +71,7 @@ class TaskRow(NamedTuple):
     acting_env_steps: int
     train_seconds: float
     compile_seconds: float
+    bound: bool = False
 
 
 class AggregateRow(NamedTuple):

@@ -8,6 +8,7 @@ import typer
 from bench import registry
 from bench.analysis.stats import score
 from bench.cli.terminal.figures import save_figure
+from bench.cli.terminal.lines import echo_error
 from bench.cli.terminal.options import parse_settings
 from bench.records.reference import Reference
 from bench.records.references import References
@@ -43,7 +44,7 @@ def command(
     reference = _reference(task, References.beside(results) if results else References.shipped())
     us = control_sequence(control, name, task, reference, seed)
     if Path(control).suffix and (warning := bounds_warning(us, task)):  # a known optimum may miss them by a rounding
-        typer.echo(f"warning: --control {control}: {warning}", err=True)
+        echo_error(f"warning: --control {control}: {warning}")
     episode = simulate_controls(task, us, reference.states if reference and control == "best" else None)
     numbers = [f"cost {float(episode.cost):.6g}"]
     if reference and reference.headroom:

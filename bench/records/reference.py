@@ -37,6 +37,8 @@ class Reference:
     `outside` says how far a state leaves its declared range. Both are in units of a range and are also looked for
     within intervals, at SAMPLES points of each.
 
+    A `bound` is the reference of a noisy task: that of its plant without noise, which no policy need reach.
+
     `random` is the lower quartile of the costs of random control sequences, whose distance to `best` says what a small
     headroom is, whatever the unit of cost.
 
@@ -71,6 +73,7 @@ class Reference:
     violation: float | None = None
     outside: float | None = None
     random: float | None = None
+    bound: bool | None = None
 
     @property
     def key(self) -> str:

@@ -1,5 +1,6 @@
 """The command line in surroundings that are not ours: folders, terminals, pipes, homes and missing packages."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from bench import cli
 from bench.cli import app
 from bench.cli.terminal import leaderboards
 from bench.errors import UsageError
@@ -101,6 +103,19 @@ def test_a_platform_that_jax_does_not_find_is_one_line():
         done = bench("list", "tasks", JAX_PLATFORMS=platform)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
         assert f"no device of JAX_PLATFORMS='{platform}'" in done.stderr
+
+
+def test_the_last_line_of_an_error_is_the_users_own(monkeypatch, capsys):
+    def app():
+        raise ValueError("no such tariff\n--------\nFor simplicity, JAX has removed its internal frames")
+
+    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)  # pytest's own handler stays
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    line = inspect.getsourcelines(app)[1] + 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"ValueError: no such tariff ({__file__}:{line})"
 
 
 def test_a_terminal_that_knows_ascii_alone_gets_no_other_character():
