@@ -31,6 +31,7 @@ def explore(
     perturbed: Callable[[Float[Array, "steps m"]], AbstractPolicy],
     amplitudes: Float[Array, " episodes"],
     key: Key[Array, ""],
+    correlation: float = 0.9,
 ) -> Trajectory:
     """Play a policy with Ornstein-Uhlenbeck noise of each amplitude: an episode each, side by side.
 
@@ -38,7 +39,8 @@ def explore(
     """
 
     def episode(keys, amplitude):
-        return rollout(task, perturbed(amplitude * ou_noise(task, keys[0])), task.start(keys[1]))
+        noise = amplitude * ou_noise(task, keys[0], correlation)
+        return rollout(task, perturbed(noise), task.start(keys[1]))
 
     return jax.vmap(episode)(jr.split(key, (len(amplitudes), 2)), amplitudes)
 

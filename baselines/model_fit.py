@@ -17,7 +17,6 @@ from baselines.optimisation import begin, descend
 from baselines.replay_buffer import Replay
 from baselines.world_models import AbstractWorldModel
 from bench.method import Fit
-from tasks.base import AbstractTask
 
 Model = TypeVar("Model", bound=AbstractWorldModel)
 
@@ -25,18 +24,17 @@ Model = TypeVar("Model", bound=AbstractWorldModel)
 def begin_fit(
     optimiser: optax.GradientTransformation,
     make: Callable[..., AbstractWorldModel],
-    task: AbstractTask,
-    episodes: Replay,
+    scales: Scales,
     key: Key[Array, ""],
 ) -> Fit:
-    """Return a model that has not been trained, with the scales of `episodes`."""
-    model = make(Scales.of(task, episodes.xs, episodes.filled), key=key)
+    """Return a model that has not been trained, with the given scales."""
+    model = make(scales, key=key)
     return Fit(model, begin(optimiser, model))
 
 
-def rescaled(model: Model, task: AbstractTask, episodes: Replay) -> Model:
-    """Return the model with the scales of `episodes`."""
-    return eqx.tree_at(lambda m: m.scales, model, Scales.of(task, episodes.xs, episodes.filled))
+def rescaled(model: Model, scales: Scales) -> Model:
+    """Return the model with other scales."""
+    return eqx.tree_at(lambda m: m.scales, model, scales)
 
 
 def continue_fit(

@@ -27,8 +27,9 @@ from baselines.imagination import Imagination
 from baselines.model_fit import begin_fit, continue_fit, rescaled
 from baselines.networks import MLP, both_ways, policy_network
 from baselines.optimisation import adam, begin, descend
-from baselines.policies import FeedbackPolicy, Perturbed
+from baselines.policies import Perturbed
 from baselines.replay_buffer import Replay, integers_below
+from baselines.replication import Bonus, acting, cost_unit, noise_memory, outputs, scales_of
 from baselines.schedules import run_length, with_run_length
 from baselines.world_models import AbstractWorldModel
 from bench.budget import Usage
@@ -73,6 +74,9 @@ class ModelGradient(AbstractModelMethod[ModelGradientState], AbstractBudgetedMet
     policy_learning_rate: PositiveShare = 3e-3
     decay_share: Positive = 1.0  # share of the run over which a cosine takes both rates to a tenth
     width: Width = 64  # units in the policy's layers
+    raw: bool = False  # for replication, like the next two: networks read states and time as they are
+    bonus: Bonus = "none"  # entropy bonus of a Gaussian policy, over time; noises then are in its own deviations
+    entropy: NotNegative = 0.1  # weight of the bonus
     # Episodes kept; a checkpoint writes them all.
     capacity: Annotated[Count, NotBelow("warmup"), NotBelow("episodes")] = 250
     steps: float = run_length()
@@ -94,26 +98,28 @@ class ModelGradient(AbstractModelMethod[ModelGradientState], AbstractBudgetedMet
         warmup_key, net_key, model_key = jr.split(key, 3)
         episodes = warm_up(task, warmup_key, self.warmup)
         replay = Replay.empty(task, self.capacity).add(episodes)
-        net = policy_network(task, self.width, len(task.controls), key=net_key)
+        net = policy_network(task, self.width, outputs(task, self.bonus), key=net_key)
         model, model_optimiser = self.begin_fit(task, replay, model_key)
         net_optimiser = begin(self._net_optimiser(), net)
-        return ModelGradientState(net, model, net_optimiser, model_optimiser, replay, cost_spread(episodes))
+        unit = cost_unit(cost_spread(episodes), self.raw)
+        return ModelGradientState(net, model, net_optimiser, model_optimiser, replay, unit)
 
     def step(self, task, state, key):
         collect_key, fit_key, improve_key = jr.split(key, 3)
         amplitudes = self.noise * jnp.arange(1, self.episodes + 1) / self.episodes
         perturb = partial(Perturbed, self.policy(task, state))
-        replay = state.replay.add(explore(task, perturb, amplitudes, collect_key))
-        model = rescaled(state.model, task, replay)
+        replay = state.replay.add(explore(task, perturb, amplitudes, collect_key, noise_memory(self.bonus)))
+        model = rescaled(state.model, scales_of(task, replay.xs, replay.filled, self.raw))
         model, model_optimiser = self.fit(Fit(model, state.model_optimiser), replay, fit_key)
         net, net_optimiser = self._improve(task, state, model, replay, improve_key)
         return ModelGradientState(net, model, net_optimiser, model_optimiser, replay, state.cost_scale)
 
     def policy(self, task, state):
-        return FeedbackPolicy(task, state.model.scales, state.net, open_loop=self.open_loop)
+        return acting(task, state.model.scales, state.net, self.bonus, self.open_loop)
 
     def begin_fit(self, task, episodes, key):
-        return begin_fit(self._model_optimiser(), self.model, task, episodes, key)
+        scales = scales_of(task, episodes.xs, episodes.filled, self.raw)
+        return begin_fit(self._model_optimiser(), self.model, scales, key)
 
     def fit(self, fit, episodes, key):
         newest = self.recent * self.episodes
@@ -129,7 +135,7 @@ class ModelGradient(AbstractModelMethod[ModelGradientState], AbstractBudgetedMet
         def loss(net, keys):
             rows = integers_below(jnp.minimum(len(xs), replay.added), self.policy_batch, keys[0])
             noise_keys = keys[1:]
-            policy = FeedbackPolicy(task, model.scales, net, open_loop=self.open_loop)
+            policy = acting(task, model.scales, net, self.bonus, self.open_loop)
             cost = jax.vmap(lambda xs, errors, k: self.imagination.cost(task, policy, model, xs, errors, k))
             return jnp.mean(cost(xs[rows], errors[rows], noise_keys)) / state.cost_scale
 
@@ -139,7 +145,7 @@ class ModelGradient(AbstractModelMethod[ModelGradientState], AbstractBudgetedMet
     @property
     def imagination(self) -> Imagination:
         """The way to compute the policy's cost in the model."""
-        return Imagination(self.states, self.cut_feedback, self.imagined_noise)
+        return Imagination(self.states, self.cut_feedback, self.imagined_noise, self.bonus, self.entropy)
 
     def _net_optimiser(self):
         return adam(self.policy_learning_rate, self.decay_share * self.steps * self.policy_updates)

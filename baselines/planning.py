@@ -35,13 +35,14 @@ from baselines.exploration import cost_spread, explore, warm_up
 from baselines.imagination import trapezoid_cost
 from baselines.model_fit import begin_fit, continue_fit, rescaled
 from baselines.networks import both_ways
-from baselines.normalisation import from_unit, project
+from baselines.normalisation import Scales, from_unit, project
 from baselines.optimisation import adam, begin, descend
 from baselines.replay_buffer import Replay
+from baselines.schedules import run_length, with_run_length
 from baselines.world_models import AbstractWorldModel
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between, Fit
-from bench.settings import Count, NotBelow, NotNegative, PositiveShare
+from bench.method import AbstractBudgetedMethod, Between, Fit
+from bench.settings import Count, NotBelow, NotNegative, Positive, PositiveShare
 from bench.simulate import AbstractPolicy, clip
 from tasks.base import AbstractTask, Scalar
 
@@ -103,7 +104,7 @@ class PlanningState(eqx.Module):
     cost_scale: Float[Array, ""]
 
 
-class Planning(AbstractMethod[PlanningState]):
+class Planning(AbstractBudgetedMethod[PlanningState]):
     """Plans through a world model. The model is a field: a class, or a partial with its hyperparameters."""
 
     search: ClassVar = {
@@ -124,20 +125,25 @@ class Planning(AbstractMethod[PlanningState]):
     model_batch: Count = 8  # episodes, half of them from the last `recent` steps
     recent: Count = 5
     model_learning_rate: PositiveShare = 1e-3
-    decay_steps: Count = 20  # steps over which a cosine takes the model's rate to a tenth
+    decay_share: Positive = 1.0  # share of the run over which a cosine takes the model's rate to a tenth
     # Episodes kept; a checkpoint writes them all.
     capacity: Annotated[Count, NotBelow("warmup"), NotBelow("episodes")] = 250
+    steps: float = run_length()
 
     def usage(self, task):
         plans = -(-task.num_steps // self._hold(task))
         updates = self.model_updates + self.episodes * plans * self.iterations
         return Usage(self.episodes * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
 
+    def within(self, task, budget):
+        return with_run_length(self, self.warmup, task, budget)
+
     def init(self, task, key):
         warmup_key, model_key = jr.split(key)
         episodes = warm_up(task, warmup_key, self.warmup)
         replay = Replay.empty(task, self.capacity).add(episodes)
-        fit = begin_fit(self._model_optimiser(), self.model, task, replay, model_key)
+        scales = Scales.of(task, replay.xs, replay.filled)
+        fit = begin_fit(self._model_optimiser(), self.model, scales, model_key)
         return PlanningState(*fit, replay, cost_spread(episodes))
 
     def step(self, task, state, key):
@@ -146,7 +152,8 @@ class Planning(AbstractMethod[PlanningState]):
         planner = self.policy(task, state)
         episodes = explore(task, lambda noise: eqx.tree_at(lambda p: p.noise, planner, noise), amplitudes, collect_key)
         replay = state.replay.add(episodes)
-        fit = Fit(rescaled(state.model, task, replay), state.model_optimiser)
+        model = rescaled(state.model, Scales.of(task, replay.xs, replay.filled))
+        fit = Fit(model, state.model_optimiser)
         keys = jr.split(fit_key, (self.model_updates, 2))
         newest = self.recent * self.episodes
         fit = continue_fit(self._model_optimiser(), fit, replay, self.model_batch, newest, keys)
@@ -168,4 +175,4 @@ class Planning(AbstractMethod[PlanningState]):
         return -(-task.num_steps // self.plans)
 
     def _model_optimiser(self):
-        return adam(self.model_learning_rate, self.decay_steps * self.model_updates)
+        return adam(self.model_learning_rate, self.decay_share * self.steps * self.model_updates)

@@ -30,6 +30,7 @@ from baselines.normalisation import Scales, from_unit, observe, observe_knots
 from baselines.optimisation import apply_gradient, begin
 from baselines.policies import FeedbackPolicy
 from baselines.replay_buffer import Replay
+from baselines.replication import cost_unit, scales_of
 from baselines.schedules import cosine, run_length, with_run_length
 from bench.budget import Usage
 from bench.method import AbstractBudgetedMethod, Between
@@ -42,7 +43,7 @@ class Networks(eqx.Module):
     """The parameters that the optimiser moves."""
 
     actor: MLP  # observation -> mean and log standard deviation before squashing
-    critics: MLP  # two of them, stacked along a leading axis
+    critics: MLP  # stacked along a leading axis
     log_temperature: Float[Array, ""]
 
 
@@ -77,6 +78,9 @@ class SAC(AbstractBudgetedMethod[SACState]):
     polyak: PositiveShare = 0.0257  # τ
     return_size: Positive = 1.9  # standard deviation of the warm-up returns after scaling
     temperature: Positive = 0.1  # α at the start
+    critics: Count = 2  # fewer for replication, like the next two
+    learn_temperature: bool = True
+    raw: bool = False  # networks read states and time as they are, and rewards are costs
     entropy: Finite = -0.567  # H̄ per control
     capacity: Annotated[Count, Within(2), NotBelow("warmup")] = 250  # episodes kept; a checkpoint writes them all
     steps: float = run_length()
@@ -93,7 +97,7 @@ class SAC(AbstractBudgetedMethod[SACState]):
         warmup_key, actor_key, critics_key = jr.split(key, 3)
         episodes = warm_up(task, warmup_key, self.warmup)
         critic_sizes = (n + 2 + m, self.width, self.width, 1)
-        critics = eqx.filter_vmap(lambda k: MLP(critic_sizes, jax.nn.relu, key=k))(jr.split(critics_key))
+        critics = eqx.filter_vmap(lambda k: MLP(critic_sizes, jax.nn.relu, key=k))(jr.split(critics_key, self.critics))
         actor = policy_network(task, self.width, 2 * m, jax.nn.relu, key=actor_key)
         networks = Networks(actor, critics, jnp.log(self.temperature))
         spread = cost_spread(episodes)
@@ -102,9 +106,9 @@ class SAC(AbstractBudgetedMethod[SACState]):
             critics,
             begin(self._optimiser(task), networks),
             Replay.empty(task, self.capacity).add(episodes),
-            Scales.of(task, episodes.xs),
+            scales_of(task, episodes.xs, raw=self.raw),
             jnp.mean(episodes.cost) / task.num_steps,
-            spread / self.return_size,
+            cost_unit(spread / self.return_size, self.raw),
         )
 
     def step(self, task, state, key):
@@ -162,7 +166,8 @@ class SAC(AbstractBudgetedMethod[SACState]):
             judged = jnp.min(values(jax.lax.stop_gradient(networks.critics), now, own), axis=0)
             actor_loss = jnp.mean(temperature * log_prob - judged)
             entropy_gap = jax.lax.stop_gradient(-jnp.mean(log_prob)) - self.entropy * len(task.controls)
-            return critic_loss + actor_loss + jnp.exp(networks.log_temperature) * entropy_gap
+            temperature_loss = jnp.exp(networks.log_temperature) * entropy_gap if self.learn_temperature else 0.0
+            return critic_loss + actor_loss + temperature_loss
 
         networks, optimiser = apply_gradient(self._optimiser(task), jax.grad(loss)(networks), networks, state.optimiser)
         targets = jax.tree.map(lambda q, target: target + self.polyak * (q - target), networks.critics, state.targets)
@@ -175,7 +180,7 @@ class SAC(AbstractBudgetedMethod[SACState]):
 
 def values(
     critics: MLP, observations: Float[Array, "batch obs"], actions: Float[Array, "batch m"]
-) -> Float[Array, "2 batch"]:
-    """Return both critics' values of a batch."""
+) -> Float[Array, "critics batch"]:
+    """Return the critics' values of a batch."""
     inputs = jnp.concatenate([observations, actions], -1)
     return eqx.filter_vmap(lambda critic: jax.vmap(critic)(inputs)[:, 0])(critics)

@@ -25,7 +25,8 @@ from baselines.attention import CausalTransformer, Heads
 from baselines.history_decode import decode
 from baselines.networks import MLP
 from baselines.normalisation import Scales
-from bench.settings import Count, Depth, NotNegative, Width
+from baselines.replication import with_scaled_gradient
+from bench.settings import Count, Depth, NotNegative, Share, Width
 
 
 class AbstractWorldModel(eqx.Module):
@@ -226,18 +227,29 @@ class HistoryTransformer(AbstractStateModel):
 
 
 class OneStep(AbstractStateModel):
-    """Markov model: an MLP on state increments."""
+    """Markov model: an MLP on state increments.
+
+    `state_gradient` multiplies the gradient through each predicted state that is read: 1, but for replication.
+    """
 
     scales: Scales
     net: MLP
     incremental: bool = eqx.field(static=True)
+    state_gradient: float = eqx.field(static=True)
 
     def __init__(
-        self, scales: Scales, *, width: Width = 128, depth: Depth = 2, incremental: bool = True, key: Key[Array, ""]
+        self,
+        scales: Scales,
+        *,
+        width: Width = 128,
+        depth: Depth = 2,
+        incremental: bool = True,
+        state_gradient: Share = 1.0,
+        key: Key[Array, ""],
     ):
         n, m = len(scales.mean), len(scales.low)
         self.scales, self.net = scales, MLP((n + m, *[width] * depth, n), key=key)
-        self.incremental = incremental
+        self.incremental, self.state_gradient = incremental, state_gradient
 
     def __call__(self, x0, us):
         return unroll(self, x0, us)
@@ -249,7 +261,8 @@ class OneStep(AbstractStateModel):
         return x0
 
     def advance(self, carry, u):
-        x = self.next(carry, self.net(self.scales.pair(carry, u)))
+        read = with_scaled_gradient(carry, self.state_gradient)
+        x = self.next(read, self.net(self.scales.pair(read, u)))
         return x, x
 
     def forecast(self, xs, us, k):

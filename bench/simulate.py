@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bench import radau, violations
+from bench import radau, runge_kutta, violations
 from bench.errors import UsageError
 from bench.noisy_task import NoisyState, NoisyTask, knot, observed
 from tasks.base import AbstractHybridTask, AbstractTask, Scalar, State
@@ -97,24 +97,9 @@ def _moved(interval, task, t, x, u, push):
     return x.moved(end), cost
 
 
-def _explicit_steps(method, task, t, x, u, push=None):
+def _explicit_steps(steps, solver, task, t, x, u, push=None):
     """Take `solver_steps` steps of a Diffrax solver."""
-    solver = method()
-    # The control jumps between intervals, which makes a stage of the last interval stale: the solver starts afresh.
-    term = _with_cost(task, t, u, push)
-    h = task.dt / task.solver_steps
-
-    def step(carry, i):
-        y, state = carry
-        y, _, _, state, _ = solver.step(term, t + i * h, t + (i + 1) * h, y, None, state, made_jump=False)
-        return (y, state), None
-
-    start = (x, jnp.zeros((), x.dtype))
-    carry = (start, solver.init(term, t, t + h, start, None))
-    # XLA fuses two or three steps that are unrolled; more are a loop, which compiles as fast as one step.
-    unroll = min(task.solver_steps, 3)
-    ((x, cost), _), _ = jax.lax.scan(step, carry, jnp.arange(task.solver_steps), unroll=unroll)
-    return x, cost
+    return steps(solver, *_field_and_cost(task, t, u, push), t, task.dt / task.solver_steps, x, task.solver_steps)
 
 
 def _explicit_adaptive(task, t, x, u, push, rtol):
@@ -124,7 +109,8 @@ def _explicit_adaptive(task, t, x, u, push, rtol):
     Python, so its programs cannot be kept on disk.
     """
     controller = diffrax.PIDController(rtol=rtol, atol=1e-2 * rtol)
-    solver, term, end = diffrax.Dopri8(), _with_cost(task, t, u, push), t + task.dt
+    solver, end = diffrax.Dopri8(), t + task.dt
+    term = runge_kutta.with_cost(*_field_and_cost(task, t, u, push))
     y = (x, jnp.zeros((), x.dtype))
     h = task.dt / task.solver_steps
     next_t, control = controller.init(term, t, end, y, h, None, solver.func, solver.order(term))
@@ -164,11 +150,11 @@ class Solver(NamedTuple):
 
 
 SOLVERS = {
-    "euler": Solver(partial(_explicit_steps, diffrax.Euler), _explicit_adaptive),
-    "heun": Solver(partial(_explicit_steps, diffrax.Heun), _explicit_adaptive),
-    "bosh3": Solver(partial(_explicit_steps, diffrax.Bosh3), _explicit_adaptive),
-    "tsit5": Solver(partial(_explicit_steps, diffrax.Tsit5), _explicit_adaptive),
-    "dopri8": Solver(partial(_explicit_steps, diffrax.Dopri8), _explicit_adaptive),
+    "euler": Solver(partial(_explicit_steps, runge_kutta.by_solver, diffrax.Euler), _explicit_adaptive),
+    "heun": Solver(partial(_explicit_steps, runge_kutta.by_stages, diffrax.Heun), _explicit_adaptive),
+    "bosh3": Solver(partial(_explicit_steps, runge_kutta.by_stages, diffrax.Bosh3), _explicit_adaptive),
+    "tsit5": Solver(partial(_explicit_steps, runge_kutta.by_stages, diffrax.Tsit5), _explicit_adaptive),
+    "dopri8": Solver(partial(_explicit_steps, runge_kutta.by_solver, diffrax.Dopri8), _explicit_adaptive),
     "radau5": Solver(_implicit_steps, _implicit_adaptive),  # for stiff plants
 }
 
@@ -197,11 +183,6 @@ def _field_and_cost(task, t, u, push):
         return task.running_cost(within(task, t, s), x, u)
 
     return field, cost
-
-
-def _with_cost(task, t, u, push):
-    field, cost = _field_and_cost(task, t, u, push)
-    return diffrax.ODETerm(lambda s, y, _: (field(s, y[0]), cost(s, y[0])))
 
 
 def _after_reset(task, t, x, u):

@@ -24,10 +24,11 @@ LAYERS = {
     "tasks": Layer(()),
     "bench.identity": Layer(("bench.errors",)),
     "bench.radau": Layer(()),
+    "bench.runge_kutta": Layer(("bench.radau", "tasks")),
     "bench.violations": Layer(("tasks",)),
     "bench.precision": Layer(("tasks",)),
     "bench.noisy_task": Layer(("tasks", "bench.noise")),
-    "bench.simulate": Layer(("bench.radau", "bench.violations", "bench.noisy_task")),
+    "bench.simulate": Layer(("bench.runge_kutta", "bench.violations", "bench.noisy_task")),
     "bench.method": Layer(("bench.simulate", "bench.budget", "bench.records")),
     "baselines": Layer(("bench.method", "bench.settings")),
     "bench.reference": Layer(("bench.method", "bench.precision", "bench.identity")),
@@ -68,7 +69,7 @@ JAX_FREE = {
 }
 # Who may use a library that is an extra, or that only one place may touch.
 LIBRARIES = {
-    "diffrax": ("bench.simulate",),
+    "diffrax": ("bench.runge_kutta", "bench.simulate"),
     "casadi": ("bench.reference",),
     "optuna": ("bench.tuning",),
     "distributed": ("bench.sweep", "bench.cli"),

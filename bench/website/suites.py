@@ -92,7 +92,7 @@ def add_suite(site: Site, suite: Published) -> None:
         f"{fewest if fewest == most else f'{fewest} to {most}'} seeds each. "
         "Score 0 is the best constant control, 1 the best known control sequence.\n",
         _notes(suite.board.notes),
-        raw(suite.part("filters") + suite.styles()),
+        raw(page_template("filters.html.j2").render(context) + suite.styles()),
     ]
     body = []
     for s in context["suites"]:

@@ -241,6 +241,8 @@ addEventListener("load", async () => {
   set("suite", "second");
   seen.second = listed().length;
   set("suite", "");
+  scrollTo(0, 900);
+  seen.filters = document.getElementById("filters").getBoundingClientRect().top;
   seen.width = document.documentElement.scrollWidth <= innerWidth;
   seen.fetched = performance.getEntriesByType("resource").map((entry) => entry.name);
   seen.errors = errors;
@@ -327,6 +329,7 @@ def test_the_page_in_a_browser(text, board, tmp_path, width):
     assert seen["gap"] == [["! 20 %", "n bad"]]
     assert seen["second"] == (board.runs["suite"] == "second").sum()
     assert seen["hidden"] == "none"
+    assert seen["filters"] == 0  # they stay in view
     assert seen["width"]  # nothing sticks out of the window
     assert seen["fetched"] == []
     assert seen["errors"] == []

@@ -11,9 +11,13 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from synthetic import record, references
 
 import bench
 from baselines import METHODS
+from bench.claims import verdicts
+from bench.claims.claim import Claim, Experiment
+from bench.claims.effects import Evidence
 from bench.records.references import References
 from bench.website import build as whole
 from bench.website import claims, command_line, methods, python_api, suites, tasks
@@ -146,6 +150,15 @@ def test_a_claim_has_a_page_before_and_after_it_is_judged(site):
     pages = claims.add_claims(site, {})
     assert len(pages) == len(set(pages)) > 5
     assert all("not published yet" in site.pages[page] for page in pages)
+    runs = [record(m, seed, s + 0.01 * seed) for m, s in {"a": 0.9, "b": 0.5}.items() for seed in range(5)]
+    claim = Claim("a1", "a beats b", "section 5", "e", "regret", "a", ("b",))
+    found = verdicts.judge(claim, Experiment("runs", ("t",)), Evidence({"e": runs}, references(runs), [], []))
+    claims.add_claims(site, {"a1": found})
+    text = site.pages["claims/a1.md"]
+    assert text.startswith("# Claim a1: holds")
+    assert text.count("<svg") == 1
+    assert ".svg" not in text
+    assert re.search(r"\[a1\]\(a1.md\) \| .* \| holds \(1 task only\) \|", site.pages["claims/index.md"])
 
 
 def test_the_references_have_every_command_and_every_public_name():

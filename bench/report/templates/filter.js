@@ -1,6 +1,6 @@
 // Filters: everything that belongs to another suite, task, method or metric is hidden. They are kept in the address.
 const filters = document.getElementById("filters");
-const chosen = ["suite", "task", "metric"].map((id) => document.getElementById(id)).filter(Boolean);
+const chosen = ["suite", "task", "metric"].map((id) => filters?.elements.namedItem(id)).filter(Boolean);
 const boxes = [...(filters?.querySelectorAll("input[type=checkbox]") ?? [])];
 const hidden = new Set(); // methods that are not shown
 
