@@ -49,7 +49,7 @@ def _evaluate(program: core.ClosedJaxpr, arguments: Iterable[Any]) -> list[Any]:
     values |= dict(zip(program.jaxpr.invars, arguments, strict=True))
 
     def read(atom: Any) -> Any:
-        return np.asarray(atom.val, atom.aval.dtype) if isinstance(atom, core.Literal) else values[atom]
+        return values[atom] if isinstance(atom, core.Var) else np.asarray(atom.val, atom.aval.dtype)
 
     for equation in program.jaxpr.eqns:
         inputs = [read(atom) for atom in equation.invars]
