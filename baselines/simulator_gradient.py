@@ -16,15 +16,16 @@ from typing import Annotated, ClassVar
 import equinox as eqx
 import jax.random as jr
 import optax
+from jaxtyping import Array, Float
 
-from baselines.exploration import warm_up
+from baselines.exploration import cost_spread, warm_up
 from baselines.networks import MLP, policy_network
 from baselines.normalisation import Scales
 from baselines.optimisation import adam, begin, descend
 from baselines.policies import FeedbackPolicy, WithoutFeedbackGradient
 from bench.budget import Usage
 from bench.method import AbstractMethod, Between
-from bench.settings import Count, PositiveShare, Width, Within
+from bench.settings import Count, Positive, PositiveShare, Width, Within
 from bench.simulate import rollout
 
 
@@ -32,6 +33,7 @@ class SimulatorGradientState(eqx.Module):
     net: MLP
     scales: Scales
     optimiser: optax.OptState
+    cost_scale: Float[Array, ""]
 
 
 class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
@@ -46,7 +48,9 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
     cut_feedback: bool = True
     charged: bool = True
     updates: Count = 1  # per step
-    warmup: Count = 2  # episodes, from which the scales of the states are read
+    warmup: Count = 2  # episodes, from which the scales of states and costs are read
+    # Standard deviation of the warm-up costs after scaling: it decides which gradients are clipped.
+    cost_size: Positive = 20.0
     learning_rate: PositiveShare = 0.0234
     momentum: Annotated[float, Within(0, 1, open_high=True)] = 0.641  # lower than usual, for so few updates
     decay_steps: Count = 46  # over which a cosine takes the rate to a hundredth: at a tenth, stiff costs still jump
@@ -62,17 +66,18 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
         warmup_key, net_key = jr.split(key)
         episodes = warm_up(task, warmup_key, self.warmup)
         net = policy_network(task, self.width, len(task.controls), key=net_key)
-        return SimulatorGradientState(net, Scales.of(task, episodes.xs), begin(self._optimiser(), net))
+        optimiser, scale = begin(self._optimiser(), net), cost_spread(episodes) / self.cost_size
+        return SimulatorGradientState(net, Scales.of(task, episodes.xs), optimiser, scale)
 
     def step(self, task, state, key):
         def loss(net, key):
             policy = FeedbackPolicy(task, state.scales, net)
             judged = WithoutFeedbackGradient(policy) if self.cut_feedback else policy
-            return rollout(task, judged, task.start(key)).cost
+            return rollout(task, judged, task.start(key)).cost / state.cost_scale
 
         keys = jr.split(key, self.updates)
         net, optimiser = descend(self._optimiser(), loss, state.net, state.optimiser, keys)
-        return SimulatorGradientState(net, state.scales, optimiser)
+        return SimulatorGradientState(net, state.scales, optimiser, state.cost_scale)
 
     def policy(self, task, state):
         return FeedbackPolicy(task, state.scales, state.net)
