@@ -160,11 +160,6 @@ def test_what_cannot_work_is_refused_in_one_line(name, said):
     assert "\n" not in str(refused.value)
 
 
-def test_a_class_in_place_of_a_name_is_refused_in_one_line():
-    with pytest.raises(registry.SettingError, match=r"given by its name or as 'module:attr', got <class .*Tank'>"):
-        registry.task(Tank)  # pyright: ignore[reportArgumentType] # the mistake
-
-
 def test_an_episode_of_one_step_runs():
     task = registry.task(named("Tank"), {"num_steps": 1})
     assert task.solver_steps == 8  # as fine as the default grid
