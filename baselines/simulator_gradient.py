@@ -50,7 +50,7 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
     updates: Count = 1  # per step
     warmup: Count = 2  # episodes, from which the scales of states and costs are read
     # Standard deviation of the warm-up costs after scaling: it decides which gradients are clipped.
-    cost_size: Positive = 20.0
+    cost_size: Positive = 100.0
     learning_rate: PositiveShare = 0.0234
     momentum: Annotated[float, Within(0, 1, open_high=True)] = 0.641  # lower than usual, for so few updates
     decay_steps: Count = 46  # over which a cosine takes the rate to a hundredth: at a tenth, stiff costs still jump
