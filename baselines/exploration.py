@@ -11,6 +11,8 @@ from baselines.normalisation import Scales, from_unit
 from bench.simulate import AbstractPolicy, Trajectory, open_loop, rollout
 from tasks.base import AbstractTask, Scalar
 
+SMALLEST = 1e-30  # a spread of costs that are all the same, above the smallest normal number of float32
+
 
 def ou_noise(task: AbstractTask, key: Key[Array, ""], correlation: float = 0.9) -> Float[Array, "steps m"]:
     """Draw Ornstein-Uhlenbeck noise of unit variance, one value per held control (Uhlenbeck & Ornstein, 1930)."""
@@ -58,8 +60,20 @@ def warm_up(task: AbstractTask, key: Key[Array, ""], episodes: int) -> Trajector
 
 
 def cost_spread(episodes: Trajectory) -> Float[Array, ""]:
-    """Return the standard deviation of the episodes' costs, plus a millionth of their size so that it is not 0."""
-    return jnp.std(episodes.cost) + 1e-6 * jnp.abs(jnp.mean(episodes.cost)) + 1e-12
+    """Return the standard deviation of the episodes' costs, the unit in which a method learns.
+
+    It is at least a millionth of their size, which is rounding in float32, and never 0.
+    """
+    return size_of_spread(jnp.std(episodes.cost), jnp.mean(episodes.cost))
+
+
+def size_of_spread(deviation: Float[Array, ""], mean: Float[Array, ""]) -> Float[Array, ""]:
+    """Return a standard deviation, raised to a millionth of the mean: less is rounding in float32. It is never 0.
+
+    In another unit of cost it is the same, in that unit. A constant that is added to the costs changes it only where
+    it drowns them.
+    """
+    return jnp.maximum(jnp.maximum(deviation, 1e-6 * jnp.abs(mean)), SMALLEST)
 
 
 def best_level(scales: Scales, episodes: Trajectory) -> Float[Array, " m"]:

@@ -47,10 +47,13 @@ def command(
     What is stored is skipped, so an interrupted command goes on where it stopped. A task of your own needs --out.
     """
     if not out and (own := [name for name in tasks or [] if name not in registry.TASKS and ":" in name]):
-        raise UsageError(
-            f"{own[0]} is not part of the package, so its references belong to your results: give --out DIR, the "
-            "folder of its runs."
-        )
+        out = reference_file.newest_folder(fingerprint(registry.task(own[0])))
+        if not out:
+            raise UsageError(
+                f"{own[0]} is not part of the package, so its references belong to your results, and no folder in "
+                "results/ has one: give --out DIR, the folder of its runs."
+            )
+        typer.echo(f"{own[0]} has its references in {out}; --out DIR names another folder.", err=True)
     file = out / reference_file.FILE_NAME if out else reference_file.PACKAGE_FILE
     cross_check = _import_cross_check()
     enable_cache()
