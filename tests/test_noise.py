@@ -16,7 +16,8 @@ from bench import suite
 from bench.method import inform
 from bench.noise import NO_NOISE, NoiseError
 from bench.noisy_task import NoisyTask, noisy
-from bench.records.reference import Reference, References
+from bench.records.reference import Reference
+from bench.records.references import References
 from bench.reference import lookup
 from bench.reference.fingerprint import fingerprint
 from bench.reference.starts import evaluation_starts, evaluation_states

@@ -9,7 +9,7 @@ import typer
 
 from bench import suite
 from bench.cli.terminal.tables import print_table
-from bench.records.reference import References
+from bench.records.references import References
 from bench.report.text import Column, Table, number_column, text_column
 
 

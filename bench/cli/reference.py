@@ -14,8 +14,9 @@ from bench.cli.terminal.options import OnlyTasks
 from bench.errors import UsageError
 from bench.noise import NO_NOISE
 from bench.noisy_task import NoisyTask
-from bench.records import reference
-from bench.records.reference import Reference, References
+from bench.records import reference, reference_file
+from bench.records.reference import Reference
+from bench.records.references import References
 from bench.reference import single_shooting
 from bench.reference.adaptive_cost import adaptive_cost
 from bench.reference.difficulty import integration_error, lyapunov
@@ -48,14 +49,14 @@ def command(
             f"{own[0]} is not part of the package, so its references belong to your results: give --out DIR, the "
             "folder of its runs."
         )
-    file = out / reference.FILE_NAME if out else reference.PACKAGE_FILE
+    file = out / reference_file.FILE_NAME if out else reference_file.PACKAGE_FILE
     cross_check = _import_cross_check()
     wanted = dict(grids_of(tasks or [], suites or []))
     if not wanted:
         raise UsageError(f"no suite of {suites} has a task of {tasks}: `bench list suites --json` shows what each has.")
     for i, (key, (name, task, x0)) in enumerate(wanted.items(), 1):
         title = f"[{i}/{len(wanted)}] {name}  T = {task.horizon:g}, {task.num_steps} steps, from {x0.round(3).tolist()}"
-        stored = reference.read_references(file).get(key)
+        stored = reference_file.read_references(file).get(key)
         if stored and stored.is_complete and not again:
             typer.echo(f"{title}  stored")
             continue
@@ -63,14 +64,14 @@ def command(
         began = time.monotonic()
         try:
             if isinstance(task, NoisyTask):
-                known = References(reference.read_references(file))
+                known = References(reference_file.read_references(file))
                 found = next(each for each in noise_free_bounds(task, known) if each.key == key)
             else:
                 found = _compute(cross_check, name, task, x0, stored, again)
         except NotImplementedError as error:  # a function of the task that CasADi's route cannot translate
             found = stored or complete(References({}), name, task).by_key[key]
             typer.echo(f"bench: {name}: {error}", err=True)
-        reference.write_references(file, reference.read_references(file) | {key: found})
+        reference_file.write_references(file, reference_file.read_references(file) | {key: found})
         typer.echo(f"{title}  {_summary(found)}  {time.monotonic() - began:.0f} s")
     if not tasks and not suites and not out:
         _remove_others(wanted)
@@ -124,10 +125,10 @@ def _compute(
 
 def _remove_others(wanted: dict[str, tuple[str, AbstractTask, np.ndarray]]) -> None:
     """Remove stored references that no suite uses any more."""
-    stored = reference.read_references(reference.PACKAGE_FILE)
+    stored = reference_file.read_references(reference_file.PACKAGE_FILE)
     stale = stored.keys() - wanted.keys()
-    reference.write_references(reference.PACKAGE_FILE, {key: r for key, r in stored.items() if key in wanted})
-    typer.echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference.PACKAGE_FILE}")
+    reference_file.write_references(reference_file.PACKAGE_FILE, {key: r for key, r in stored.items() if key in wanted})
+    typer.echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference_file.PACKAGE_FILE}")
 
 
 def _summary(found: Reference) -> str:

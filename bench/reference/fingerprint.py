@@ -15,7 +15,8 @@ from bench.identity import digest
 from bench.noisy_task import NoisyTask
 from bench.precision import float64
 from bench.reference.starts import evaluation_starts
-from tasks.base import AbstractConstrainedTask, AbstractHybridTask, AbstractTask
+from tasks.base import AbstractHybridTask, AbstractTask
+from tasks.constrained import AbstractConstrainedTask
 
 NUM_PROBES = 8
 
