@@ -29,10 +29,11 @@ from baselines.networks import MLP, both_ways, policy_network
 from baselines.optimisation import adam, begin, descend
 from baselines.policies import FeedbackPolicy, Perturbed
 from baselines.replay_buffer import Replay, integers_below
+from baselines.schedules import run_length, with_run_length
 from baselines.world_models import AbstractWorldModel
 from bench.budget import Usage
-from bench.method import AbstractModelMethod, Between, Fit
-from bench.settings import Count, NotBelow, NotNegative, PositiveShare, Width
+from bench.method import AbstractBudgetedMethod, AbstractModelMethod, Between, Fit
+from bench.settings import Count, NotBelow, NotNegative, Positive, PositiveShare, Width
 
 
 class ModelGradientState(eqx.Module):
@@ -44,7 +45,7 @@ class ModelGradientState(eqx.Module):
     cost_scale: Float[Array, ""]
 
 
-class ModelGradient(AbstractModelMethod[ModelGradientState]):
+class ModelGradient(AbstractModelMethod[ModelGradientState], AbstractBudgetedMethod[ModelGradientState]):
     """Policy gradients through a world model. The model is a field: a class, or a partial with its hyperparameters."""
 
     search: ClassVar = {
@@ -70,10 +71,11 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
     recent: Count = 5
     model_learning_rate: PositiveShare = 1e-3
     policy_learning_rate: PositiveShare = 3e-3
-    decay_steps: Count = 20  # steps over which a cosine takes both rates to a tenth
+    decay_share: Positive = 1.0  # share of the run over which a cosine takes both rates to a tenth
     width: Width = 64  # units in the policy's layers
     # Episodes kept; a checkpoint writes them all.
     capacity: Annotated[Count, NotBelow("warmup"), NotBelow("episodes")] = 250
+    steps: float = run_length()
 
     def __check_init__(self):
         if not self.cut_feedback and self.states == "real":
@@ -84,6 +86,9 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
     def usage(self, task):
         updates = self.model_updates + self.policy_updates
         return Usage(self.episodes * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
+
+    def within(self, task, budget):
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         warmup_key, net_key, model_key = jr.split(key, 3)
@@ -137,10 +142,10 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
         return Imagination(self.states, self.cut_feedback, self.imagined_noise)
 
     def _net_optimiser(self):
-        return adam(self.policy_learning_rate, self.decay_steps * self.policy_updates)
+        return adam(self.policy_learning_rate, self.decay_share * self.steps * self.policy_updates)
 
     def _model_optimiser(self):
-        return adam(self.model_learning_rate, self.decay_steps * self.model_updates)
+        return adam(self.model_learning_rate, self.decay_share * self.steps * self.model_updates)
 
     def parameters(self, state):
         return state.net
@@ -153,6 +158,9 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
 
     def newest(self, state, count):
         return state.replay.newest(count)
+
+    def for_fits(self, fits):
+        return dataclasses.replace(self, steps=float(fits))
 
     @property
     def updates_per_fit(self):

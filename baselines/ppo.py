@@ -40,8 +40,9 @@ from baselines.normalisation import Scales, observe_knots
 from baselines.optimisation import begin, descend
 from baselines.policies import AverageAction, FeedbackPolicy, Held
 from baselines.replay_buffer import Replay
+from baselines.schedules import with_warmup
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between
+from bench.method import AbstractBudgetedMethod, Between
 from bench.settings import Count, MultipleOf, Positive, PositiveShare, Share, Width
 from bench.simulate import rollout
 
@@ -59,7 +60,7 @@ class PPOState(eqx.Module):
     value_std: Float[Array, ""]
 
 
-class PPO(AbstractMethod[PPOState]):
+class PPO(AbstractBudgetedMethod[PPOState]):
     """The same network sizes, learning rates and clipping on every task."""
 
     search: ClassVar = {
@@ -89,6 +90,9 @@ class PPO(AbstractMethod[PPOState]):
     def usage(self, task):
         updates = self.epochs + self.critic_updates
         return Usage(self.episodes * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
+
+    def within(self, task, budget):
+        return with_warmup(self, self.warmup, task, budget)
 
     def init(self, task, key):
         m = len(task.controls)

@@ -30,8 +30,9 @@ from baselines.normalisation import Scales, from_unit, observe, observe_knots
 from baselines.optimisation import apply_gradient, begin
 from baselines.policies import FeedbackPolicy
 from baselines.replay_buffer import Replay
+from baselines.schedules import cosine, run_length, with_run_length
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between
+from bench.method import AbstractBudgetedMethod, Between
 from bench.settings import Count, Finite, NotBelow, Positive, PositiveShare, Width, Within
 from bench.simulate import clip, transition
 
@@ -54,7 +55,7 @@ class SACState(eqx.Module):
     cost_scale: Float[Array, ""]
 
 
-class SAC(AbstractMethod[SACState]):
+class SAC(AbstractBudgetedMethod[SACState]):
     """The same network sizes and learning rate, and one update per environment step, on every task."""
 
     search: ClassVar = {
@@ -71,16 +72,20 @@ class SAC(AbstractMethod[SACState]):
     batch: Count = 64
     width: Width = 128
     learning_rate: PositiveShare = 8.83e-3
-    decay_steps: Count = 44  # episodes over which a cosine takes the rate to a tenth
+    decay_share: Positive = 1.0  # share of the run over which a cosine takes the rate to a tenth
     polyak: PositiveShare = 0.0257  # τ
     return_size: Positive = 1.9  # standard deviation of the warm-up returns after scaling
     temperature: Positive = 0.1  # α at the start
     entropy: Finite = -0.567  # H̄ per control
     capacity: Annotated[Count, Within(2), NotBelow("warmup")] = 250  # episodes kept; a checkpoint writes them all
+    steps: float = run_length()
 
     def usage(self, task):
         updates = self.updates * task.num_steps
         return Usage(task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
+
+    def within(self, task, budget):
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         n, m = len(task.states), len(task.controls)
@@ -163,8 +168,8 @@ class SAC(AbstractMethod[SACState]):
         return SACState(networks, targets, optimiser, state.replay, state.scales, state.usual_cost, state.cost_scale)
 
     def _optimiser(self, task):
-        updates = self.decay_steps * task.num_steps * self.updates
-        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, updates, alpha=0.1))
+        updates = self.decay_share * self.steps * task.num_steps * self.updates
+        return optax.adam(cosine(self.learning_rate, updates, end=0.1))
 
 
 def values(

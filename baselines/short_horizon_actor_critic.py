@@ -33,12 +33,13 @@ from baselines.normalisation import Scales, observe
 from baselines.optimisation import adam, begin, descend
 from baselines.policies import FeedbackPolicy
 from baselines.replay_buffer import Replay
+from baselines.schedules import fade, run_length, with_run_length
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between
-from bench.settings import Count, NotNegative, PositiveShare, Share, Width
+from bench.method import AbstractBudgetedMethod, Between
+from bench.settings import Count, NotNegative, Positive, PositiveShare, Share, Width
 from bench.simulate import clip, transition
 
-FINAL_NOISE_SHARE = 0.01  # share of the noise that is left after `decay_steps`
+FINAL_NOISE_SHARE = 0.01  # share of the noise that is left after `decay_share` of the run
 
 
 class SHACState(eqx.Module):
@@ -51,7 +52,7 @@ class SHACState(eqx.Module):
     scales: Scales
 
 
-class SHAC(AbstractMethod[SHACState]):
+class SHAC(AbstractBudgetedMethod[SHACState]):
     """The same windows, learning rates and network sizes on every task."""
 
     search: ClassVar = {
@@ -71,12 +72,16 @@ class SHAC(AbstractMethod[SHACState]):
     recent: Count = 4  # episodes that the critic is fitted to
     trace: Share = 0.95  # λ
     polyak: PositiveShare = 0.8  # τ
-    decay_steps: Count = 46  # over which a cosine takes the rate to a hundredth, the critic's to a tenth
+    decay_share: Positive = 1.0  # of the run; a cosine takes the rate to a hundredth, the critic's to a tenth
     width: Width = 64
+    steps: float = run_length()
 
     def usage(self, task):
         spent = task.num_steps
         return Usage(spent, spent, self.warmup * spent, self._windows(task) + self.critic_updates)
+
+    def within(self, task, budget):
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         warmup_key, actor_key, critic_key = jr.split(key, 3)
@@ -94,7 +99,8 @@ class SHAC(AbstractMethod[SHACState]):
 
     def step(self, task, state, key):
         start_key, noise_key = jr.split(key)
-        faded = FINAL_NOISE_SHARE ** ((state.replay.added - self.warmup) / self.decay_steps)
+        done = state.replay.added - self.warmup
+        faded = fade(done, self.decay_share * self.steps, FINAL_NOISE_SHARE)
         noise = self.noise * faded * (state.scales.high - state.scales.low) / 2 * ou_noise(task, noise_key)
 
         def window(carry, first):
@@ -169,7 +175,7 @@ class SHAC(AbstractMethod[SHACState]):
         return -(-task.num_steps // self.window)
 
     def _actor_optimiser(self, task):
-        return adam(self.learning_rate, self.decay_steps * self._windows(task), end=0.01)
+        return adam(self.learning_rate, self.decay_share * self.steps * self._windows(task), end=0.01)
 
     def _critic_optimiser(self):
-        return adam(self.critic_learning_rate, self.decay_steps * self.critic_updates)
+        return adam(self.critic_learning_rate, self.decay_share * self.steps * self.critic_updates)

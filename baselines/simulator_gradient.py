@@ -22,9 +22,10 @@ from baselines.networks import MLP, policy_network
 from baselines.normalisation import Scales
 from baselines.optimisation import adam, begin, descend
 from baselines.policies import FeedbackPolicy, WithoutFeedbackGradient
+from baselines.schedules import run_length, with_run_length
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between
-from bench.settings import Count, PositiveShare, Width, Within
+from bench.method import AbstractBudgetedMethod, Between
+from bench.settings import Count, Positive, PositiveShare, Width, Within
 from bench.simulate import rollout
 
 
@@ -34,7 +35,7 @@ class SimulatorGradientState(eqx.Module):
     optimiser: optax.OptState
 
 
-class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
+class SimulatorGradient(AbstractBudgetedMethod[SimulatorGradientState]):
     """Gradient steps, each on an episode of its own."""
 
     search: ClassVar = {
@@ -49,14 +50,19 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
     warmup: Count = 2  # episodes, from which the scales of the states are read
     learning_rate: PositiveShare = 0.0234
     momentum: Annotated[float, Within(0, 1, open_high=True)] = 0.641  # lower than usual, for so few updates
-    decay_steps: Count = 46  # over which a cosine takes the rate to a hundredth: at a tenth, stiff costs still jump
+    # Share of the run over which a cosine takes the rate to a hundredth: at a tenth, stiff costs still jump.
+    decay_share: Positive = 0.96
     width: Width = 64
+    steps: float = run_length()
 
     def usage(self, task):
         steps = task.num_steps * (self.updates if self.charged else 1)
         return Usage(
             steps, steps, init_env_steps=self.warmup * task.num_steps, updates=self.updates, charged=self.charged
         )
+
+    def within(self, task, budget):
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         warmup_key, net_key = jr.split(key)
@@ -78,4 +84,4 @@ class SimulatorGradient(AbstractMethod[SimulatorGradientState]):
         return FeedbackPolicy(task, state.scales, state.net)
 
     def _optimiser(self):
-        return adam(self.learning_rate, self.decay_steps * self.updates, self.momentum, end=0.01)
+        return adam(self.learning_rate, self.decay_share * self.steps * self.updates, self.momentum, end=0.01)

@@ -11,7 +11,7 @@ from bench.budget import Budget, BudgetError
 from bench.errors import UsageError
 from bench.machine import locks
 from bench.machine.provenance import environment
-from bench.method import AbstractMethod
+from bench.method import AbstractMethod, within
 from bench.records.cell_file import CellFile
 from bench.records.files import sweep_up
 from bench.records.identity import environment_difference, is_unknown
@@ -65,6 +65,11 @@ class Job:
             "fingerprint": self.fingerprint,
             "settings": self.settings,
         }
+
+    @property
+    def trained_method(self) -> AbstractMethod:
+        """The method as it is trained: told of the job's budget."""
+        return within(self.method, self.task, self.budget)
 
     @property
     def stored(self) -> CellFile:
@@ -142,7 +147,7 @@ class Job:
     def traced(self) -> "Job":
         """The same job with its method's fingerprint."""
         try:
-            return replace(self, program=method_fingerprint(self.task, self.method))
+            return replace(self, program=method_fingerprint(self.task, self.trained_method))
         except Exception:  # whatever the user's code raises is the run's own failure, told with the user's line
             return replace(self, program="cannot be traced")
 
@@ -161,8 +166,8 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
         task = task_of_cell(cell)
         method = registry.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
         budget = cell.allowance.on(task.num_steps)
-        usage = method.usage(task)
         try:
+            usage = within(method, task, budget).usage(task)
             budget.steps(usage)
         except BudgetError as error:
             raise BudgetError(f"{cell.method_label} on {cell.task_label}: {error}") from error
