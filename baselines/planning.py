@@ -38,10 +38,11 @@ from baselines.networks import both_ways
 from baselines.normalisation import from_unit, project
 from baselines.optimisation import adam, begin, descend
 from baselines.replay_buffer import Replay
+from baselines.schedules import run_length, with_run_length
 from baselines.world_models import AbstractWorldModel
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between, Fit
-from bench.settings import Count, NotBelow, NotNegative, PositiveShare
+from bench.method import AbstractBudgetedMethod, Between, Fit
+from bench.settings import Count, NotBelow, NotNegative, Positive, PositiveShare
 from bench.simulate import AbstractPolicy, clip
 from tasks.base import AbstractTask
 
@@ -103,7 +104,7 @@ class PlanningState(eqx.Module):
     cost_scale: Float[Array, ""]
 
 
-class Planning(AbstractMethod[PlanningState]):
+class Planning(AbstractBudgetedMethod[PlanningState]):
     """Plans through a world model. The model is a field: a class, or a partial with its hyperparameters."""
 
     search: ClassVar = {
@@ -124,14 +125,18 @@ class Planning(AbstractMethod[PlanningState]):
     model_batch: Count = 8  # episodes, half of them from the last `recent` steps
     recent: Count = 5
     model_learning_rate: PositiveShare = 1e-3
-    decay_steps: Count = 20  # steps over which a cosine takes the model's rate to a tenth
+    decay_share: Positive = 1.0  # share of the run over which a cosine takes the model's rate to a tenth
     # Episodes kept; a checkpoint writes them all.
     capacity: Annotated[Count, NotBelow("warmup"), NotBelow("episodes")] = 250
+    steps: float = run_length()
 
     def usage(self, task):
         plans = -(-task.num_steps // self._hold(task))
         updates = self.model_updates + self.episodes * plans * self.iterations
         return Usage(self.episodes * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
+
+    def within(self, task, budget):
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         warmup_key, model_key = jr.split(key)
@@ -168,4 +173,4 @@ class Planning(AbstractMethod[PlanningState]):
         return -(-task.num_steps // self.plans)
 
     def _model_optimiser(self):
-        return adam(self.model_learning_rate, self.decay_steps * self.model_updates)
+        return adam(self.model_learning_rate, self.decay_share * self.steps * self.model_updates)
