@@ -44,7 +44,7 @@ from bench.budget import Usage
 from bench.method import AbstractBudgetedMethod, Between, Fit
 from bench.settings import Count, NotBelow, NotNegative, Positive, PositiveShare
 from bench.simulate import AbstractPolicy, clip
-from tasks.base import AbstractTask
+from tasks.base import AbstractTask, Scalar
 
 
 class Planner(AbstractPolicy):
@@ -55,7 +55,7 @@ class Planner(AbstractPolicy):
     real: tuple[Float[Array, "knots n"], Float[Array, "steps m"]]  # x' and u'
     noise: Float[Array, "steps m"]  # in half ranges
     cost_scale: Float[Array, ""]
-    learning_rate: float
+    learning_rate: Scalar
     iterations: int = eqx.field(static=True)
     hold: int = eqx.field(static=True)  # intervals between two plans
 

@@ -12,7 +12,7 @@ from bench import registry, suite
 from bench.budget import Allowance, Budget, BudgetError
 from bench.cli.reference import grids_of
 from bench.method import inform
-from bench.records.reference import References
+from bench.records.references import References
 from bench.reference import lookup
 from bench.reference.fingerprint import fingerprint
 from bench.reference.starts import evaluation_starts

@@ -23,7 +23,8 @@ from bench.gate.power import POWER
 from bench.gate.regression import CellVerdict, Check, Thresholds
 from bench.records.cell_file import read_records
 from bench.records.files import write_atomically
-from bench.records.reference import Reference, References
+from bench.records.reference import Reference
+from bench.records.references import References
 from bench.records.run import RunRecord
 from bench.report.text import Table, number_column, text_column
 from bench.suite import load

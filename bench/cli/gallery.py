@@ -10,7 +10,8 @@ import typer
 
 from bench import registry
 from bench.errors import UsageError
-from bench.records.reference import Reference, References
+from bench.records.reference import Reference
+from bench.records.references import References
 from bench.reference.controls import control_sequence
 from bench.reference.episodes import simulate_controls
 from bench.reference.fingerprint import fingerprint

@@ -9,7 +9,7 @@ import typer
 
 from bench import suite
 from bench.cli.terminal.tables import print_table
-from bench.records.reference import References
+from bench.records.references import References
 from bench.report.text import Column, Table, number_column, text_column
 
 
@@ -84,8 +84,10 @@ def command(
 def _tasks() -> list[TaskEntry]:
     # These import JAX, which `list suites` does not need.
     from bench import registry
+    from bench.machine import compilation
     from bench.reference.fingerprint import fingerprint
 
+    compilation.enable_cache()
     references = References.shipped().by_fingerprint()
     entries = []
     for name in registry.TASKS:

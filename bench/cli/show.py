@@ -9,7 +9,8 @@ from bench import registry
 from bench.analysis.stats import score
 from bench.cli.terminal.figures import save_figure
 from bench.cli.terminal.options import parse_settings
-from bench.records.reference import Reference, References
+from bench.records.reference import Reference
+from bench.records.references import References
 from bench.reference.controls import bounds_warning, control_sequence
 from bench.reference.episodes import simulate_controls
 from bench.reference.lookup import lookup

@@ -3,15 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bench.records.reference import (
-    NUM_STARTS,
-    Reference,
-    References,
-    key_of,
-    over_starts,
-    read_references,
-    write_references,
-)
+from bench.records.reference import NUM_STARTS, Reference, key_of, over_starts
+from bench.records.reference_file import read_references, write_references
+from bench.records.references import References
 from bench.reference.adaptive_cost import adaptive_cost
 from bench.reference.feasibility import with_violations
 from bench.reference.fingerprint import fingerprint

@@ -21,7 +21,8 @@ from scipy.linalg import null_space
 
 from bench.reference.held_control import batched_rollouts, rk4_interval
 from bench.reference.jaxpr_to_casadi import casadi_functions
-from tasks.base import AbstractConstrainedTask, AbstractTask
+from tasks.base import AbstractTask
+from tasks.constrained import AbstractConstrainedTask
 
 MAX_SUBSTEPS = 64
 MIN_CHECKS = 8  # substeps of an interval where constraints are enforced: between two, 1/64 of what is possible remains

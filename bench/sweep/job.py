@@ -161,10 +161,10 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
     _check_writable(folder)
     sweep_up(folder)
     locks.sweep_up(folder / "locks")
-    jobs, hashes = [], CodeHashes()
+    jobs, hashes, built = [], CodeHashes(), Built()
     for cell in cells:
-        task = task_of_cell(cell)
-        method = registry.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
+        task, identity = built.task(cell)
+        method = built.method(cell)
         budget = cell.allowance.on(task.num_steps)
         try:
             usage = within(method, task, budget).usage(task)
@@ -183,7 +183,7 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
             cell=cell,
             task=task,
             method=method,
-            fingerprint=fingerprint(task),
+            fingerprint=identity,
             settings=storable(settings),
             budget=budget,
             todo=cell.seeds,
@@ -197,6 +197,29 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
             job = job.traced()
         jobs.append(job.refreshed())
     return jobs
+
+
+class Built:
+    """The tasks and methods of many cells, each built and identified once."""
+
+    def __init__(self):
+        self._tasks: dict[str, tuple[AbstractTask, str]] = {}
+        self._methods: dict[str, AbstractMethod] = {}
+
+    def task(self, cell: Cell) -> tuple[AbstractTask, str]:
+        """Return the task of a cell and its fingerprint."""
+        key = f"{cell.task} {cell.grid} {cell.task_settings} {cell.extra_task_settings}"
+        if key not in self._tasks:
+            task = task_of_cell(cell)
+            self._tasks[key] = task, fingerprint(task)
+        return self._tasks[key]
+
+    def method(self, cell: Cell) -> AbstractMethod:
+        """Return the method of a cell."""
+        key = f"{cell.method} {cell.method_settings} {cell.extra_method_settings}"
+        if key not in self._methods:
+            self._methods[key] = registry.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
+        return self._methods[key]
 
 
 def task_of_cell(cell: Cell) -> AbstractTask:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from bench.machine import locks
 from bench.machine.locks import Lock
-from bench.records.reference import FILE_NAME, Reference, References, read_references
+from bench.records.reference import Reference
+from bench.records.reference_file import FILE_NAME, read_references
+from bench.records.references import References
 from bench.records.run import RunRecord
 from bench.reference.lookup import complete, lookup_each
 from bench.sweep import status

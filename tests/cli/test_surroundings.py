@@ -15,7 +15,7 @@ from bench.cli import app
 from bench.cli.terminal import leaderboards
 from bench.errors import UsageError
 from bench.machine import compilation, threads
-from bench.records.reference import FILE_NAME, PACKAGE_FILE, read_references, write_references
+from bench.records.reference_file import FILE_NAME, PACKAGE_FILE, read_references, write_references
 from bench.report.data_files import _plain
 from bench.sweep.forecast import Forecast
 

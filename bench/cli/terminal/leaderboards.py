@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from bench.records import tuning
 from bench.records.cell_file import read_records as read_all
 from bench.records.files import RecordError, write_atomically
-from bench.records.reference import References
+from bench.records.references import References
 from bench.records.run import RunRecord
 from bench.records.trajectory import trajectory_finder
 from bench.records.tuning import Tuning
