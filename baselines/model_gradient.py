@@ -24,8 +24,10 @@ from jaxtyping import Array, Float
 
 from baselines.exploration import cost_spread, explore, warm_up
 from baselines.imagination import Imagination
+from baselines.model_fit import begin_fit, continue_fit, rescaled
 from baselines.networks import MLP, both_ways, policy_network
 from baselines.optimisation import adam, begin, descend
+from baselines.policies import Perturbed
 from baselines.replay_buffer import Replay, integers_below
 from baselines.replication import Bonus, acting, cost_unit, noise_memory, outputs, scales_of
 from baselines.schedules import run_length, with_run_length
@@ -105,10 +107,9 @@ class ModelGradient(AbstractModelMethod[ModelGradientState], AbstractBudgetedMet
     def step(self, task, state, key):
         collect_key, fit_key, improve_key = jr.split(key, 3)
         amplitudes = self.noise * jnp.arange(1, self.episodes + 1) / self.episodes
-        policy = acting(task, state.model.scales, state.net, self.bonus, self.open_loop)
-        replay = state.replay.add(explore(task, policy, amplitudes, collect_key, noise_memory(self.bonus)))
-        scales = scales_of(task, replay.xs, replay.filled, self.raw)
-        model = eqx.tree_at(lambda m: m.scales, state.model, scales)
+        perturb = partial(Perturbed, self.policy(task, state))
+        replay = state.replay.add(explore(task, perturb, amplitudes, collect_key, noise_memory(self.bonus)))
+        model = rescaled(state.model, scales_of(task, replay.xs, replay.filled, self.raw))
         model, model_optimiser = self.fit(Fit(model, state.model_optimiser), replay, fit_key)
         net, net_optimiser = self._improve(task, state, model, replay, improve_key)
         return ModelGradientState(net, model, net_optimiser, model_optimiser, replay, state.cost_scale)
@@ -117,21 +118,13 @@ class ModelGradient(AbstractModelMethod[ModelGradientState], AbstractBudgetedMet
         return acting(task, state.model.scales, state.net, self.bonus, self.open_loop)
 
     def begin_fit(self, task, episodes, key):
-        model = self.model(scales_of(task, episodes.xs, episodes.filled, self.raw), key=key)
-        return Fit(model, begin(self._model_optimiser(), model))
+        scales = scales_of(task, episodes.xs, episodes.filled, self.raw)
+        return begin_fit(self._model_optimiser(), self.model, scales, key)
 
     def fit(self, fit, episodes, key):
-        half = self.model_batch // 2
-
-        def loss(model, keys):
-            old = episodes.sample(keys[0], self.model_batch - half, newest=self.capacity)
-            new = episodes.sample(keys[1], half, newest=self.recent * self.episodes)
-            rows = jnp.concatenate([old, new])
-            # Scales are statistics: their gradient is dropped, so the optimiser never moves them.
-            model = eqx.tree_at(lambda m: m.scales, model, jax.lax.stop_gradient(model.scales))
-            return jnp.mean(jax.vmap(model.residuals)(episodes.xs[rows], episodes.us[rows]) ** 2)
-
-        return Fit(*descend(self._model_optimiser(), loss, *fit, jr.split(key, (self.model_updates, 2))))
+        newest = self.recent * self.episodes
+        keys = jr.split(key, (self.model_updates, 2))
+        return continue_fit(self._model_optimiser(), fit, episodes, self.model_batch, newest, keys)
 
     def _improve(self, task, state, model, replay, key):
         model = both_ways(model)

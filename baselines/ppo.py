@@ -33,7 +33,7 @@ import optax
 from jaxtyping import Array, Float
 
 from baselines.critics import advantages, evaluate
-from baselines.exploration import best_level, warm_up
+from baselines.exploration import SMALLEST, best_level, warm_up
 from baselines.gaussian import BoundedGaussian, bounded_mean
 from baselines.networks import MLP, policy_network, with_output_bias
 from baselines.normalisation import Scales, observe_knots
@@ -104,7 +104,7 @@ class PPO(AbstractBudgetedMethod[PPOState]):
         critic = policy_network(task, self.width, 1, key=critic_key)
         optimisers = begin(self._actor_optimiser(), actor), begin(self._critic_optimiser(), critic)
         replay = Replay.empty(task, max(self.capacity, self.warmup, self.episodes)).add(episodes)
-        spread = jnp.std(episodes.cost) + 1e-12
+        spread = jnp.std(episodes.cost) + SMALLEST
         return PPOState(actor, critic, optimisers, replay, scales, -jnp.mean(episodes.cost) / 2, spread)
 
     def step(self, task, state, key):
@@ -149,7 +149,7 @@ class PPO(AbstractBudgetedMethod[PPOState]):
         actions = old.mean(observations) + noise
         old_log = old.log_density(observations, actions)
         gained = gained - jnp.mean(gained, axis=0)  # over the same decision in the step's episodes
-        gained = jnp.clip(gained / (jnp.std(gained) + 1e-12), -MAX_ADVANTAGE, MAX_ADVANTAGE)
+        gained = jnp.clip(gained / (jnp.std(gained) + SMALLEST), -MAX_ADVANTAGE, MAX_ADVANTAGE)
 
         def loss(actor):
             ratio = jnp.exp(actor.log_density(observations, actions) - old_log)

@@ -34,6 +34,7 @@ from baselines.replication import cost_unit, scales_of
 from baselines.schedules import cosine, run_length, with_run_length
 from bench.budget import Usage
 from bench.method import AbstractBudgetedMethod, Between
+from bench.noisy_task import end_cost, observed
 from bench.settings import Count, Finite, NotBelow, Positive, PositiveShare, Width, Within
 from bench.simulate import clip, transition
 
@@ -116,11 +117,11 @@ class SAC(AbstractBudgetedMethod[SACState]):
             k, key = inputs
             act_key, update_key = jr.split(key)
             t = k * task.dt
-            action, _ = sample_squashed(state.networks.actor, observe(task, state.scales, t, x), act_key)
+            action, _ = sample_squashed(state.networks.actor, observe(task, state.scales, t, observed(x)), act_key)
             u = jnp.where(k % self.hold == 0, from_unit(task, TANH_STRETCH * action), held)
             x_next, cost = transition(task, t, x, clip(task, u))
-            cost = cost + jnp.where(k == task.num_steps - 1, task.terminal_cost(x_next), 0.0)
-            replay = state.replay.write(k, x, u, cost, x_next)
+            cost = cost + jnp.where(k == task.num_steps - 1, end_cost(task, x_next), 0.0)
+            replay = state.replay.write(k, observed(x), u, cost, observed(x_next))
             state = eqx.tree_at(lambda s: s.replay, state, replay)
             # Whole decisions of the episode under way. After its last interval, the buffer counts it as added.
             under_way = (k + 1) // self.hold * self.hold * (k + 1 < task.num_steps)

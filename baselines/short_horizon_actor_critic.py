@@ -36,6 +36,7 @@ from baselines.replay_buffer import Replay
 from baselines.schedules import fade, run_length, with_run_length
 from bench.budget import Usage
 from bench.method import AbstractBudgetedMethod, Between
+from bench.noisy_task import end_cost, observed
 from bench.settings import Count, NotNegative, Positive, PositiveShare, Share, Width
 from bench.simulate import clip, transition
 
@@ -124,20 +125,24 @@ class SHAC(AbstractBudgetedMethod[SHACState]):
 
             def interval(x, k):
                 t = k * jnp.asarray(task.dt, x.dtype)
-                u = clip(task, policy.control(t, x) + noise[k])
+                u = clip(task, policy.control(t, observed(x)) + noise[k])
                 x_next, cost = transition(task, t, x, u)
-                cost = cost + jnp.where(k == task.num_steps - 1, task.terminal_cost(x_next), 0.0)
+                cost = cost + jnp.where(k == task.num_steps - 1, end_cost(task, x_next), 0.0)
                 return x_next, (x, u, cost, x_next)
 
             x_end, played = jax.lax.scan(interval, x, ks)
-            to_go = self._to_go(task, state.scales, state.target, first + length, x_end)
+            to_go = self._to_go(task, state.scales, state.target, first + length, observed(x_end))
             return (jnp.sum(played[2]) + to_go) / state.target.std, (ks, *played)
 
         gradient, played = jax.grad(loss, has_aux=True)(state.actor)
         updates, optimiser = self._actor_optimiser(task).update(gradient, state.actor_optimiser)
-        replay, _ = jax.lax.scan(lambda replay, interval: (replay.write(*interval), None), state.replay, played)
+        ks, xs, us, costs, after = played
+        seen = ks, jax.vmap(observed)(xs), us, costs, jax.vmap(observed)(after)
+        replay, _ = jax.lax.scan(lambda replay, interval: (replay.write(*interval), None), state.replay, seen)
         new = eqx.apply_updates(state.actor, updates), optimiser, replay
-        return eqx.tree_at(lambda s: (s.actor, s.actor_optimiser, s.replay), state, new), played[-1][-1]
+        return eqx.tree_at(lambda s: (s.actor, s.actor_optimiser, s.replay), state, new), jax.tree.map(
+            lambda leaf: leaf[-1], played[-1]
+        )
 
     def _to_go(self, task, scales, critic, k, x):
         """Return the critic's cost to go from x before interval k, 0 after the last."""

@@ -18,13 +18,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
+from jaxtyping import Array, Float
 
-from baselines.exploration import ou_noise, warm_up
+from baselines.exploration import cost_spread, ou_noise, warm_up
 from baselines.networks import MLP, policy_network
 from baselines.normalisation import Scales
 from baselines.optimisation import adam, begin, descend
 from baselines.policies import Perturbed, WithoutFeedbackGradient
-from baselines.replication import Bonus, acting, entropy_bonus, noise_memory, outputs, scales_of
+from baselines.replication import Bonus, acting, cost_unit, entropy_bonus, noise_memory, outputs, scales_of
 from baselines.schedules import run_length, with_run_length
 from bench.budget import Usage
 from bench.method import AbstractBudgetedMethod, Between
@@ -36,6 +37,7 @@ class SimulatorGradientState(eqx.Module):
     net: MLP
     scales: Scales
     optimiser: optax.OptState
+    cost_scale: Float[Array, ""]
 
 
 class SimulatorGradient(AbstractBudgetedMethod[SimulatorGradientState]):
@@ -50,7 +52,9 @@ class SimulatorGradient(AbstractBudgetedMethod[SimulatorGradientState]):
     cut_feedback: bool = True
     charged: bool = True
     updates: Count = 1  # per step
-    warmup: Count = 2  # episodes, from which the scales of the states are read
+    warmup: Count = 2  # episodes, from which the scales of states and costs are read
+    # Standard deviation of the warm-up costs after scaling: it decides which gradients are clipped.
+    cost_size: Positive = 100.0
     learning_rate: PositiveShare = 0.0234
     momentum: Annotated[float, Within(0, 1, open_high=True)] = 0.641  # lower than usual, for so few updates
     # Share of the run over which a cosine takes the rate to a hundredth: at a tenth, stiff costs still jump.
@@ -77,7 +81,8 @@ class SimulatorGradient(AbstractBudgetedMethod[SimulatorGradientState]):
         episodes = warm_up(task, warmup_key, self.warmup)
         net = policy_network(task, self.width, outputs(task, self.bonus), key=net_key)
         scales = scales_of(task, episodes.xs, raw=self.raw)
-        return SimulatorGradientState(net, scales, begin(self._optimiser(), net))
+        unit = cost_unit(cost_spread(episodes) / self.cost_size, self.raw)
+        return SimulatorGradientState(net, scales, begin(self._optimiser(), net), unit)
 
     def step(self, task, state, key):
         def cost(net, noise_key, start_key):
@@ -91,11 +96,12 @@ class SimulatorGradient(AbstractBudgetedMethod[SimulatorGradientState]):
         def loss(net, key):
             noise_keys, start_keys = jr.split(key, (2, self.batch))
             noise_keys = noise_keys[jnp.zeros(self.batch, int)] if self.shared_noise else noise_keys
-            return jnp.mean(jax.vmap(lambda noise, start: cost(net, noise, start))(noise_keys, start_keys))
+            costs = jax.vmap(lambda noise, start: cost(net, noise, start))(noise_keys, start_keys)
+            return jnp.mean(costs) / state.cost_scale
 
         keys = jr.split(key, self.updates)
         net, optimiser = descend(self._optimiser(), loss, state.net, state.optimiser, keys)
-        return SimulatorGradientState(net, state.scales, optimiser)
+        return SimulatorGradientState(net, state.scales, optimiser, state.cost_scale)
 
     def policy(self, task, state):
         return acting(task, state.scales, state.net, self.bonus)

@@ -19,7 +19,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from baselines.attention import CausalTransformer, Heads
 from baselines.history_decode import decode
@@ -53,6 +53,15 @@ class AbstractWorldModel(eqx.Module):
         The states are those of `__call__`.
         """
 
+    @abc.abstractmethod
+    def forecast(
+        self, xs: Float[Array, "knots n"], us: Float[Array, "steps m"], k: Int[Array, ""]
+    ) -> Float[Array, "steps n"]:
+        """Return the states after each control, given those that were observed: xs[0..k], and no later ones.
+
+        Entries before the state after us[k] are without meaning.
+        """
+
 
 def unroll(model: AbstractWorldModel, x0: Float[Array, " n"], us: Float[Array, "steps m"]) -> Float[Array, "steps n"]:
     """Return the states after each control, decoded one by one."""
@@ -76,6 +85,10 @@ class AbstractActionsModel(AbstractWorldModel):
     def next(self, x0: Float[Array, " n"], x: Float[Array, " n"], output: Float[Array, " n"]) -> Float[Array, " n"]:
         """Return the state after the predicted state x, given the network's output."""
         return x + self.scales.increment_std * output if self.incremental else x0 + self.scales.std * output
+
+    def forecast(self, xs, us, k):
+        predicted = self(xs[0], us)
+        return predicted + xs[k] - jnp.concatenate([xs[:1], predicted])[k]
 
 
 def states_and_increments(
@@ -187,7 +200,10 @@ class HistoryTransformer(AbstractStateModel):
         self.cut_predictions, self.incremental = cut_predictions, incremental
 
     def __call__(self, x0, us):
-        return decode((self, x0, us))
+        return decode((self, x0, us, None))
+
+    def forecast(self, xs, us, k):
+        return decode((self, xs[0], us, (xs[1:], k)))
 
     def residuals(self, xs, us):
         return self.net(self.scales.pair(xs[:-1], us)) - self.target(xs)
@@ -248,3 +264,10 @@ class OneStep(AbstractStateModel):
         read = with_scaled_gradient(carry, self.state_gradient)
         x = self.next(read, self.net(self.scales.pair(read, u)))
         return x, x
+
+    def forecast(self, xs, us, k):
+        def step(x, inputs):
+            i, observed, u = inputs
+            return self.advance(jnp.where(i <= k, observed, x), u)
+
+        return jax.lax.scan(step, xs[0], (jnp.arange(len(us)), xs[:-1], us))[1]

@@ -76,7 +76,8 @@ if TYPE_CHECKING:
     )
     from bench.records.cell_file import read_records
     from bench.records.files import RecordError
-    from bench.records.reference import Reference, References
+    from bench.records.reference import Reference
+    from bench.records.references import References
     from bench.records.run import RunRecord
     from bench.reference.lookup import complete as complete_references
     from bench.reference.lookup import lookup as lookup_reference
@@ -105,7 +106,7 @@ PUBLIC = {
     "Leaderboard": "bench.analysis.leaderboard:Leaderboard",
     "RecordError": "bench.records.files:RecordError",
     "Reference": "bench.records.reference:Reference",
-    "References": "bench.records.reference:References",
+    "References": "bench.records.references:References",
     "RunRecord": "bench.records.run:RunRecord",
     "Suite": "bench.suite:Suite",
     "Trajectory": "bench.simulate:Trajectory",

@@ -1,14 +1,10 @@
 """Registry: tasks and methods by name or "module:attr", with typed settings. It alone imports both tables."""
 
 import dataclasses
-import importlib
 import inspect
-import sys
-import traceback
 import typing
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,11 +14,12 @@ from baselines import METHODS
 from bench import settings as kinds
 from bench.errors import did_you_mean
 from bench.identity import UnhashableError, digest
+from bench.loading import load
 from bench.method import AbstractMethod, is_setting
 from bench.settings import SettingError
 from bench.simulate import SOLVERS
 from tasks import TASKS, AbstractTask
-from tasks.base import shape_fault
+from tasks.shapes import shape_fault
 
 
 def task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractTask:
@@ -44,7 +41,7 @@ def method(name: str, settings: Mapping[str, Any] | None = None) -> AbstractMeth
 def method_or_task(name: str, settings: Mapping[str, Any] | None = None) -> AbstractMethod | AbstractTask:
     """Return the method or the task of this name, whichever exists. Raises SettingError."""
     if ":" in name:
-        is_task = isinstance(_made("method or task", name, _load("method or task", name)), AbstractTask)
+        is_task = isinstance(_made("method or task", name, load("method or task", name)), AbstractTask)
         return task(name, settings) if is_task else method(name, settings)
     if name in TASKS:
         return task(name, settings)
@@ -81,7 +78,9 @@ def check_known(names: Mapping[str, Any], tasks: list[str], methods: list[str]) 
 
 
 def _build(what: str, name: str, table: Mapping[str, Callable], kind: type, settings: Mapping[str, Any]) -> Any:
-    factory = _load(what, name) if ":" in name else table.get(name)
+    if not isinstance(name, str):
+        raise SettingError(f"a {what} is given by its name or as 'module:attr', got {name!r}.")
+    factory = load(what, name) if ":" in name else table.get(name)
     if factory is None:
         raise SettingError(did_you_mean(what, name, table) + f" A {what} of your own is 'module:attr'.")
     default = _made(what, name, factory)
@@ -158,60 +157,6 @@ def _shape_fault(task: AbstractTask) -> str:
         return shape_fault(task)
     except Exception:  # whatever a user's function raises is the run's own failure, told with the user's line
         return ""
-
-
-def _load(what: str, name: str) -> Callable:
-    """Return the attribute of "module:attr" or "folder/file.py:attr". An instance is a factory of its like."""
-    module, _, attribute = name.rpartition(":")
-    file = Path(module).resolve() if module.endswith(".py") else None
-    if file and not file.is_file():
-        raise SettingError(f"{what} '{name}' cannot be loaded: there is no file {file}.")
-    if not file and (not module or module.startswith(".")):
-        raise SettingError(
-            f"{what} '{name}' cannot be loaded: '{module}' is no name of a module. Give a file as ./x.py."
-        )
-    root, path = _package_root(file) if file else (None, module)
-    if root and str(root) not in sys.path:
-        sys.path.append(str(root))  # workers inherit it, and so find the module by its name
-    try:
-        loaded = importlib.import_module(path)
-    except ImportError as error:
-        raise SettingError(f"{what} '{name}' cannot be loaded: {error}.") from error
-    except Exception as error:  # the file is the user's: whatever it raises is shown with the line that raised it
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (last.filename, last.lineno)
-        said = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
-        raise SettingError(
-            f"{what} '{name}' cannot be loaded: {type(error).__name__}: {said} ({where[0]}:{where[1]})."
-        ) from error
-    origin = Path(source).resolve() if (source := getattr(loaded, "__file__", None)) else "part of Python"
-    if file and origin != file:
-        raise SettingError(
-            f"{what} '{name}' cannot be loaded: {file} is shadowed by the module '{path}', which is {origin}. "
-            "Give your file another name."
-        )
-    try:
-        found = getattr(loaded, attribute)
-    except AttributeError as error:
-        raise SettingError(
-            f"{what} '{name}' cannot be loaded: {error} ({origin}). Where that is not your file, it shadows yours: "
-            "give yours another name."
-        ) from error
-    if isinstance(found, AbstractTask | AbstractMethod):
-        return partial(dataclasses.replace, found)
-    is_another = isinstance(found, type) and not issubclass(found, AbstractTask | AbstractMethod)
-    if not callable(found) or is_another or inspect.isbuiltin(found):  # calling anything at all may end this process
-        kind = "class of another kind" if is_another else type(found).__name__
-        raise SettingError(f"{what} '{name}' is a {kind}. Give a class of a {what}, a function or an instance.")
-    return found
-
-
-def _package_root(file: Path) -> tuple[Path, str]:
-    """Return the folder above a file's packages, and the file's dotted name there, so that relative imports work."""
-    root, path = file.parent, file.stem
-    while (root / "__init__.py").is_file():
-        root, path = root.parent, f"{root.name}.{path}"
-    return root, path
 
 
 def _overrides(name: str, default: Any, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ import math
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from tasks.base import AbstractConstrainedTask, AbstractTask, Scalar
+from tasks.base import AbstractTask, Scalar
+from tasks.constrained import AbstractConstrainedTask
 
 
 def on_path(task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, ""]:

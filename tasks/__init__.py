@@ -3,18 +3,12 @@
 from pkgutil import extend_path
 
 from tasks.bacteria import Bacteria
-from tasks.base import (
-    AbstractConstrainedTask,
-    AbstractHybridTask,
-    AbstractSolvedTask,
-    AbstractTask,
-    ControlVar,
-    StateVar,
-)
+from tasks.base import AbstractHybridTask, AbstractSolvedTask, AbstractTask, ControlVar, StateVar
 from tasks.bear_populations import BearPopulations
 from tasks.bioreactor import Bioreactor
 from tasks.cancer_treatment import CancerTreatment
 from tasks.cartpole import Cartpole
+from tasks.constrained import AbstractConstrainedTask
 from tasks.copy_task import Copy
 from tasks.double_pendulum import DoublePendulum, DoublePendulumLaunch
 from tasks.epidemic_seirn import EpidemicSEIRN

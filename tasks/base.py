@@ -10,7 +10,7 @@ import abc
 import dataclasses
 import inspect
 import math
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -46,6 +46,15 @@ class StateVar(NamedTuple):
         return span if math.isfinite(span) else max(abs(self.start), 1.0)
 
 
+class AbstractHiddenState(eqx.Module):
+    """The state of an episode of which policies see only a part, or a noisy copy."""
+
+    @property
+    @abc.abstractmethod
+    def observed(self) -> Float[Array, " observed"]:
+        """What a policy may see of it."""
+
+
 class ControlVar(NamedTuple):
     """A control component and its bounds, which must be finite because policies are squashed into them."""
 
@@ -59,6 +68,11 @@ def wrap(angle: Float[Array, "*shape"] | float, period: float = 2 * math.pi) -> 
     """Move an angle by whole periods into [-period / 2, period / 2)."""
     return jnp.mod(angle + period / 2, period) - period / 2
 
+
+if TYPE_CHECKING:
+    State = Any  # which of the two a state is depends on its task
+else:
+    State = Float[Array, " n"] | AbstractHiddenState  # of an episode, without and with noise
 
 # The fields that every task declares, each with an example.
 GRID_FIELDS = {"horizon": "float = 2.0", "num_steps": "int = 20", "solver": 'str = "tsit5"', "substeps": "int = 1"}
@@ -92,6 +106,8 @@ class AbstractTask(eqx.Module):
         """Return Φ(x(T)), zero for a problem without terminal cost."""
 
     def __check_init__(self):
+        if isinstance(self, AbstractNoisyTask):
+            return  # its plant is checked
         name = type(self).__name__
         default: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(self)}
         for field in GRID_FIELDS:
@@ -155,8 +171,10 @@ class AbstractTask(eqx.Module):
         """The start state, in physical units."""
         return jnp.array([float(s.start) for s in self.states])
 
-    def start(self, key: Key[Array, ""]) -> Float[Array, " n"]:
-        """Return the start of a training episode: x0 or, with random starts, a draw."""
+    def start(self, key: Key[Array, ""]) -> State:
+        """Return the start of a training episode: x0 or, with random starts or noise, a draw."""
+        if isinstance(self, AbstractNoisyTask):
+            return self.begin(key)
         return self.sample_start(key) if self.starts == "random" else self.x0
 
     @property
@@ -179,6 +197,14 @@ class AbstractTask(eqx.Module):
         return jax.random.uniform(key, (len(low),), minval=jnp.array(low), maxval=jnp.array(high))
 
 
+class AbstractNoisyTask(AbstractTask):
+    """A task under noise, whose states are those that are observed (`bench.noisy_task`)."""
+
+    @abc.abstractmethod
+    def begin(self, key: Key[Array, ""]) -> AbstractHiddenState:
+        """Draw the start of an episode, with its noise."""
+
+
 class AbstractHybridTask(AbstractTask):
     """A task whose state also jumps: x ← jump(t, x, u) at the end of every control interval, at time t."""
 
@@ -187,91 +213,9 @@ class AbstractHybridTask(AbstractTask):
         """Return the state after the jump at time t, the end of the interval on which u was held."""
 
 
-class AbstractConstrainedTask(AbstractTask):
-    """A task with constraints: c(t, x, u) <= 0 all the way, e(x(T)) <= 0, and every target met at the end.
-
-    Write c and e in units of their range, so that 1 is a large violation: x <= limit becomes x / limit - 1 <= 0. The
-    second route to a reference enforces them. Learning prices them by the exact (L1) penalty ρ, so that every method
-    meets them through `running_cost` and `terminal_cost`:
-
-        min   ∫₀ᵀ g + ρ Σ max(c, 0) dt + Φ(x(T)) + ρ Σ max(e, 0) + ρ Σ |misses of the targets|
-
-    A penalty above every multiplier moves no optimum. Begin with ten to a hundred times the size of the cost. A larger
-    one makes learning stiff; under a smaller one a violation pays.
-    """
-
-    penalty: eqx.AbstractVar[float]  # ρ: cost of a violation as large as the range, per unit of time on the way
-
-    @abc.abstractmethod
-    def unpriced_running_cost(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, ""]:
-        """Return g(t, x, u), the cost per unit of time, without a price for constraints."""
-
-    @abc.abstractmethod
-    def unpriced_terminal_cost(self, x: Float[Array, " n"]) -> Float[Array, ""]:
-        """Return Φ(x(T)), without a price for constraints and targets."""
-
-    @abc.abstractmethod
-    def path_constraints(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, " paths"]:
-        """Return c(t, x, u), at most 0 where it holds; jnp.zeros(0, x.dtype) where there is none."""
-
-    @abc.abstractmethod
-    def end_constraints(self, x: Float[Array, " n"]) -> Float[Array, " ends"]:
-        """Return e(x(T)), at most 0 where it holds; jnp.zeros(0, x.dtype) where there is none."""
-
-    def __check_init__(self):
-        if "penalty" not in [field.name for field in dataclasses.fields(self)]:
-            raise ValueError(f"{type(self).__name__}: penalty must be a field: write `penalty: float = 100.0`.")
-        if not (math.isfinite(self.penalty) and self.penalty > 0):
-            raise ValueError(f"{type(self).__name__}: penalty must be a positive number, got {self.penalty}.")
-
-    def running_cost(self, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]) -> Float[Array, ""]:
-        """Return g and the price of violated path constraints, per unit of time."""
-        excess = jnp.maximum(self.path_constraints(t, x, u), 0)
-        return self.unpriced_running_cost(t, x, u) + self.penalty * jnp.sum(excess)
-
-    def terminal_cost(self, x: Float[Array, " n"]) -> Float[Array, ""]:
-        """Return Φ and the price of violated end constraints and missed targets."""
-        excess = jnp.sum(jnp.maximum(self.end_constraints(x), 0)) + jnp.sum(jnp.abs(self.misses(x)))
-        return self.unpriced_terminal_cost(x) + self.penalty * excess
-
-
 class AbstractSolvedTask(AbstractTask):
     """A task for which a formula gives the minimum over control sequences, with some of its settings at least."""
 
     @abc.abstractmethod
     def optimum(self) -> float | None:
         """Return the minimum with these constants on this grid, or None where the formula does not hold."""
-
-
-def shape_fault(task: AbstractTask) -> str:
-    """Return which of f, g, Φ and the jump returns no array of its shape, and what to write; "" where all do.
-
-    Nothing is compiled. Raises what the task's own functions raise.
-    """
-    x, u = (jax.ShapeDtypeStruct((len(v),), jnp.float32) for v in (task.states, task.controls))
-    functions = [
-        ("vector_field", task.vector_field, (0.0, x, u), x.shape),
-        ("running_cost", task.running_cost, (0.0, x, u), ()),
-        ("terminal_cost", task.terminal_cost, (x,), ()),
-    ]
-    if isinstance(task, AbstractHybridTask):
-        functions.append(("jump", task.jump, (0.0, x, u), x.shape))
-    if isinstance(task, AbstractConstrainedTask):
-        functions[1:3] = [
-            ("unpriced_running_cost", task.unpriced_running_cost, (0.0, x, u), ()),
-            ("unpriced_terminal_cost", task.unpriced_terminal_cost, (x,), ()),
-        ]
-        constraints = {"path_constraints": (0.0, x, u), "end_constraints": (x,)}
-        for name, arguments in constraints.items():
-            found = jax.eval_shape(getattr(task, name), *arguments)
-            if not isinstance(found, jax.ShapeDtypeStruct) or len(found.shape) != 1:
-                got = f"shape {found.shape}" if isinstance(found, jax.ShapeDtypeStruct) else f"a {type(found).__name__}"
-                return f"{name} returns {got}, it must be one vector: jnp.stack([...]), or jnp.zeros(0, x.dtype)"
-    for name, function, arguments, wanted in functions:
-        found = jax.eval_shape(function, *arguments)
-        hint = "give one number, such as x[0] in place of x" if wanted == () else "give it by jnp.stack([...])"
-        if not isinstance(found, jax.ShapeDtypeStruct):
-            return f"{name} returns a {type(found).__name__}, it must be one array of shape {wanted}: {hint}"
-        if found.shape != wanted:
-            return f"{name} returns shape {found.shape}, it must be {wanted}: {hint}"
-    return ""

@@ -16,21 +16,25 @@ LAYERS = {
     "bench.machine": Layer(("bench.errors",)),
     "bench.records": Layer(("bench.machine",), True),
     "bench.budget": Layer(("bench.errors",), True),
-    "bench.suite": Layer(("bench.budget",), True),
+    "bench.noise": Layer(("bench.errors",), True),
+    "bench.suite": Layer(("bench.budget", "bench.noise", "bench.records"), True),
     "bench.settings": Layer(("bench.errors",), True),
     "bench.analysis": Layer(("bench.records",), True),
     "bench.gate": Layer(("bench.analysis",), True),
     "tasks": Layer(()),
     "bench.identity": Layer(("bench.errors",)),
     "bench.radau": Layer(()),
+    "bench.runge_kutta": Layer(("bench.radau", "tasks")),
     "bench.violations": Layer(("tasks",)),
     "bench.precision": Layer(("tasks",)),
-    "bench.simulate": Layer(("bench.radau", "bench.violations")),
+    "bench.noisy_task": Layer(("tasks", "bench.noise")),
+    "bench.simulate": Layer(("bench.runge_kutta", "bench.violations", "bench.noisy_task")),
     "bench.method": Layer(("bench.simulate", "bench.budget", "bench.records")),
     "baselines": Layer(("bench.method", "bench.settings")),
     "bench.reference": Layer(("bench.method", "bench.precision", "bench.identity")),
     "bench.training": Layer(("bench.reference",)),
-    "bench.registry": Layer(("baselines", "bench.identity")),
+    "bench.loading": Layer(("bench.method", "bench.settings")),
+    "bench.registry": Layer(("baselines", "bench.identity", "bench.loading")),
     "bench.sweep": Layer(("bench.registry", "bench.training", "bench.suite")),
     "bench.run": Layer(("bench.sweep",)),
     "bench.gym": Layer(("bench.registry",)),
@@ -41,6 +45,7 @@ LAYERS = {
     "bench.claims": Layer(("bench.gradients",)),
     "bench.cli": Layer(("bench.claims", "bench.contract")),
     "bench": Layer(("bench.cli", "bench.gym")),  # the public face and `python -m bench`
+    "bench.website": Layer(("bench",)),  # the pages of the project's site
 }
 # Modules that start without JAX, in packages that as a whole do not.
 JAX_FREE = {
@@ -64,7 +69,7 @@ JAX_FREE = {
 }
 # Who may use a library that is an extra, or that only one place may touch.
 LIBRARIES = {
-    "diffrax": ("bench.simulate",),
+    "diffrax": ("bench.runge_kutta", "bench.simulate"),
     "casadi": ("bench.reference",),
     "optuna": ("bench.tuning",),
     "distributed": ("bench.sweep", "bench.cli"),

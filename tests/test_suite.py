@@ -12,7 +12,7 @@ from bench import registry, suite
 from bench.budget import Allowance, Budget, BudgetError
 from bench.cli.reference import grids_of
 from bench.method import inform
-from bench.records.reference import References
+from bench.records.references import References
 from bench.reference import lookup
 from bench.reference.fingerprint import fingerprint
 from bench.reference.starts import evaluation_starts
@@ -128,6 +128,11 @@ SMALL = {
         ("starts", "5", "starts must be 'fixed' or 'random', got 5"),
         ("settings", "5", "settings must be a table"),
         ("settings", "{havrest={r=1}}", "unknown task or method in settings: 'havrest'. Did you mean 'harvest'?"),
+        ("noise", "5", "the noise must be a table"),
+        ("noise", "{proces=0.1}", "unknown noise key 'proces'. Did you mean 'process'?"),
+        ("noise", "{process=-0.1}", "noise: process must be a number of at least 0 and at most 100"),
+        ("noise", "{observation=nan}", "noise: observation must be a number of at least 0"),
+        ("noise", "{distractors=-1}", "noise: distractors must be a whole number of at least 0"),
         ("budget", "[1]", "the budget must be a table"),
         ("budget", "{env_steps=9, evals=1000000000}", "evals must be a whole number"),
         ("budget", "{env_steps=9, seconds=inf}", "seconds must be a positive number"),

@@ -14,7 +14,8 @@ from typing import Any
 
 from bench.records.cell_file import read_records
 from bench.records.identity import is_unknown
-from bench.records.reference import FILE_NAME, References, read_references
+from bench.records.reference_file import FILE_NAME, read_references
+from bench.records.references import References
 from bench.records.run import RunRecord
 from bench.sweep.forecast import Estimator
 from bench.sweep.job import OTHER_CODE, Job

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from bench.analysis.scores import Cells, clipped_by_seed, group_by_cell
-from bench.cli.terminal.lines import echo
+from bench.cli.terminal.lines import echo, echo_command
 from bench.cli.terminal.options import OnlyMethods, OnlyTasks
 from bench.cli.terminal.tables import print_table
 from bench.errors import UsageError
@@ -23,7 +23,8 @@ from bench.gate.power import POWER
 from bench.gate.regression import CellVerdict, Check, Thresholds
 from bench.records.cell_file import read_records
 from bench.records.files import write_atomically
-from bench.records.reference import Reference, References
+from bench.records.reference import Reference
+from bench.records.references import References
 from bench.records.run import RunRecord
 from bench.report.text import Table, number_column, text_column
 from bench.suite import load
@@ -143,7 +144,7 @@ def _report(check: Check, junit: Path | None, github: bool) -> None:
             raise UsageError(f"cannot write {junit}: {error.strerror}.") from error
     if github:
         for line in machine_readable.annotations(check):
-            typer.echo(line)
+            echo_command(line)
 
 
 def _show(check: Check, limits: Thresholds, quiet: bool) -> None:

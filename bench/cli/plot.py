@@ -11,7 +11,7 @@ from bench.cli.terminal.figures import save_figure
 from bench.cli.terminal.leaderboards import read_records, warn
 from bench.cli.terminal.options import OnlyTasks, RecordsFolder
 from bench.errors import UsageError
-from bench.records.reference import References
+from bench.records.references import References
 from bench.records.trajectory import trajectory_finder
 from bench.report import charts, plots
 
@@ -20,6 +20,7 @@ class Kind(enum.StrEnum):
     """The keys of `bench.report.charts.KINDS`; a test compares them."""
 
     curves = "curves"
+    quality = "quality"
     profiles = "profiles"
     targets = "targets"
     horizon = "horizon"

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from bench.errors import require
 from bench.simulate import open_loop, within
-from tasks.base import AbstractConstrainedTask
+from tasks.constrained import AbstractConstrainedTask
 
 MAX_CORNERS = 16  # constant controls on bounds that are tried
 

@@ -17,7 +17,7 @@ from bench.contract.counting import Counter, counting_task
 from bench.errors import ContractError, UsageError, require
 from bench.machine import compilation
 from bench.method import AbstractInformedMethod, AbstractMethod, inform
-from bench.records.reference import References
+from bench.records.references import References
 from bench.reference.fingerprint import fingerprint
 from bench.reference.lookup import complete
 from bench.simulate import AbstractPolicy, rollout

@@ -15,7 +15,9 @@ from bench.machine import compilation
 from bench.precision import float64
 from bench.reference.fingerprint import fingerprint
 from bench.simulate import open_loop
-from tasks.base import AbstractConstrainedTask, AbstractTask, shape_fault
+from tasks.base import AbstractTask
+from tasks.constrained import AbstractConstrainedTask
+from tasks.shapes import shape_fault
 
 
 class TaskUnderTest:

@@ -32,7 +32,7 @@ from bench.machine import compilation
 from bench.machine.provenance import provenance
 from bench.method import AbstractModelMethod, Model
 from bench.precision import float64
-from bench.records.reference import References
+from bench.records.references import References
 from bench.reference.fingerprint import fingerprint
 from tasks.base import AbstractTask
 

@@ -12,7 +12,7 @@ from bench.gradients import landscape, measure, records, snapshots
 from bench.gradients.records import Landscape, Measurement
 from bench.machine import locks
 from bench.records.files import RecordError, set_aside
-from bench.records.reference import References
+from bench.records.references import References
 from bench.suite import Cell
 from bench.sweep import status
 from bench.sweep.execute import execute

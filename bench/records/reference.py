@@ -1,35 +1,21 @@
-"""References of a task on its grid: the floor, mostly the cost of the best constant control, and the best known cost.
+"""Reference of a task on its grid: the floor, mostly the cost of the best constant control, and the best known cost."""
 
-Their key is the task's fingerprint. The package's are in `tasks/references.toml`; those of a user's task, or of a task
-with settings of one's own, are in a file beside a run's records. Reading needs no JAX, so reports start fast.
-"""
-
+import hashlib
 import json
 import math
-import os
 import statistics
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-import msgspec
+from bench.records.decode import Name, Size
 
-from bench.errors import UsageError
-from bench.records.decode import Decoder, Name, Size, check
-from bench.records.files import open_regular, read_text, set_aside, write_atomically
-
-PACKAGE_FILE = Path(__file__).parents[2] / "tasks" / "references.toml"
-FILE_NAME = "references.toml"  # beside the records of a run
 NUM_STARTS = 16  # in an evaluation with random starts
 MAX_SOLVER_GAP = 1e-3  # of a best cost, in units of `cost_unit`, when an adaptive solver scores its controls again
 MAX_VIOLATION = 1e-6  # of a constraint or a declared range, in units of the range, in a reference of grade B
 SAMPLES = 16  # points of an interval at which constraints and ranges of a reference are checked
 COST_ROUNDING = 1e-10  # relative; a smaller gap between two costs is rounding over an episode
 AGREEMENT_RTOL = 1e-4  # between two routes; solver tolerances and two integrators make them differ by at most 1e-6
-JSON_FIELDS = ("controls", "states")  # stored as JSON within a string, which is read 50 times as fast as TOML's arrays
 
 
 @dataclass(frozen=True)
@@ -50,6 +36,8 @@ class Reference:
     `violation` is the largest violation of a constraint or, on a task with constraints, of a target by `controls`, and
     `outside` says how far a state leaves its declared range. Both are in units of a range and are also looked for
     within intervals, at SAMPLES points of each.
+
+    A `bound` is the reference of a noisy task: that of its plant without noise, which no policy need reach.
 
     `random` is the lower quartile of the costs of random control sequences, whose distance to `best` says what a small
     headroom is, whatever the unit of cost.
@@ -85,11 +73,17 @@ class Reference:
     violation: float | None = None
     outside: float | None = None
     random: float | None = None
+    bound: bool | None = None
 
     @property
     def key(self) -> str:
         """The key under which `References` hold it."""
         return key_of(self.fingerprint, self.start)
+
+    @property
+    def digest(self) -> str:
+        """A hash of the task's fingerprint and of the best known control sequence, with its states."""
+        return hashlib.sha256(json.dumps([self.fingerprint, self.controls, self.states]).encode()).hexdigest()
 
     @property
     def is_complete(self) -> bool:
@@ -146,9 +140,6 @@ class Reference:
         return gap if gap > max(1e-3 * size, COST_ROUNDING * abs(self.best)) else None
 
 
-_DECODER = Decoder(Reference)
-
-
 def key_of(fingerprint: str, start: list[float] | None) -> str:
     """Return the key of a reference: the task's fingerprint, and the start if it is one of several."""
     return fingerprint if start is None else f"{fingerprint} {json.dumps(start)}"
@@ -169,65 +160,6 @@ def cost_size(floor: float, best: float) -> float:
     return min(max(abs(best), 1e-3 * unit), unit)
 
 
-def read_references(path: Path) -> dict[str, Reference]:
-    """Read the references of a file by key; none if there is no file.
-
-    Raises UsageError for a file that is not well formed. It is set aside so that the next command goes on, but for the
-    package's own: a process of an older version may read that beside an update.
-    """
-    try:
-        with open_regular(path) as file:
-            found = os.fstat(file.fileno())
-        return dict(_parsed(path, found.st_ino, found.st_mtime_ns, found.st_size))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        if path == PACKAGE_FILE:
-            raise UsageError(f"{path} does not fit this version ({error}). Start anew, or install again.") from error
-        raise UsageError(
-            f"{path} holds no references ({error}). {set_aside(path)}; the same command now computes what it needs."
-        ) from error
-
-
-@lru_cache(maxsize=16)
-def _parsed(path: Path, *_file_version: int) -> dict[str, Reference]:
-    entries = check(msgspec.convert, check(tomllib.loads, read_text(path)).get("reference", []), list[dict[str, Any]])
-    found = [_DECODER.convert(check(_with_arrays, entry)) for entry in entries]
-    return {reference.key: reference for reference in found}
-
-
-def _with_arrays(entry: dict[str, Any]) -> dict[str, Any]:
-    return entry | {key: json.loads(entry[key]) for key in JSON_FIELDS if key in entry}
-
-
-def write_references(path: Path, references: dict[str, Reference]) -> None:
-    """Write references atomically, sorted by task and grid."""
-    entries = sorted(references.values(), key=lambda r: (r.task, r.horizon, r.num_steps, r.key))
-    blocks = ["\n".join(_lines(entry)) for entry in entries]
-    head = "# Made by `python -m bench reference`; do not edit.\n"
-    text = head + "".join(f"\n[[reference]]\n{block}\n" for block in blocks)
-    tomllib.loads(text)  # what cannot be read must not replace what can
-    write_atomically(path, text)
-
-
-def _lines(entry: Reference) -> Iterator[str]:
-    for key, value in asdict(entry).items():
-        if value is not None:
-            yield f"{key} = '{json.dumps(value)}'" if key in JSON_FIELDS else f"{key} = {_toml(value)}"
-
-
-def _toml(value: Any) -> str:
-    """A text, number, truth value or list as TOML, which JSON is but for three numbers and for odd characters."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # nan, inf, -inf
-    if isinstance(value, str):
-        written = value.encode(errors="backslashreplace").decode()  # half a surrogate pair is no character
-        return json.dumps(written, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return json.dumps(value)
-
-
 def over_starts(group: Sequence[Reference]) -> Reference:
     """Return the reference of mean costs over several starts: mean floor, mean best cost, worst grade and residual.
 
@@ -245,35 +177,3 @@ def over_starts(group: Sequence[Reference]) -> Reference:
         start=None,
         adaptive=None if None in scored else statistics.fmean(cost for cost in scored if cost is not None),
     )
-
-
-@dataclass(frozen=True)
-class References:
-    """Known references by key. The program that starts builds this value once and hands it on."""
-
-    by_key: Mapping[str, Reference]
-
-    @classmethod
-    def shipped(cls) -> "References":
-        """Return the references of the package."""
-        return cls(read_references(PACKAGE_FILE))
-
-    @classmethod
-    def beside(cls, folder: Path) -> "References":
-        """Return the references of the package and those of a folder of results, which take precedence."""
-        return cls.shipped().updated(read_references(folder / FILE_NAME).values())
-
-    def updated(self, references: Iterable[Reference]) -> "References":
-        """Return these references and the given ones, which take precedence."""
-        return References({**self.by_key, **{r.key: r for r in references}})
-
-    def of(self, fingerprint: str) -> tuple[Reference, ...]:
-        """Return every reference of a task: one, or one for each start of its evaluation."""
-        return tuple(r for r in self.by_key.values() if r.fingerprint == fingerprint)
-
-    def by_fingerprint(self) -> dict[str, Reference]:
-        """Return the reference of each task: over several starts their mean, and none while some starts are missing."""
-        groups: dict[str, list[Reference]] = {}
-        for reference in self.by_key.values():
-            groups.setdefault(reference.fingerprint, []).append(reference)
-        return {f: over_starts(group) for f, group in groups.items() if len(group) in (1, NUM_STARTS)}

@@ -17,7 +17,8 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 
 from bench.simulate import SOLVERS, within
-from tasks.base import AbstractConstrainedTask, AbstractHybridTask
+from tasks.base import AbstractHybridTask
+from tasks.constrained import AbstractConstrainedTask
 
 Vector = Float[np.ndarray, " unknowns"]
 CHECKS = 8  # points of an interval at which constraints hold

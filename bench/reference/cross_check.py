@@ -17,7 +17,8 @@ from bench.reference.multiple_shooting import NonlinearProgram, Solution
 from bench.reference.single_shooting import local_search, rounded, simulated
 from bench.reference.starts import evaluation_starts
 from bench.simulate import from_knots, open_loop
-from tasks.base import AbstractConstrainedTask, AbstractSolvedTask, AbstractTask
+from tasks.base import AbstractSolvedTask, AbstractTask
+from tasks.constrained import AbstractConstrainedTask
 
 MIN_STARTS = 7
 MIN_STARTS_AT_LOWEST = 4  # then no more starts are tried

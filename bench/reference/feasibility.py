@@ -12,7 +12,8 @@ from bench.precision import float64
 from bench.records.reference import SAMPLES, Reference
 from bench.reference.starts import evaluation_starts
 from bench.simulate import SOLVERS, end_error, from_knots, open_loop, within
-from tasks.base import AbstractConstrainedTask, AbstractTask
+from tasks.base import AbstractTask
+from tasks.constrained import AbstractConstrainedTask
 
 
 def with_violations(task: AbstractTask, reference: Reference) -> Reference:

@@ -21,7 +21,8 @@ from scipy.linalg import null_space
 
 from bench.reference.held_control import batched_rollouts, rk4_interval
 from bench.reference.jaxpr_to_casadi import casadi_functions
-from tasks.base import AbstractConstrainedTask, AbstractTask
+from tasks.base import AbstractTask
+from tasks.constrained import AbstractConstrainedTask
 
 MAX_SUBSTEPS = 64
 MIN_CHECKS = 8  # substeps of an interval where constraints are enforced: between two, 1/64 of what is possible remains
@@ -148,7 +149,7 @@ class NonlinearProgram:
         # Each random sequence holds a level, and switches to another now and then.
         rng = np.random.default_rng(1)
         switches = rng.random((RANDOM_SEQUENCES, H, 1)) < rng.uniform(0.02, 0.3, (RANDOM_SEQUENCES, 1, 1))
-        pieces = np.cumsum(switches, axis=1)[..., 0]
+        pieces = np.minimum(np.cumsum(switches, axis=1)[..., 0], H - 1)
         shares = rng.beta(0.5, 0.5, (RANDOM_SEQUENCES, H, m))[np.arange(RANDOM_SEQUENCES)[:, None], pieces]
         us = self.low + (self.high - self.low) * shares
         xs, costs = self.rollouts(us)

@@ -25,7 +25,8 @@ from bench.reference.augmented_lagrangian import constrained_minimiser
 from bench.reference.fingerprint import fingerprint
 from bench.reference.newton import polish
 from bench.simulate import open_loop
-from tasks.base import AbstractConstrainedTask, AbstractTask
+from tasks.base import AbstractTask
+from tasks.constrained import AbstractConstrainedTask
 
 RANDOM_STARTS = 6
 FLOOR_SEQUENCES = 1000  # random sequences, for tasks whose floor is their mean cost

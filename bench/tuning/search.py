@@ -18,7 +18,9 @@ from bench import registry
 from bench.analysis.scores import clipped, scores
 from bench.errors import UsageError, did_you_mean
 from bench.method import AbstractMethod, Between
-from bench.records.reference import FILE_NAME, References, over_starts
+from bench.records.reference import over_starts
+from bench.records.reference_file import FILE_NAME
+from bench.records.references import References
 from bench.records.tuning import Tuning
 from bench.reference.lookup import complete, lookup_each
 from bench.suite import Suite

@@ -14,7 +14,7 @@ from bench.analysis import stats
 from bench.analysis.cell_tables import decades_of_regret
 from bench.analysis.scores import clipped, group_by_cell, scores
 from bench.records.cell_file import read_records
-from bench.records.reference import References
+from bench.records.references import References
 from bench.records.run import RunRecord
 
 PAPER = Path(__file__).parents[2] / "results" / "published" / "paper"

@@ -10,7 +10,7 @@ import pytest
 from bench.analysis.leaderboard import build
 from bench.analysis.scores import CellKey, changed_settings, group_by_cell
 from bench.records.cell_file import read_records
-from bench.records.reference import References
+from bench.records.references import References
 from bench.records.run import RunRecord
 from bench.records.tuning import known_tunings
 from bench.report.markdown import markdown

@@ -19,7 +19,7 @@ from bench.errors import UsageError
 from bench.gate import junit, power, regression, summary
 from bench.gate.calibration import calibrate_gate
 from bench.gate.regression import Thresholds, check, check_exactly, compare
-from bench.records import reference
+from bench.records import reference_file
 from bench.records.cell_file import read_records
 from bench.records.run import record_path
 from bench.run import run
@@ -356,7 +356,7 @@ def store(folder, records):
             "settings": r.settings,
         }
         write_record(record_path(folder, key, r.seed), r)
-    reference.write_references(folder / "references.toml", references(records))
+    reference_file.write_references(folder / "references.toml", references(records))
     return folder
 
 
@@ -394,9 +394,9 @@ def garble(folder):
 def test_the_references_are_the_baselines(folders, tmp_path):
     # A candidate that makes the tasks easier in its own file of references changes no verdict.
     forged = store(tmp_path / "forged", sample({**METHODS, "good": 0.1}, seeds=2, draw=1))
-    known = reference.read_references(forged / "references.toml")
+    known = reference_file.read_references(forged / "references.toml")
     easy = {key: dataclasses.replace(r, best=r.floor - 0.05) for key, r in known.items()}
-    reference.write_references(forged / "references.toml", easy)
+    reference_file.write_references(forged / "references.toml", easy)
     done = bench("check", "--baseline", folders["baseline"], "--candidate", forged)
     assert done.returncode == 1, done.stdout
 

@@ -12,7 +12,7 @@ from baselines.world_models import OneStep
 from bench.gradients import landscape
 from bench.gradients.offline import EPISODES, fixed_data
 from bench.gradients.runner import result_path
-from bench.records.reference import References
+from bench.records.references import References
 
 TASK = DoubleIntegrator(num_steps=4)
 

@@ -6,8 +6,10 @@ import pytest
 from synthetic import reference as made_up
 
 from bench.errors import UsageError
-from bench.records import reference
-from bench.records.reference import NUM_STARTS, References, key_of, read_references, write_references
+from bench.records import reference_file
+from bench.records.reference import NUM_STARTS, key_of
+from bench.records.reference_file import read_references, write_references
+from bench.records.references import References
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def over_starts(one, count, **changes):
 
 def test_a_folder_goes_before_the_package_and_what_is_given_before_both(one, tmp_path, monkeypatch):
     package, folder = tmp_path / "package.toml", tmp_path / "out"
-    monkeypatch.setattr(reference, "PACKAGE_FILE", package)
+    monkeypatch.setattr(reference_file, "PACKAGE_FILE", package)
     elsewhere = made_up("u", fingerprint="g")
     write_references(package, {r.key: r for r in (one, elsewhere)})
     shipped = References.shipped()
@@ -120,7 +122,7 @@ def test_a_file_that_is_not_well_formed_is_set_aside_with_one_line(one, tmp_path
 def test_the_packages_own_file_is_refused_and_stays(tmp_path, monkeypatch):
     path = tmp_path / "references.toml"
     path.write_text("[[reference]]\nnewer = 1\n")
-    monkeypatch.setattr(reference, "PACKAGE_FILE", path)
+    monkeypatch.setattr(reference_file, "PACKAGE_FILE", path)
     with pytest.raises(UsageError, match="does not fit this version"):
         References.shipped()
     assert list(tmp_path.iterdir()) == [path]

@@ -12,7 +12,7 @@ from bench.analysis.leaderboard import build
 from bench.analysis.scores import group_by_cell
 from bench.analysis.trajectories import median_trajectories
 from bench.cli import app
-from bench.records import reference
+from bench.records import reference_file
 from bench.records.cell_file import read_records
 from bench.records.run import read_record, record_path, trajectory_path
 from bench.records.trajectory import trajectory_finder
@@ -74,7 +74,7 @@ def test_charts_show_every_state_and_control_and_the_cost_beside_the_best_known(
 def test_plot_draws_the_trajectories_of_a_task(tmp_path):
     runs = sample({"good": 0.8, "fair": 0.5}, tasks=("t", "u"), seeds=3)
     store(tmp_path, runs)
-    reference.write_references(tmp_path / "references.toml", {r.key: r for r in references(runs).values()})
+    reference_file.write_references(tmp_path / "references.toml", {r.key: r for r in references(runs).values()})
     for arguments in ([], ["--task", "u"]):
         done = CliRunner().invoke(app, ["plot", str(tmp_path), "--kind", "trajectories", *arguments])
         assert done.exit_code == 0, done.output

@@ -12,8 +12,9 @@ from synthetic import reference as made_up
 from baselines.constant import Constant
 from bench import registry
 from bench.method import inform
-from bench.records import reference
-from bench.records.reference import References, read_references, write_references
+from bench.records import reference_file
+from bench.records.reference_file import read_references, write_references
+from bench.records.references import References
 from bench.reference import lookup
 from bench.reference.fingerprint import fingerprint
 from bench.reference.starts import evaluation_starts
@@ -46,7 +47,7 @@ def test_the_given_references_are_used_and_the_package_only_by_default():
 
 def test_references_of_own_settings_are_computed_once_and_stored_beside_the_run(tmp_path, monkeypatch):
     task, path = DoubleIntegrator(num_steps=5), tmp_path / "references.toml"
-    package = reference.PACKAGE_FILE.read_bytes()
+    package = reference_file.PACKAGE_FILE.read_bytes()
     shipped = References.shipped()
     found = lookup.complete(shipped, "own", task, path)
     (computed,) = found.of(fingerprint(task))
@@ -57,7 +58,7 @@ def test_references_of_own_settings_are_computed_once_and_stored_beside_the_run(
     monkeypatch.setattr(lookup, "single_shooting", None)  # a second computation would fail
     assert lookup.complete(found, "own", task, path) is found
     assert lookup.complete(References.beside(tmp_path), "own", task, path) == found
-    assert reference.PACKAGE_FILE.read_bytes() == package
+    assert reference_file.PACKAGE_FILE.read_bytes() == package
 
 
 def test_only_the_missing_starts_are_computed_and_each_is_stored_at_once(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from reference_tasks import DoubleIntegrator, Hilltop, Unstable
 from bench import suite
 from bench.cli.reference import command, grids_of
 from bench.errors import UsageError
-from bench.records import reference
+from bench.records import reference, reference_file
 from bench.reference import lookup
 from bench.reference.cross_check import cross_check
 from bench.reference.difficulty import integration_error, lyapunov
@@ -89,7 +89,9 @@ def test_a_stored_reference_is_what_its_controls_cost(name, x64):
 
 
 @pytest.mark.parametrize(
-    "stored", reference.read_references(reference.PACKAGE_FILE).values(), ids=lambda r: f"{r.task}-{r.num_steps}"
+    "stored",
+    reference_file.read_references(reference_file.PACKAGE_FILE).values(),
+    ids=lambda r: f"{r.task}-{r.num_steps}",
 )
 def test_a_stored_reference_says_how_sure_it_is(stored):
     assert stored.single_shooting
@@ -152,6 +154,16 @@ def test_both_routes_meet_at_the_riccati_optimum(single):
     assert cross_check(task, single, earlier=found) == found
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_grid_of_one_or_two_steps_takes_the_second_route(steps):
+    task = DoubleIntegrator(num_steps=steps)
+    program = NonlinearProgram(task, *evaluation_starts(task), 1.0)
+    found = program.solve(*next(program.guesses()))
+    assert found
+    assert found.cost == pytest.approx(task.optimum(), rel=reference.AGREEMENT_RTOL)
+    assert len(list(program.guesses())) > 3  # some random sequences switch in every interval
+
+
 def test_an_unstable_optimum_is_kept_with_its_states(tmp_path):
     task = Unstable()
     found = cross_check(task, single_shooting("unstable", task, *evaluation_starts(task)))
@@ -160,8 +172,8 @@ def test_an_unstable_optimum_is_kept_with_its_states(tmp_path):
     assert found.difference > reference.AGREEMENT_RTOL
     # 1e-6: the errors of two integrators.
     assert found.best == pytest.approx(task.optimum(), rel=1e-6)
-    reference.write_references(tmp_path / "references.toml", {found.fingerprint: found})
-    assert reference.read_references(tmp_path / "references.toml") == {found.fingerprint: found}
+    reference_file.write_references(tmp_path / "references.toml", {found.fingerprint: found})
+    assert reference_file.read_references(tmp_path / "references.toml") == {found.fingerprint: found}
 
 
 def test_a_stationary_maximum_is_no_minimum():
@@ -196,7 +208,7 @@ def test_the_command_skips_what_is_stored_and_drops_nothing_of_others(single, tm
     with pytest.raises(UsageError, match="give --out DIR"):
         command(["reference_tasks:DoubleIntegrator"])
     other = dataclasses.replace(single, fingerprint="other", task="other")
-    reference.write_references(path, {r.fingerprint: r for r in (single, other)})
+    reference_file.write_references(path, {r.fingerprint: r for r in (single, other)})
 
     def second_search(*arguments, **options):
         raise AssertionError("what is stored was searched again")
@@ -204,13 +216,13 @@ def test_the_command_skips_what_is_stored_and_drops_nothing_of_others(single, tm
     monkeypatch.setattr("bench.reference.single_shooting.single_shooting", second_search)
     command(["reference_tasks:DoubleIntegrator"], out=tmp_path)
     assert "grade B" in capsys.readouterr().out
-    done = reference.read_references(path)
+    done = reference_file.read_references(path)
     assert done["other"] == other
     assert done[single.fingerprint].multiple_shooting
     monkeypatch.setattr("bench.reference.cross_check.cross_check", second_search)
     command(["reference_tasks:DoubleIntegrator"], out=tmp_path)
     assert "stored" in capsys.readouterr().out
-    assert reference.read_references(path) == done
+    assert reference_file.read_references(path) == done
 
 
 def test_the_command_covers_every_grid_of_a_suite_and_says_what_it_cannot_do(monkeypatch):
@@ -290,3 +302,15 @@ def test_difficulty_is_measured():
     assert lyapunov(task) == pytest.approx(20 * (task.horizon - task.dt), rel=1e-7)  # the solver's error
     assert integration_error(task) < 1e-6
     assert integration_error(Unstable(solver="euler")) > 0.9  # (1 + 20 h)^H is far below e^(20 T)
+    assert lyapunov(Unstable(num_steps=1)) == 0.0  # it begins at the end of the first interval
+    assert integration_error(Free()) == 0.0
+
+
+class Free(DoubleIntegrator):
+    """A motion that costs nothing: a relative error is a distance to 0."""
+
+    def running_cost(self, t, x, u):
+        return 0 * x[0]
+
+    def terminal_cost(self, x):
+        return 0 * x[0]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from bench.analysis.leaderboard import build
 from bench.claims.report import section
-from bench.cli.terminal.lines import echo
+from bench.cli.terminal.lines import echo, echo_error
 from bench.cli.terminal.tables import print_leaderboard
 from bench.errors import UsageError
 from bench.records import tuning
 from bench.records.cell_file import read_records as read_all
 from bench.records.files import RecordError, write_atomically
-from bench.records.reference import References
+from bench.records.references import References
 from bench.records.run import RunRecord
 from bench.records.trajectory import trajectory_finder
 from bench.records.tuning import Tuning
@@ -22,7 +22,7 @@ from bench.report import FORMATS
 
 def warn(text: str) -> None:
     """Print a warning."""
-    echo(f"warning: {text}", err=True)
+    echo_error(f"warning: {text}")
 
 
 def read_records(folder: Path) -> list[RunRecord]:

@@ -42,7 +42,8 @@ from bench.reference.jaxpr_to_casadi.entries import (
     divided,
 )
 from bench.reference.jaxpr_to_casadi.moves import MOVES, SCATTERS, moved, scattered
-from tasks.base import AbstractConstrainedTask, AbstractHybridTask, AbstractTask
+from tasks.base import AbstractHybridTask, AbstractTask
+from tasks.constrained import AbstractConstrainedTask
 
 __all__ = ["TaskFunctions", "UntranslatableError", "casadi_function", "casadi_functions"]
 
