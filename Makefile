@@ -5,7 +5,7 @@ BASELINE ?= results/published/smoke
 SUITE ?= smoke
 SEEDS ?= 20
 
-.PHONY: run test test-all check publish bench install lint
+.PHONY: run test test-all check publish bench docs install lint
 
 run: install
 	$(BIN)/python -m bench run smoke
@@ -35,6 +35,12 @@ publish: install
 # Speed, each as a ratio to a plain reference timed beside it; fails where one is much above the stored ratio.
 bench: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median
+
+# The site, from the repository alone and without training, into build/site/html.
+docs: install
+	rm -rf build/site/source
+	$(BIN)/python -m bench.website build/site/source
+	$(BIN)/python -m sphinx -q -W --keep-going -d build/site/doctrees build/site/source build/site/html
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,4 +1,7 @@
-"""The methods, in reading order: world models as the paper names them, the simulator, model-free methods, floors."""
+"""The methods, in reading order.
+
+World models as the paper names them, planning with them, the simulator, model-free methods, floors.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,6 +11,7 @@ from baselines.constant import Constant
 from baselines.evolution import Evolution
 from baselines.model_gradient import ModelGradient
 from baselines.online_decision_transformer import OnlineDecisionTransformer
+from baselines.planning import Planning
 from baselines.ppo import PPO
 from baselines.random_controls import Random
 from baselines.recurrent import ActionsRecurrent, GRUCell, LSTMCell, VanillaCell
@@ -81,6 +85,16 @@ METHODS: dict[str, Callable[..., AbstractMethod]] = {
         noise=0.0831,
         imagined_noise=0.0259,
     ),
+    "planning_awm_transformer": partial(
+        Planning, model=ActionsTransformer, model_learning_rate=0.00491, noise=0.219, model_updates=40
+    ),
+    "planning_awm_gru": partial(
+        Planning, model=partial(ActionsRecurrent, cell=GRUCell), model_learning_rate=0.00985, noise=0.0606
+    ),
+    "planning_history_model": partial(
+        Planning, model=HistoryTransformer, model_learning_rate=0.00354, noise=0.211, model_updates=40
+    ),
+    "planning_one_step_model": partial(Planning, model=OneStep, model_learning_rate=0.00326, noise=0.0831),
     "simulator_gradient": SimulatorGradient,
     "simulator_gradient_oracle": partial(SimulatorGradient, charged=False, updates=50, learning_rate=3e-3),
     "shac": SHAC,

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from bench.budget import Usage
 from bench.method import AbstractInformedMethod, Floor, filled_in
+from bench.noisy_task import plant_of
 from bench.simulate import AbstractPolicy
 
 
@@ -46,7 +47,9 @@ class Constant(AbstractInformedMethod[ConstantState]):
     def init(self, task, key):
         if not self.floors:
             raise LookupError("the best constant control is read off the task's reference, which is not known.")
-        x0 = [task.x0 if floor.start is None else jnp.array(floor.start) for floor in self.floors]
+        # A start is of the plant; of a noisy task more than that is observed.
+        more = [0.0] * (len(task.states) - len(plant_of(task).states))
+        x0 = [task.x0 if floor.start is None else jnp.array([*floor.start, *more]) for floor in self.floors]
         return ConstantState(jnp.stack(x0), jnp.array([floor.control for floor in self.floors]))
 
     def step(self, task, state, key):

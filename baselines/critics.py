@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from baselines.exploration import size_of_spread
 from baselines.networks import MLP
 from tasks.base import Scalar
 
@@ -36,7 +37,7 @@ class RescaledCritic(eqx.Module):
 def location_and_spread(to_go: Float[Array, "episodes steps"]) -> tuple[Float[Array, " steps"], Float[Array, ""]]:
     """Return the mean over episodes for each interval, and the standard deviation around it over all intervals."""
     mean = jnp.mean(to_go, axis=0)
-    return mean, jnp.sqrt(jnp.mean((to_go - mean) ** 2)) + 1e-6 * jnp.mean(jnp.abs(mean)) + 1e-12
+    return mean, size_of_spread(jnp.sqrt(jnp.mean((to_go - mean) ** 2)), jnp.mean(jnp.abs(mean)))
 
 
 def evaluate(critic: MLP, observations: Float[Array, "*batch obs"]) -> Float[Array, "*batch"]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from baselines.attention import CausalTransformer
+from baselines.exploration import size_of_spread
 from baselines.gaussian import mean_and_log_std
 from baselines.normalisation import Scales, from_unit, observe
 from baselines.replay_buffer import Replay
@@ -31,7 +32,7 @@ class Returns(eqx.Module):
         mean = jnp.sum(weights * returns) / jnp.sum(weights)
         std = jnp.sqrt(jnp.sum(weights * (returns - mean) ** 2) / jnp.sum(weights))
         best = jnp.max(jnp.where(weights > 0, returns, -jnp.inf))
-        return cls(mean, std + 1e-6 * jnp.abs(mean) + 1e-12, best)
+        return cls(mean, size_of_spread(std, mean), best)
 
 
 def token(

@@ -28,8 +28,9 @@ from baselines.exploration import best_level, warm_up
 from baselines.networks import MLP, with_output_bias
 from baselines.normalisation import Scales
 from baselines.policies import FeedbackPolicy
+from baselines.schedules import with_warmup
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between
+from bench.method import AbstractBudgetedMethod, Between
 from bench.settings import Count, Positive, Within
 from bench.simulate import rollout
 from tasks.base import Scalar
@@ -89,7 +90,7 @@ class EvolutionState(eqx.Module):
     scales: Scales
 
 
-class Evolution(AbstractMethod[EvolutionState]):
+class Evolution(AbstractBudgetedMethod[EvolutionState]):
     """The same population and first step size on every task."""
 
     search: ClassVar = {
@@ -105,6 +106,9 @@ class Evolution(AbstractMethod[EvolutionState]):
 
     def usage(self, task):
         return Usage(self.population * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=1)
+
+    def within(self, task, budget):
+        return with_warmup(self, self.warmup, task, budget)
 
     def init(self, task, key):
         warmup_key, net_key = jr.split(key)

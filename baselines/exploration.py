@@ -1,14 +1,17 @@
 """Collection of episodes: with noise around a policy, and before there is a policy."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from baselines.normalisation import Scales, from_unit
-from baselines.policies import FeedbackPolicy, Perturbed
-from bench.simulate import Trajectory, open_loop, rollout
+from bench.simulate import AbstractPolicy, Trajectory, open_loop, rollout
 from tasks.base import AbstractTask, Scalar
+
+SMALLEST = 1e-30  # a spread of costs that are all the same, above the smallest normal number of float32
 
 
 def ou_noise(task: AbstractTask, key: Key[Array, ""], correlation: float = 0.9) -> Float[Array, "steps m"]:
@@ -26,12 +29,20 @@ def correlated(white: Float[Array, "steps m"], correlation: Scalar) -> Float[Arr
 
 
 def explore(
-    task: AbstractTask, policy: FeedbackPolicy, amplitudes: Float[Array, " episodes"], key: Key[Array, ""]
+    task: AbstractTask,
+    perturbed: Callable[[Float[Array, "steps m"]], AbstractPolicy],
+    amplitudes: Float[Array, " episodes"],
+    key: Key[Array, ""],
+    correlation: float = 0.9,
 ) -> Trajectory:
-    """Play a policy with Ornstein-Uhlenbeck noise of each amplitude, in half ranges: an episode each, side by side."""
+    """Play a policy with Ornstein-Uhlenbeck noise of each amplitude: an episode each, side by side.
+
+    `perturbed` returns the policy with a given noise in half ranges.
+    """
 
     def episode(keys, amplitude):
-        return rollout(task, Perturbed(policy, amplitude * ou_noise(task, keys[0])), task.start(keys[1]))
+        noise = amplitude * ou_noise(task, keys[0], correlation)
+        return rollout(task, perturbed(noise), task.start(keys[1]))
 
     return jax.vmap(episode)(jr.split(key, (len(amplitudes), 2)), amplitudes)
 
@@ -49,8 +60,20 @@ def warm_up(task: AbstractTask, key: Key[Array, ""], episodes: int) -> Trajector
 
 
 def cost_spread(episodes: Trajectory) -> Float[Array, ""]:
-    """Return the standard deviation of the episodes' costs, plus a millionth of their size so that it is not 0."""
-    return jnp.std(episodes.cost) + 1e-6 * jnp.abs(jnp.mean(episodes.cost)) + 1e-12
+    """Return the standard deviation of the episodes' costs, the unit in which a method learns.
+
+    It is at least a millionth of their size, which is rounding in float32, and never 0.
+    """
+    return size_of_spread(jnp.std(episodes.cost), jnp.mean(episodes.cost))
+
+
+def size_of_spread(deviation: Float[Array, ""], mean: Float[Array, ""]) -> Float[Array, ""]:
+    """Return a standard deviation, raised to a millionth of the mean: less is rounding in float32. It is never 0.
+
+    In another unit of cost it is the same, in that unit. A constant that is added to the costs changes it only where
+    it drowns them.
+    """
+    return jnp.maximum(jnp.maximum(deviation, 1e-6 * jnp.abs(mean)), SMALLEST)
 
 
 def best_level(scales: Scales, episodes: Trajectory) -> Float[Array, " m"]:

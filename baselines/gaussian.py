@@ -66,8 +66,15 @@ def sample_squashed(
     actor: MLP, observation: Float[Array, " obs"], key: Key[Array, ""]
 ) -> tuple[Float[Array, " m"], Float[Array, ""]]:
     """Draw tanh of a Gaussian action, and return it with its log density (Haarnoja et al., 2018, appendix C)."""
-    mean, log_std = mean_and_log_std(actor(observation))
-    noise = jr.normal(key, mean.shape)
+    output = actor(observation)
+    return squashed(output, jr.normal(key, (len(output) // 2,)))
+
+
+def squashed(
+    output: Float[Array, " outputs"], noise: Float[Array, " m"]
+) -> tuple[Float[Array, " m"], Float[Array, ""]]:
+    """Return tanh of the Gaussian action that standard normal noise draws, and its log density."""
+    mean, log_std = mean_and_log_std(output)
     before = mean + jnp.exp(log_std) * noise
     gaussian = -0.5 * noise**2 - log_std - 0.5 * jnp.log(2 * jnp.pi)
     log_slope = 2 * (jnp.log(2.0) - before - jax.nn.softplus(-2 * before))  # log of tanh', without overflow

@@ -22,19 +22,28 @@ from jaxtyping import Array, Float
 
 
 @eqx.filter_custom_vjp
-def decode(inputs: tuple[Any, Float[Array, " n"], Float[Array, "steps m"]]) -> Float[Array, "steps n"]:
-    """Return the states after each control, for `inputs` = (a HistoryTransformer, x0, us)."""
+def decode(inputs: tuple[Any, Float[Array, " n"], Float[Array, "steps m"], Any]) -> Float[Array, "steps n"]:
+    """Return the states after each control, for `inputs` = (a HistoryTransformer, x0, us, observed).
+
+    `observed` is None, or (xs, k) with states xs[0..k-1] after the first k controls, which stand in for the model's.
+    The gradient is that of the controls after these and of the states that they lead to.
+    """
     return _forward(inputs)[0]
 
 
 def _forward(inputs):
-    model, x0, us = inputs
+    model, x0, us, observed = inputs
 
-    def step(carry, u):
+    def step(carry, inputs):
+        u, known = inputs
         carry, x, kept = model.advance_and_keep(carry, u)
+        if known is not None:
+            x = jnp.where(known[0], known[1], x)
+            carry = x, carry[1]
         return carry, (x, kept)
 
-    (_, (_, caches)), (xs, kept) = jax.lax.scan(step, model.initial(x0, len(us)), us)
+    known = None if observed is None else (jnp.arange(len(us)) < observed[1], observed[0])
+    (_, (_, caches)), (xs, kept) = jax.lax.scan(step, model.initial(x0, len(us)), (us, known))
     return xs, (xs, kept, caches)
 
 
@@ -46,7 +55,7 @@ def _keep(perturbed, inputs):
 
 @decode.def_bwd
 def _reverse(residuals, xs_bar, perturbed, inputs):
-    model, x0, us = inputs
+    model, x0, us, observed = inputs
     xs, kept, caches = residuals
     moved, held = eqx.partition(model, perturbed[0])  # a model that is not differentiated costs nothing here
 
@@ -78,7 +87,7 @@ def _reverse(residuals, xs_bar, perturbed, inputs):
     zeros = jax.tree.map(jnp.zeros_like, (x0, written, moved))
     steps = (jnp.arange(len(us)), jnp.concatenate([x0[None], xs[:-1]]), us, kept, xs_bar)
     (x0_bar, _, model_bar), us_bar = jax.lax.scan(back, zeros, steps, reverse=True)
-    return model_bar, x0_bar, us_bar
+    return model_bar, x0_bar, us_bar, jax.tree.map(lambda _: None, observed)
 
 
 def _attention_adjoints(t, k, v, q, o_bar, log_sum, o_bar_o):

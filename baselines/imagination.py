@@ -20,10 +20,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from baselines.exploration import ou_noise
-from baselines.policies import FeedbackPolicy
+from baselines.policies import AbstractNoisyPolicy
+from baselines.replication import Bonus, entropy_bonus, noise_memory
 from baselines.world_models import AbstractWorldModel
-from bench.simulate import clip, trapezoid_costs
-from tasks.base import AbstractTask
+from bench.simulate import trapezoid_costs
+from tasks.base import AbstractTask, Scalar
 
 
 class Imagination(NamedTuple):
@@ -32,11 +33,13 @@ class Imagination(NamedTuple):
     states: Literal["real", "imagined"]
     cut_feedback: bool
     noise: float  # in half ranges
+    bonus: Bonus = "none"  # for the policy's entropy, times `entropy`
+    entropy: Scalar = 0.0
 
     def cost(
         self,
         task: AbstractTask,
-        policy: FeedbackPolicy,
+        policy: AbstractNoisyPolicy,
         model: AbstractWorldModel,
         xs: Float[Array, "knots n"],
         errors: Float[Array, "steps n"],
@@ -44,14 +47,11 @@ class Imagination(NamedTuple):
     ) -> Float[Array, ""]:
         """Return J from the start of a real episode with states xs, on which the model has these errors."""
         ts = task.dt * jnp.arange(task.num_steps)
-        noise = self.noise * ou_noise(task, key) * (model.scales.high - model.scales.low) / 2
-
-        def act(t, x, e):
-            return clip(task, policy.control(t, x) + e)
+        noise = self.noise * ou_noise(task, key, noise_memory(self.bonus))
 
         def decode(carry, inputs):
             x, memory = carry
-            u = act(inputs[0], jax.lax.stop_gradient(x) if self.cut_feedback else x, inputs[1])
+            u = policy.perturbed(inputs[0], jax.lax.stop_gradient(x) if self.cut_feedback else x, inputs[1])
             memory, x_next = model.advance(memory, u)
             return (x_next, memory), (x, x_next, u)
 
@@ -59,12 +59,14 @@ class Imagination(NamedTuple):
             start = (xs[0], model.initial(xs[0], task.num_steps))
             read, predicted, controls = jax.lax.scan(decode, start, (ts, noise))[1]
             if self.cut_feedback:  # the same values; this way the gradient needs no sequential pass
-                controls = jax.vmap(act)(ts, jax.lax.stop_gradient(read), noise)
+                controls = jax.vmap(policy.perturbed)(ts, jax.lax.stop_gradient(read), noise)
                 predicted = model(xs[0], controls)
         else:
-            controls = jax.vmap(act)(ts, xs[:-1], noise)
+            read = xs[:-1]
+            controls = jax.vmap(policy.perturbed)(ts, read, noise)
             predicted = model(xs[0], controls) + errors
-        return trapezoid_cost(task, jnp.concatenate([xs[:1], predicted]), controls)
+        cost = trapezoid_cost(task, jnp.concatenate([xs[:1], predicted]), controls)
+        return cost - self.entropy * entropy_bonus(policy, self.bonus, read, noise)
 
 
 def trapezoid_cost(task: AbstractTask, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]) -> Float[Array, ""]:

@@ -24,15 +24,17 @@ from jaxtyping import Array, Float
 
 from baselines.exploration import cost_spread, explore, warm_up
 from baselines.imagination import Imagination
+from baselines.model_fit import begin_fit, continue_fit, rescaled
 from baselines.networks import MLP, both_ways, policy_network
-from baselines.normalisation import Scales
 from baselines.optimisation import adam, begin, descend
-from baselines.policies import FeedbackPolicy
+from baselines.policies import Perturbed
 from baselines.replay_buffer import Replay, integers_below
+from baselines.replication import Bonus, acting, cost_unit, noise_memory, outputs, scales_of
+from baselines.schedules import run_length, with_run_length
 from baselines.world_models import AbstractWorldModel
 from bench.budget import Usage
-from bench.method import AbstractModelMethod, Between, Fit
-from bench.settings import Count, NotBelow, NotNegative, PositiveShare, Width
+from bench.method import AbstractBudgetedMethod, AbstractModelMethod, Between, Fit
+from bench.settings import Count, NotBelow, NotNegative, Positive, PositiveShare, Width
 
 
 class ModelGradientState(eqx.Module):
@@ -44,7 +46,7 @@ class ModelGradientState(eqx.Module):
     cost_scale: Float[Array, ""]
 
 
-class ModelGradient(AbstractModelMethod[ModelGradientState]):
+class ModelGradient(AbstractModelMethod[ModelGradientState], AbstractBudgetedMethod[ModelGradientState]):
     """Policy gradients through a world model. The model is a field: a class, or a partial with its hyperparameters."""
 
     search: ClassVar = {
@@ -70,10 +72,14 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
     recent: Count = 5
     model_learning_rate: PositiveShare = 1e-3
     policy_learning_rate: PositiveShare = 3e-3
-    decay_steps: Count = 20  # steps over which a cosine takes both rates to a tenth
+    decay_share: Positive = 1.0  # share of the run over which a cosine takes both rates to a tenth
     width: Width = 64  # units in the policy's layers
+    raw: bool = False  # for replication, like the next two: networks read states and time as they are
+    bonus: Bonus = "none"  # entropy bonus of a Gaussian policy, over time; noises then are in its own deviations
+    entropy: NotNegative = 0.1  # weight of the bonus
     # Episodes kept; a checkpoint writes them all.
     capacity: Annotated[Count, NotBelow("warmup"), NotBelow("episodes")] = 250
+    steps: float = run_length()
 
     def __check_init__(self):
         if not self.cut_feedback and self.states == "real":
@@ -85,43 +91,40 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
         updates = self.model_updates + self.policy_updates
         return Usage(self.episodes * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
 
+    def within(self, task, budget):
+        return with_run_length(self, self.warmup, task, budget)
+
     def init(self, task, key):
         warmup_key, net_key, model_key = jr.split(key, 3)
         episodes = warm_up(task, warmup_key, self.warmup)
         replay = Replay.empty(task, self.capacity).add(episodes)
-        net = policy_network(task, self.width, len(task.controls), key=net_key)
+        net = policy_network(task, self.width, outputs(task, self.bonus), key=net_key)
         model, model_optimiser = self.begin_fit(task, replay, model_key)
         net_optimiser = begin(self._net_optimiser(), net)
-        return ModelGradientState(net, model, net_optimiser, model_optimiser, replay, cost_spread(episodes))
+        unit = cost_unit(cost_spread(episodes), self.raw)
+        return ModelGradientState(net, model, net_optimiser, model_optimiser, replay, unit)
 
     def step(self, task, state, key):
         collect_key, fit_key, improve_key = jr.split(key, 3)
         amplitudes = self.noise * jnp.arange(1, self.episodes + 1) / self.episodes
-        replay = state.replay.add(explore(task, self.policy(task, state), amplitudes, collect_key))
-        model = eqx.tree_at(lambda m: m.scales, state.model, Scales.of(task, replay.xs, replay.filled))
+        perturb = partial(Perturbed, self.policy(task, state))
+        replay = state.replay.add(explore(task, perturb, amplitudes, collect_key, noise_memory(self.bonus)))
+        model = rescaled(state.model, scales_of(task, replay.xs, replay.filled, self.raw))
         model, model_optimiser = self.fit(Fit(model, state.model_optimiser), replay, fit_key)
         net, net_optimiser = self._improve(task, state, model, replay, improve_key)
         return ModelGradientState(net, model, net_optimiser, model_optimiser, replay, state.cost_scale)
 
     def policy(self, task, state):
-        return FeedbackPolicy(task, state.model.scales, state.net, open_loop=self.open_loop)
+        return acting(task, state.model.scales, state.net, self.bonus, self.open_loop)
 
     def begin_fit(self, task, episodes, key):
-        model = self.model(Scales.of(task, episodes.xs, episodes.filled), key=key)
-        return Fit(model, begin(self._model_optimiser(), model))
+        scales = scales_of(task, episodes.xs, episodes.filled, self.raw)
+        return begin_fit(self._model_optimiser(), self.model, scales, key)
 
     def fit(self, fit, episodes, key):
-        half = self.model_batch // 2
-
-        def loss(model, keys):
-            old = episodes.sample(keys[0], self.model_batch - half, newest=self.capacity)
-            new = episodes.sample(keys[1], half, newest=self.recent * self.episodes)
-            rows = jnp.concatenate([old, new])
-            # Scales are statistics: their gradient is dropped, so the optimiser never moves them.
-            model = eqx.tree_at(lambda m: m.scales, model, jax.lax.stop_gradient(model.scales))
-            return jnp.mean(jax.vmap(model.residuals)(episodes.xs[rows], episodes.us[rows]) ** 2)
-
-        return Fit(*descend(self._model_optimiser(), loss, *fit, jr.split(key, (self.model_updates, 2))))
+        newest = self.recent * self.episodes
+        keys = jr.split(key, (self.model_updates, 2))
+        return continue_fit(self._model_optimiser(), fit, episodes, self.model_batch, newest, keys)
 
     def _improve(self, task, state, model, replay, key):
         model = both_ways(model)
@@ -132,7 +135,7 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
         def loss(net, keys):
             rows = integers_below(jnp.minimum(len(xs), replay.added), self.policy_batch, keys[0])
             noise_keys = keys[1:]
-            policy = FeedbackPolicy(task, model.scales, net, open_loop=self.open_loop)
+            policy = acting(task, model.scales, net, self.bonus, self.open_loop)
             cost = jax.vmap(lambda xs, errors, k: self.imagination.cost(task, policy, model, xs, errors, k))
             return jnp.mean(cost(xs[rows], errors[rows], noise_keys)) / state.cost_scale
 
@@ -142,13 +145,13 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
     @property
     def imagination(self) -> Imagination:
         """The way to compute the policy's cost in the model."""
-        return Imagination(self.states, self.cut_feedback, self.imagined_noise)
+        return Imagination(self.states, self.cut_feedback, self.imagined_noise, self.bonus, self.entropy)
 
     def _net_optimiser(self):
-        return adam(self.policy_learning_rate, self.decay_steps * self.policy_updates)
+        return adam(self.policy_learning_rate, self.decay_share * self.steps * self.policy_updates)
 
     def _model_optimiser(self):
-        return adam(self.model_learning_rate, self.decay_steps * self.model_updates)
+        return adam(self.model_learning_rate, self.decay_share * self.steps * self.model_updates)
 
     def parameters(self, state):
         return state.net
@@ -161,6 +164,9 @@ class ModelGradient(AbstractModelMethod[ModelGradientState]):
 
     def newest(self, state, count):
         return state.replay.newest(count)
+
+    def for_fits(self, fits):
+        return dataclasses.replace(self, steps=float(fits))
 
     @property
     def updates_per_fit(self):

@@ -16,6 +16,7 @@ class Scales(eqx.Module):
     increment_std: Float[Array, " n"]  # standard deviation of x[t+1] - x[t]
     low: Float[Array, " m"]
     high: Float[Array, " m"]
+    raw: bool = eqx.field(static=True, default=False)  # time, too, is left as it is (see `baselines.replication`)
 
     @classmethod
     def of(
@@ -54,7 +55,12 @@ class Scales(eqx.Module):
 
 
 def observe(task: AbstractTask, scales: Scales, t: Scalar, x: Float[Array, " n"]) -> Float[Array, " obs"]:
-    """Return the input of a policy network: the normalised state, the time in [-1, 1], and the square of that time."""
+    """Return the input of a policy network: the normalised state, the time in [-1, 1], and the square of that time.
+
+    With raw scales they are the state, the number of intervals before t, and 0.
+    """
+    if scales.raw:
+        return jnp.concatenate([x, jnp.stack([jnp.asarray(t / task.dt, x.dtype), jnp.zeros((), x.dtype)])])
     tau = jnp.asarray(2 * t / task.horizon - 1, x.dtype)
     return jnp.concatenate([scales.state(x), jnp.stack([tau, tau**2])])
 

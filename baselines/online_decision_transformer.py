@@ -36,8 +36,9 @@ from baselines.gaussian import mean_and_log_std
 from baselines.normalisation import Scales, from_unit
 from baselines.optimisation import adam, begin, descend
 from baselines.replay_buffer import Replay
+from baselines.schedules import run_length, with_run_length
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between
+from bench.method import AbstractBudgetedMethod, Between
 from bench.settings import Count, Depth, Finite, NotBelow, NotNegative, Positive, PositiveShare, Width, Within
 from bench.simulate import rollout
 
@@ -56,7 +57,7 @@ class DecisionTransformerState(eqx.Module):
     scales: Scales
 
 
-class OnlineDecisionTransformer(AbstractMethod[DecisionTransformerState]):
+class OnlineDecisionTransformer(AbstractBudgetedMethod[DecisionTransformerState]):
     """The same transformer, learning rate and targets on every task."""
 
     search: ClassVar = {
@@ -79,14 +80,18 @@ class OnlineDecisionTransformer(AbstractMethod[DecisionTransformerState]):
     capacity: Annotated[Count, NotBelow("warmup"), NotBelow("episodes")] = 200  # episodes kept
     entropy: Finite = -1.0  # β, per control, of actions in half ranges
     learning_rate: PositiveShare = 2.08e-4
-    decay_steps: Count = 20  # over which a cosine takes the rate to a tenth
+    decay_share: Positive = 1.0  # share of the run over which a cosine takes the rate to a tenth
     width: Width = 64
     depth: Depth = 2
     heads: Heads = 2
+    steps: float = run_length()
 
     def usage(self, task):
         spent = self.episodes * task.num_steps
         return Usage(spent, init_env_steps=self.warmup * task.num_steps, updates=self.updates)
+
+    def within(self, task, budget):
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         n, m = len(task.states), len(task.controls)
@@ -156,4 +161,4 @@ class OnlineDecisionTransformer(AbstractMethod[DecisionTransformerState]):
         return -(-task.num_steps // self.hold)  # the last may be shorter
 
     def _optimiser(self):
-        return adam(self.learning_rate, self.decay_steps * self.updates)
+        return adam(self.learning_rate, self.decay_share * self.steps * self.updates)

@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from baselines.schedules import cosine
 from tasks.base import Scalar
 
 Parameters = TypeVar("Parameters")
 
 
 def adam(
-    learning_rate: Scalar, decay_updates: int, momentum: Scalar = 0.9, end: Scalar = 0.1
+    learning_rate: Scalar, decay_updates: Scalar, momentum: Scalar = 0.9, end: Scalar = 0.1
 ) -> optax.GradientTransformation:
     """Return Adam with gradients clipped to norm 1 and a learning rate that a cosine takes to its share `end`.
 
@@ -24,7 +25,7 @@ def adam(
     longer memory of the first ones stalls it. All parameters are flattened to one vector. Against one vector for each
     array, a step of a program is traced in two thirds of the time, compiled in six sevenths, and runs as fast.
     """
-    schedule = optax.cosine_decay_schedule(learning_rate, decay_updates, alpha=end)
+    schedule = cosine(learning_rate, decay_updates, end)
     chain = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b1=momentum, b2=0.95))
     return optax.flatten(optax.apply_if_finite(chain, max_consecutive_errors=jnp.iinfo(jnp.int32).max))
 

@@ -1,5 +1,6 @@
 """Policies that methods explore with and are judged by: feedback of a network, with noise, held, averaged, or fixed."""
 
+import abc
 from collections.abc import Callable
 
 import equinox as eqx
@@ -14,7 +15,19 @@ from bench.simulate import AbstractPolicy, clip
 from tasks.base import AbstractTask, Scalar
 
 
-class FeedbackPolicy(AbstractPolicy):
+class AbstractNoisyPolicy(AbstractPolicy):
+    """A policy without memory whose controls noise can perturb."""
+
+    @abc.abstractmethod
+    def control(self, t: Scalar, x: Float[Array, " n"]) -> Float[Array, " m"]:
+        """Return the control at time t in state x."""
+
+    @abc.abstractmethod
+    def perturbed(self, t: Scalar, x: Float[Array, " n"], noise: Float[Array, " m"]) -> Float[Array, " m"]:
+        """Return the control under noise, within the bounds."""
+
+
+class FeedbackPolicy(AbstractNoisyPolicy):
     """u = squash(net(observation)): a deterministic policy without memory.
 
     An `open_loop` policy reads the time alone: it gets the mean state in place of the state.
@@ -38,11 +51,15 @@ class FeedbackPolicy(AbstractPolicy):
         x = self.scales.mean if self.open_loop else x
         return from_unit(self.task, self.squash(self.net(observe(self.task, self.scales, t, x))[:m]))
 
+    def perturbed(self, t: Scalar, x: Float[Array, " n"], noise: Float[Array, " m"]) -> Float[Array, " m"]:
+        """Return the control plus noise in half ranges, clipped to the bounds."""
+        return clip(self.task, self.control(t, x) + noise * (self.scales.high - self.scales.low) / 2)
+
 
 class WithoutFeedbackGradient(AbstractPolicy):
     """The controls of another policy. The gradient does not see that they depend on the state."""
 
-    policy: FeedbackPolicy
+    policy: AbstractPolicy
 
     def initial(self):
         return self.policy.initial()
@@ -52,18 +69,16 @@ class WithoutFeedbackGradient(AbstractPolicy):
 
 
 class Perturbed(AbstractPolicy):
-    """The controls of another policy plus given noise, clipped to the bounds. The noise is in half ranges."""
+    """The controls of another policy under given noise."""
 
-    policy: FeedbackPolicy
+    policy: AbstractNoisyPolicy
     noise: Float[Array, "steps m"]
 
     def initial(self):
         return jnp.zeros((), jnp.int32)
 
     def __call__(self, t, x, k):
-        scales = self.policy.scales
-        noise = self.noise[k] * (scales.high - scales.low) / 2
-        return clip(self.policy.task, self.policy.control(t, x) + noise), k + 1
+        return self.policy.perturbed(t, x, self.noise[k]), k + 1
 
 
 class Held(AbstractPolicy):

@@ -33,15 +33,16 @@ import optax
 from jaxtyping import Array, Float
 
 from baselines.critics import advantages, evaluate
-from baselines.exploration import best_level, warm_up
+from baselines.exploration import SMALLEST, best_level, warm_up
 from baselines.gaussian import BoundedGaussian, bounded_mean
 from baselines.networks import MLP, policy_network, with_output_bias
 from baselines.normalisation import Scales, observe_knots
 from baselines.optimisation import begin, descend
 from baselines.policies import AverageAction, FeedbackPolicy, Held
 from baselines.replay_buffer import Replay
+from baselines.schedules import with_warmup
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between
+from bench.method import AbstractBudgetedMethod, Between
 from bench.settings import Count, MultipleOf, Positive, PositiveShare, Share, Width
 from bench.simulate import rollout
 
@@ -59,7 +60,7 @@ class PPOState(eqx.Module):
     value_std: Float[Array, ""]
 
 
-class PPO(AbstractMethod[PPOState]):
+class PPO(AbstractBudgetedMethod[PPOState]):
     """The same network sizes, learning rates and clipping on every task."""
 
     search: ClassVar = {
@@ -90,6 +91,9 @@ class PPO(AbstractMethod[PPOState]):
         updates = self.epochs + self.critic_updates
         return Usage(self.episodes * task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
 
+    def within(self, task, budget):
+        return with_warmup(self, self.warmup, task, budget)
+
     def init(self, task, key):
         m = len(task.controls)
         warmup_key, actor_key, critic_key = jr.split(key, 3)
@@ -100,7 +104,7 @@ class PPO(AbstractMethod[PPOState]):
         critic = policy_network(task, self.width, 1, key=critic_key)
         optimisers = begin(self._actor_optimiser(), actor), begin(self._critic_optimiser(), critic)
         replay = Replay.empty(task, max(self.capacity, self.warmup, self.episodes)).add(episodes)
-        spread = jnp.std(episodes.cost) + 1e-12
+        spread = jnp.std(episodes.cost) + SMALLEST
         return PPOState(actor, critic, optimisers, replay, scales, -jnp.mean(episodes.cost) / 2, spread)
 
     def step(self, task, state, key):
@@ -145,7 +149,7 @@ class PPO(AbstractMethod[PPOState]):
         actions = old.mean(observations) + noise
         old_log = old.log_density(observations, actions)
         gained = gained - jnp.mean(gained, axis=0)  # over the same decision in the step's episodes
-        gained = jnp.clip(gained / (jnp.std(gained) + 1e-12), -MAX_ADVANTAGE, MAX_ADVANTAGE)
+        gained = jnp.clip(gained / (jnp.std(gained) + SMALLEST), -MAX_ADVANTAGE, MAX_ADVANTAGE)
 
         def loss(actor):
             ratio = jnp.exp(actor.log_density(observations, actions) - old_log)

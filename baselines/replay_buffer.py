@@ -68,6 +68,12 @@ class Replay(eqx.Module):
         rows = self.newest_rows(count)
         return self.xs[rows], self.us[rows]
 
+    def cheapest(self) -> tuple[Float[Array, "knots n"], Float[Array, "steps m"]]:
+        """Return states and controls of the episode with the lowest cost."""
+        cost = jnp.sum(self.costs, axis=1)
+        row = jnp.argmin(jnp.where((self.filled > 0) & jnp.isfinite(cost), cost, jnp.inf))
+        return self.xs[row], self.us[row]
+
     def write(
         self,
         k: Int[Array, ""],

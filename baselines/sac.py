@@ -30,8 +30,11 @@ from baselines.normalisation import Scales, from_unit, observe, observe_knots
 from baselines.optimisation import apply_gradient, begin
 from baselines.policies import FeedbackPolicy
 from baselines.replay_buffer import Replay
+from baselines.replication import cost_unit, scales_of
+from baselines.schedules import cosine, run_length, with_run_length
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between
+from bench.method import AbstractBudgetedMethod, Between
+from bench.noisy_task import end_cost, observed
 from bench.settings import Count, Finite, NotBelow, Positive, PositiveShare, Width, Within
 from bench.simulate import clip, transition
 
@@ -40,7 +43,7 @@ class Networks(eqx.Module):
     """The parameters that the optimiser moves."""
 
     actor: MLP  # observation -> mean and log standard deviation before squashing
-    critics: MLP  # two of them, stacked along a leading axis
+    critics: MLP  # stacked along a leading axis
     log_temperature: Float[Array, ""]
 
 
@@ -54,7 +57,7 @@ class SACState(eqx.Module):
     cost_scale: Float[Array, ""]
 
 
-class SAC(AbstractMethod[SACState]):
+class SAC(AbstractBudgetedMethod[SACState]):
     """The same network sizes and learning rate, and one update per environment step, on every task."""
 
     search: ClassVar = {
@@ -71,23 +74,30 @@ class SAC(AbstractMethod[SACState]):
     batch: Count = 64
     width: Width = 128
     learning_rate: PositiveShare = 8.83e-3
-    decay_steps: Count = 44  # episodes over which a cosine takes the rate to a tenth
+    decay_share: Positive = 1.0  # share of the run over which a cosine takes the rate to a tenth
     polyak: PositiveShare = 0.0257  # τ
     return_size: Positive = 1.9  # standard deviation of the warm-up returns after scaling
     temperature: Positive = 0.1  # α at the start
+    critics: Count = 2  # fewer for replication, like the next two
+    learn_temperature: bool = True
+    raw: bool = False  # networks read states and time as they are, and rewards are costs
     entropy: Finite = -0.567  # H̄ per control
     capacity: Annotated[Count, Within(2), NotBelow("warmup")] = 250  # episodes kept; a checkpoint writes them all
+    steps: float = run_length()
 
     def usage(self, task):
         updates = self.updates * task.num_steps
         return Usage(task.num_steps, init_env_steps=self.warmup * task.num_steps, updates=updates)
+
+    def within(self, task, budget):
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         n, m = len(task.states), len(task.controls)
         warmup_key, actor_key, critics_key = jr.split(key, 3)
         episodes = warm_up(task, warmup_key, self.warmup)
         critic_sizes = (n + 2 + m, self.width, self.width, 1)
-        critics = eqx.filter_vmap(lambda k: MLP(critic_sizes, jax.nn.relu, key=k))(jr.split(critics_key))
+        critics = eqx.filter_vmap(lambda k: MLP(critic_sizes, jax.nn.relu, key=k))(jr.split(critics_key, self.critics))
         actor = policy_network(task, self.width, 2 * m, jax.nn.relu, key=actor_key)
         networks = Networks(actor, critics, jnp.log(self.temperature))
         spread = cost_spread(episodes)
@@ -96,9 +106,9 @@ class SAC(AbstractMethod[SACState]):
             critics,
             begin(self._optimiser(task), networks),
             Replay.empty(task, self.capacity).add(episodes),
-            Scales.of(task, episodes.xs),
+            scales_of(task, episodes.xs, raw=self.raw),
             jnp.mean(episodes.cost) / task.num_steps,
-            spread / self.return_size,
+            cost_unit(spread / self.return_size, self.raw),
         )
 
     def step(self, task, state, key):
@@ -107,11 +117,11 @@ class SAC(AbstractMethod[SACState]):
             k, key = inputs
             act_key, update_key = jr.split(key)
             t = k * task.dt
-            action, _ = sample_squashed(state.networks.actor, observe(task, state.scales, t, x), act_key)
+            action, _ = sample_squashed(state.networks.actor, observe(task, state.scales, t, observed(x)), act_key)
             u = jnp.where(k % self.hold == 0, from_unit(task, TANH_STRETCH * action), held)
             x_next, cost = transition(task, t, x, clip(task, u))
-            cost = cost + jnp.where(k == task.num_steps - 1, task.terminal_cost(x_next), 0.0)
-            replay = state.replay.write(k, x, u, cost, x_next)
+            cost = cost + jnp.where(k == task.num_steps - 1, end_cost(task, x_next), 0.0)
+            replay = state.replay.write(k, observed(x), u, cost, observed(x_next))
             state = eqx.tree_at(lambda s: s.replay, state, replay)
             # Whole decisions of the episode under way. After its last interval, the buffer counts it as added.
             under_way = (k + 1) // self.hold * self.hold * (k + 1 < task.num_steps)
@@ -156,20 +166,21 @@ class SAC(AbstractMethod[SACState]):
             judged = jnp.min(values(jax.lax.stop_gradient(networks.critics), now, own), axis=0)
             actor_loss = jnp.mean(temperature * log_prob - judged)
             entropy_gap = jax.lax.stop_gradient(-jnp.mean(log_prob)) - self.entropy * len(task.controls)
-            return critic_loss + actor_loss + jnp.exp(networks.log_temperature) * entropy_gap
+            temperature_loss = jnp.exp(networks.log_temperature) * entropy_gap if self.learn_temperature else 0.0
+            return critic_loss + actor_loss + temperature_loss
 
         networks, optimiser = apply_gradient(self._optimiser(task), jax.grad(loss)(networks), networks, state.optimiser)
         targets = jax.tree.map(lambda q, target: target + self.polyak * (q - target), networks.critics, state.targets)
         return SACState(networks, targets, optimiser, state.replay, state.scales, state.usual_cost, state.cost_scale)
 
     def _optimiser(self, task):
-        updates = self.decay_steps * task.num_steps * self.updates
-        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, updates, alpha=0.1))
+        updates = self.decay_share * self.steps * task.num_steps * self.updates
+        return optax.adam(cosine(self.learning_rate, updates, end=0.1))
 
 
 def values(
     critics: MLP, observations: Float[Array, "batch obs"], actions: Float[Array, "batch m"]
-) -> Float[Array, "2 batch"]:
-    """Return both critics' values of a batch."""
+) -> Float[Array, "critics batch"]:
+    """Return the critics' values of a batch."""
     inputs = jnp.concatenate([observations, actions], -1)
     return eqx.filter_vmap(lambda critic: jax.vmap(critic)(inputs)[:, 0])(critics)

@@ -33,12 +33,14 @@ from baselines.normalisation import Scales, observe
 from baselines.optimisation import adam, begin, descend
 from baselines.policies import FeedbackPolicy
 from baselines.replay_buffer import Replay
+from baselines.schedules import fade, run_length, with_run_length
 from bench.budget import Usage
-from bench.method import AbstractMethod, Between
-from bench.settings import Count, NotNegative, PositiveShare, Share, Width
+from bench.method import AbstractBudgetedMethod, Between
+from bench.noisy_task import end_cost, observed
+from bench.settings import Count, NotNegative, Positive, PositiveShare, Share, Width
 from bench.simulate import clip, transition
 
-FINAL_NOISE_SHARE = 0.01  # share of the noise that is left after `decay_steps`
+FINAL_NOISE_SHARE = 0.01  # share of the noise that is left after `decay_share` of the run
 
 
 class SHACState(eqx.Module):
@@ -51,7 +53,7 @@ class SHACState(eqx.Module):
     scales: Scales
 
 
-class SHAC(AbstractMethod[SHACState]):
+class SHAC(AbstractBudgetedMethod[SHACState]):
     """The same windows, learning rates and network sizes on every task."""
 
     search: ClassVar = {
@@ -71,12 +73,16 @@ class SHAC(AbstractMethod[SHACState]):
     recent: Count = 4  # episodes that the critic is fitted to
     trace: Share = 0.95  # λ
     polyak: PositiveShare = 0.8  # τ
-    decay_steps: Count = 46  # over which a cosine takes the rate to a hundredth, the critic's to a tenth
+    decay_share: Positive = 1.0  # of the run; a cosine takes the rate to a hundredth, the critic's to a tenth
     width: Width = 64
+    steps: float = run_length()
 
     def usage(self, task):
         spent = task.num_steps
         return Usage(spent, spent, self.warmup * spent, self._windows(task) + self.critic_updates)
+
+    def within(self, task, budget):
+        return with_run_length(self, self.warmup, task, budget)
 
     def init(self, task, key):
         warmup_key, actor_key, critic_key = jr.split(key, 3)
@@ -94,7 +100,8 @@ class SHAC(AbstractMethod[SHACState]):
 
     def step(self, task, state, key):
         start_key, noise_key = jr.split(key)
-        faded = FINAL_NOISE_SHARE ** ((state.replay.added - self.warmup) / self.decay_steps)
+        done = state.replay.added - self.warmup
+        faded = fade(done, self.decay_share * self.steps, FINAL_NOISE_SHARE)
         noise = self.noise * faded * (state.scales.high - state.scales.low) / 2 * ou_noise(task, noise_key)
 
         def window(carry, first):
@@ -118,20 +125,24 @@ class SHAC(AbstractMethod[SHACState]):
 
             def interval(x, k):
                 t = k * jnp.asarray(task.dt, x.dtype)
-                u = clip(task, policy.control(t, x) + noise[k])
+                u = clip(task, policy.control(t, observed(x)) + noise[k])
                 x_next, cost = transition(task, t, x, u)
-                cost = cost + jnp.where(k == task.num_steps - 1, task.terminal_cost(x_next), 0.0)
+                cost = cost + jnp.where(k == task.num_steps - 1, end_cost(task, x_next), 0.0)
                 return x_next, (x, u, cost, x_next)
 
             x_end, played = jax.lax.scan(interval, x, ks)
-            to_go = self._to_go(task, state.scales, state.target, first + length, x_end)
+            to_go = self._to_go(task, state.scales, state.target, first + length, observed(x_end))
             return (jnp.sum(played[2]) + to_go) / state.target.std, (ks, *played)
 
         gradient, played = jax.grad(loss, has_aux=True)(state.actor)
         updates, optimiser = self._actor_optimiser(task).update(gradient, state.actor_optimiser)
-        replay, _ = jax.lax.scan(lambda replay, interval: (replay.write(*interval), None), state.replay, played)
+        ks, xs, us, costs, after = played
+        seen = ks, jax.vmap(observed)(xs), us, costs, jax.vmap(observed)(after)
+        replay, _ = jax.lax.scan(lambda replay, interval: (replay.write(*interval), None), state.replay, seen)
         new = eqx.apply_updates(state.actor, updates), optimiser, replay
-        return eqx.tree_at(lambda s: (s.actor, s.actor_optimiser, s.replay), state, new), played[-1][-1]
+        return eqx.tree_at(lambda s: (s.actor, s.actor_optimiser, s.replay), state, new), jax.tree.map(
+            lambda leaf: leaf[-1], played[-1]
+        )
 
     def _to_go(self, task, scales, critic, k, x):
         """Return the critic's cost to go from x before interval k, 0 after the last."""
@@ -169,7 +180,7 @@ class SHAC(AbstractMethod[SHACState]):
         return -(-task.num_steps // self.window)
 
     def _actor_optimiser(self, task):
-        return adam(self.learning_rate, self.decay_steps * self._windows(task), end=0.01)
+        return adam(self.learning_rate, self.decay_share * self.steps * self._windows(task), end=0.01)
 
     def _critic_optimiser(self):
-        return adam(self.critic_learning_rate, self.decay_steps * self.critic_updates)
+        return adam(self.critic_learning_rate, self.decay_share * self.steps * self.critic_updates)

@@ -19,13 +19,14 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from baselines.attention import CausalTransformer, Heads
 from baselines.history_decode import decode
 from baselines.networks import MLP
 from baselines.normalisation import Scales
-from bench.settings import Count, Depth, NotNegative, Width
+from baselines.replication import with_scaled_gradient
+from bench.settings import Count, Depth, NotNegative, Share, Width
 
 
 class AbstractWorldModel(eqx.Module):
@@ -52,6 +53,15 @@ class AbstractWorldModel(eqx.Module):
         The states are those of `__call__`.
         """
 
+    @abc.abstractmethod
+    def forecast(
+        self, xs: Float[Array, "knots n"], us: Float[Array, "steps m"], k: Int[Array, ""]
+    ) -> Float[Array, "steps n"]:
+        """Return the states after each control, given those that were observed: xs[0..k], and no later ones.
+
+        Entries before the state after us[k] are without meaning.
+        """
+
 
 def unroll(model: AbstractWorldModel, x0: Float[Array, " n"], us: Float[Array, "steps m"]) -> Float[Array, "steps n"]:
     """Return the states after each control, decoded one by one."""
@@ -75,6 +85,10 @@ class AbstractActionsModel(AbstractWorldModel):
     def next(self, x0: Float[Array, " n"], x: Float[Array, " n"], output: Float[Array, " n"]) -> Float[Array, " n"]:
         """Return the state after the predicted state x, given the network's output."""
         return x + self.scales.increment_std * output if self.incremental else x0 + self.scales.std * output
+
+    def forecast(self, xs, us, k):
+        predicted = self(xs[0], us)
+        return predicted + xs[k] - jnp.concatenate([xs[:1], predicted])[k]
 
 
 def states_and_increments(
@@ -186,7 +200,10 @@ class HistoryTransformer(AbstractStateModel):
         self.cut_predictions, self.incremental = cut_predictions, incremental
 
     def __call__(self, x0, us):
-        return decode((self, x0, us))
+        return decode((self, x0, us, None))
+
+    def forecast(self, xs, us, k):
+        return decode((self, xs[0], us, (xs[1:], k)))
 
     def residuals(self, xs, us):
         return self.net(self.scales.pair(xs[:-1], us)) - self.target(xs)
@@ -210,18 +227,29 @@ class HistoryTransformer(AbstractStateModel):
 
 
 class OneStep(AbstractStateModel):
-    """Markov model: an MLP on state increments."""
+    """Markov model: an MLP on state increments.
+
+    `state_gradient` multiplies the gradient through each predicted state that is read: 1, but for replication.
+    """
 
     scales: Scales
     net: MLP
     incremental: bool = eqx.field(static=True)
+    state_gradient: float = eqx.field(static=True)
 
     def __init__(
-        self, scales: Scales, *, width: Width = 128, depth: Depth = 2, incremental: bool = True, key: Key[Array, ""]
+        self,
+        scales: Scales,
+        *,
+        width: Width = 128,
+        depth: Depth = 2,
+        incremental: bool = True,
+        state_gradient: Share = 1.0,
+        key: Key[Array, ""],
     ):
         n, m = len(scales.mean), len(scales.low)
         self.scales, self.net = scales, MLP((n + m, *[width] * depth, n), key=key)
-        self.incremental = incremental
+        self.incremental, self.state_gradient = incremental, state_gradient
 
     def __call__(self, x0, us):
         return unroll(self, x0, us)
@@ -233,5 +261,13 @@ class OneStep(AbstractStateModel):
         return x0
 
     def advance(self, carry, u):
-        x = self.next(carry, self.net(self.scales.pair(carry, u)))
+        read = with_scaled_gradient(carry, self.state_gradient)
+        x = self.next(read, self.net(self.scales.pair(read, u)))
         return x, x
+
+    def forecast(self, xs, us, k):
+        def step(x, inputs):
+            i, observed, u = inputs
+            return self.advance(jnp.where(i <= k, observed, x), u)
+
+        return jax.lax.scan(step, xs[0], (jnp.arange(len(us)), xs[:-1], us))[1]

@@ -44,6 +44,7 @@ Write a method
     AbstractMethod          The base of every method.
     AbstractModelMethod     The base of a method that fits a world model.
     AbstractInformedMethod  The base of a method that may know its task's floors.
+    AbstractBudgetedMethod  The base of a method that must know the budget of its run.
     Fit                     A world model under training.
     Usage                   What a step of a method spends.
     Between                 The range in which a setting is tuned.
@@ -65,7 +66,14 @@ if TYPE_CHECKING:
     from bench.budget import Allowance, Budget, Usage
     from bench.contract.checks import run_checks
     from bench.errors import ContractError, UsageError
-    from bench.method import AbstractInformedMethod, AbstractMethod, AbstractModelMethod, Between, Fit
+    from bench.method import (
+        AbstractBudgetedMethod,
+        AbstractInformedMethod,
+        AbstractMethod,
+        AbstractModelMethod,
+        Between,
+        Fit,
+    )
     from bench.records.cell_file import read_records
     from bench.records.files import RecordError
     from bench.records.reference import Reference
@@ -83,6 +91,7 @@ if TYPE_CHECKING:
     from bench.suite import names as suite_names
 
 PUBLIC = {
+    "AbstractBudgetedMethod": "bench.method:AbstractBudgetedMethod",
     "AbstractInformedMethod": "bench.method:AbstractInformedMethod",
     "AbstractMethod": "bench.method:AbstractMethod",
     "AbstractModelMethod": "bench.method:AbstractModelMethod",
@@ -119,6 +128,7 @@ PUBLIC = {
 }
 
 __all__ = [
+    "AbstractBudgetedMethod",
     "AbstractInformedMethod",
     "AbstractMethod",
     "AbstractModelMethod",

@@ -2,11 +2,13 @@
 
     gymnasium.make("bench.gym:Myriad/CancerTreatment-v0", num_steps=100)    # imports this module by itself
 
-Rewards sum to minus the cost. An observation is the state in physical units and the share of the horizon that is over.
-An action is the control scaled to [-1, 1], or in physical units. Numbers have JAX's default precision.
+Rewards sum to minus the cost. An observation is the state in physical units, or what is observed of it under noise, and
+the share of the horizon that is over. An action is the control scaled to [-1, 1], or in physical units. Numbers have
+JAX's default precision.
 """
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -17,8 +19,10 @@ from jaxtyping import Array, Float, Int, Key
 
 from bench import registry
 from bench.errors import UsageError, did_you_mean
+from bench.noise import Noise
+from bench.noisy_task import NoisyTask, end_cost, noisy, observed, plant_of
 from bench.simulate import clip, transition
-from tasks.base import AbstractTask
+from tasks.base import AbstractTask, State
 
 try:
     import gymnasium
@@ -34,6 +38,9 @@ START_KINDS = ("fixed", "random")
 class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """A Gymnasium environment of a task, by its name or "module:attr", with `settings` in place of its defaults.
 
+    `noise` has levels like a suite's: `{"process": 0.02, "observation": 0.01, "distractors": 4}`, or some of them. It
+    is drawn at every reset.
+
     Observations have shape "n + 1", actions "m". `reset(options={"start": "random"})` draws the start by the task's own
     law, and n numbers in place of "random" are the start; the default is the setting `starts`, "fixed" unless given.
     Raises SettingError for unknown names and settings, UsageError for an unknown option or start, and Gymnasium's own
@@ -44,16 +51,23 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     # Gymnasium reads this off the class, but declares it an attribute of instances: RUF012's ClassVar is a type error.
     metadata = {"render_modes": []}  # noqa: RUF012
 
-    def __init__(self, task: str, physical_units: bool = False, render_mode: str | None = None, **settings: Any):
+    def __init__(
+        self,
+        task: str,
+        physical_units: bool = False,
+        render_mode: str | None = None,
+        noise: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ):
         _refuse_rendering(render_mode)
-        self.task, self.physical_units = registry.task(task, settings), physical_units
+        self.task, self.physical_units = _task(task, settings, noise), physical_units
         self.observation_space, self.action_space = _spaces(self.task, physical_units)
         self._k = self.task.num_steps
         self._compile()
 
     def _compile(self) -> None:
         self._step = jax.jit(lambda x, k, action: _interval(self.task, self.physical_units, x, k, action))
-        self._draw = jax.jit(lambda key: self.task.sample_start(key))
+        self._draw = jax.jit(lambda key, start: _drawn(self.task, key, start))
 
     def __getstate__(self):
         return _without_programs(self)
@@ -64,10 +78,10 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
-        start = _start(self.task, options, (len(self.task.states),))
-        self._x = self._draw(_key(self.np_random)) if start is None else start
+        start = _start(plant_of(self.task), options, plant_of(self.task).x0.shape)
+        self._x = _begun(self.task, start, lambda: self._draw(_key(self.np_random), start))
         self._k = 0
-        return np.append(self._x, self._x.dtype.type(0)), {}
+        return np.append(observed(self._x), self._x.dtype.type(0)), {}
 
     def step(self, action: np.ndarray):
         if self._k == self.task.num_steps:
@@ -96,10 +110,11 @@ class TaskVectorEnv(VectorEnv):
         num_envs: int = 1,
         physical_units: bool = False,
         render_mode: str | None = None,
+        noise: Mapping[str, Any] | None = None,
         **settings: Any,
     ):
         _refuse_rendering(render_mode)
-        self.task, self.num_envs, self.physical_units = registry.task(task, settings), num_envs, physical_units
+        self.task, self.num_envs, self.physical_units = _task(task, settings, noise), num_envs, physical_units
         self.single_observation_space, self.single_action_space = _spaces(self.task, physical_units)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -111,7 +126,8 @@ class TaskVectorEnv(VectorEnv):
             return _interval(self.task, self.physical_units, x, k, action)
 
         self._step = jax.jit(jax.vmap(one, in_axes=(0, None, 0)))
-        self._draw = jax.jit(lambda key: jax.vmap(self.task.sample_start)(jr.split(key, self.num_envs)))
+        drawn = jax.vmap(lambda key, start: _drawn(self.task, key, start))
+        self._draw = jax.jit(lambda key, start: drawn(jr.split(key, self.num_envs), start))
 
     def __getstate__(self):
         return _without_programs(self)
@@ -122,7 +138,7 @@ class TaskVectorEnv(VectorEnv):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
-        self._start = _start(self.task, options, (self.num_envs, len(self.task.states)))
+        self._start = _start(plant_of(self.task), options, (self.num_envs, *plant_of(self.task).x0.shape))
         return self._begin(), {}
 
     def step(self, actions: np.ndarray):
@@ -135,9 +151,31 @@ class TaskVectorEnv(VectorEnv):
         return np.array(observations), np.array(rewards), none | (self._k == self.task.num_steps), none, {}
 
     def _begin(self) -> Float[np.ndarray, "batch observation"]:
-        self._x = self._draw(_key(self.np_random)) if self._start is None else self._start
+        self._x = _begun(self.task, self._start, lambda: self._draw(_key(self.np_random), self._start))
         self._k = 0
-        return np.pad(self._x, ((0, 0), (0, 1)))
+        return np.pad(jax.vmap(observed)(self._x), ((0, 0), (0, 1)))
+
+
+def _task(name: str, settings: Mapping[str, Any], noise: Mapping[str, Any] | None) -> AbstractTask:
+    """Return the task under noise. Raises UsageError for an unknown kind of noise or an impossible level."""
+    kinds = [f.name for f in dataclasses.fields(Noise)]
+    for kind in noise or {}:
+        if kind not in kinds:
+            raise UsageError(did_you_mean("noise", str(kind), kinds))
+    return noisy(registry.task(name, settings), **(noise or {}))
+
+
+def _begun(task: AbstractTask, start: Float[Array, "*batch n"] | None, draw: Callable[[], State]) -> State:
+    """Return the states in which episodes begin: the start, unless it or its noise is drawn."""
+    return draw() if start is None or isinstance(task, NoisyTask) else start
+
+
+def _drawn(task: AbstractTask, key: Key[Array, ""], start: Float[Array, " n"] | None) -> State:
+    """Draw the start of an episode, unless it is given, and its noise."""
+    if not isinstance(task, NoisyTask):
+        return task.sample_start(key)
+    start_key, noise_key = jr.split(key)
+    return task.begin_at(task.plant.sample_start(start_key) if start is None else start, noise_key)
 
 
 def _spaces(task: AbstractTask, physical_units: bool) -> tuple[Box, Box]:
@@ -148,14 +186,14 @@ def _spaces(task: AbstractTask, physical_units: bool) -> tuple[Box, Box]:
 
 
 def _interval(
-    task: AbstractTask, physical_units: bool, x: Float[Array, " n"], k: Int[Array, ""], action: Float[Array, " m"]
-) -> tuple[Float[Array, " n"], Float[Array, " observation"], Float[Array, ""]]:
+    task: AbstractTask, physical_units: bool, x: State, k: Int[Array, ""], action: Float[Array, " m"]
+) -> tuple[State, Float[Array, " observation"], Float[Array, ""]]:
     """Return (state, observation, reward) at the end of interval k; the last reward includes the terminal cost."""
     low, high = (jnp.asarray(b, x.dtype) for b in task.bounds)
     u = clip(task, action if physical_units else low + (high - low) * (action + 1) / 2)
     x, cost = transition(task, k * jnp.asarray(task.dt, x.dtype), x, u)
-    cost += jnp.where(k + 1 == task.num_steps, task.terminal_cost(x), 0)
-    return x, jnp.append(x, (k + 1) / jnp.asarray(task.num_steps, x.dtype)), -cost
+    cost += jnp.where(k + 1 == task.num_steps, end_cost(task, x), 0)
+    return x, jnp.append(observed(x), (k + 1) / jnp.asarray(task.num_steps, x.dtype)), -cost
 
 
 def _start(

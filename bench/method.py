@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 import equinox as eqx
 from jaxtyping import Array, Float, Key
 
-from bench.budget import Usage
+from bench.budget import Budget, Usage
 from bench.records.reference import Reference
 from bench.simulate import AbstractPolicy, Trajectory
 from tasks.base import AbstractTask
@@ -22,9 +22,12 @@ State = TypeVar("State", bound=eqx.Module)
 FILLED_IN_KEY = "filled in"  # in the metadata of a field that the harness fills in
 
 
-def filled_in(default: Any) -> Any:
-    """Declare a field of a method that the harness fills in: it is no setting, and no part of a record."""
-    return eqx.field(default=default, static=True, metadata={FILLED_IN_KEY: True})
+def filled_in(default: Any, static: bool = True) -> Any:
+    """Declare a field of a method that the harness fills in: it is no setting, and no part of a record.
+
+    A fractional number that is not `static` is data of the programs, which then are the same whatever it is.
+    """
+    return eqx.field(default=default, static=static, metadata={FILLED_IN_KEY: True})
 
 
 def is_setting(field: dataclasses.Field) -> bool:
@@ -105,6 +108,19 @@ def inform(method: AbstractMethod, references: tuple[Reference, ...]) -> Abstrac
     return method.informed(floors) if isinstance(method, AbstractInformedMethod) else method
 
 
+class AbstractBudgetedMethod(AbstractMethod[State]):
+    """A method that fits its run: its schedules are shares of it, or a short run has a short warm-up."""
+
+    @abc.abstractmethod
+    def within(self, task: AbstractTask, budget: Budget) -> "AbstractBudgetedMethod[State]":
+        """Return the method for a run of `budget` on `task`. Done twice, it changes nothing more."""
+
+
+def within(method: AbstractMethod, task: AbstractTask, budget: Budget) -> AbstractMethod:
+    """Return the method to train in a run of `budget` on `task`. The settings in its records are those of `method`."""
+    return method.within(task, budget) if isinstance(method, AbstractBudgetedMethod) else method
+
+
 Model = Callable[[Float[Array, " n"], Float[Array, "steps m"]], Float[Array, "steps n"]]  # (x0, us) -> xs
 
 
@@ -145,6 +161,10 @@ class AbstractModelMethod(AbstractMethod[State]):
     @abc.abstractmethod
     def fit(self, fit: Fit, episodes: Any, key: Key[Array, ""]) -> Fit:
         """Return the model after the updates that one `step` gives it."""
+
+    @abc.abstractmethod
+    def for_fits(self, fits: int) -> "AbstractModelMethod[State]":
+        """Return the same method for a model that gets this number of fits, over which its schedule extends."""
 
     @property
     @abc.abstractmethod

@@ -32,7 +32,7 @@ def float64(task: AbstractTask) -> Iterator[None]:
 
 
 def _closes_over_arrays(task: AbstractTask) -> bool:
-    x, u = jnp.zeros(len(task.states)), jnp.zeros(len(task.controls))
+    x, u = (jax.ShapeDtypeStruct((len(v),), jnp.float32) for v in (task.states, task.controls))
     traced = (
         jax.make_jaxpr(task.vector_field)(0.0, x, u),
         jax.make_jaxpr(task.running_cost)(0.0, x, u),

@@ -78,6 +78,8 @@ def check_known(names: Mapping[str, Any], tasks: list[str], methods: list[str]) 
 
 
 def _build(what: str, name: str, table: Mapping[str, Callable], kind: type, settings: Mapping[str, Any]) -> Any:
+    if not isinstance(name, str):
+        raise SettingError(f"a {what} is given by its name or as 'module:attr', got {name!r}.")
     factory = load(what, name) if ":" in name else table.get(name)
     if factory is None:
         raise SettingError(did_you_mean(what, name, table) + f" A {what} of your own is 'module:attr'.")

@@ -16,10 +16,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bench import radau, runge_kutta, violations
-from tasks.base import AbstractHybridTask, AbstractTask, Scalar
+from bench.errors import UsageError
+from bench.noisy_task import NoisyState, NoisyTask, knot, observed
+from tasks.base import AbstractHybridTask, AbstractTask, Scalar, State
 
 SIMULATOR_VERSION = 1  # part of every method's fingerprint; raise it when episodes or their scores change
-Transition = Callable[..., tuple[Float[Array, " n"], Float[Array, ""]]]  # (task, t, x, u) -> (x, cost)
+Transition = Callable[..., tuple[State, Float[Array, ""]]]  # (task, t, x, u) -> (x, cost)
 KNOT_MARGIN = 8  # roundings of a knot's time by which the stages of a solver stay inside their interval
 MAX_ADAPTIVE_STEPS = 4096  # within one interval
 
@@ -39,7 +41,7 @@ class AbstractPolicy(eqx.Module):
 class Trajectory(eqx.Module):
     """One episode. `costs` are the running costs of the intervals, and `cost` is their sum plus the terminal cost."""
 
-    xs: Float[Array, "knots n"]
+    xs: Float[Array, "knots n"]  # those observed, of a noisy task
     us: Float[Array, "steps m"]
     costs: Float[Array, " steps"]
     cost: Float[Array, ""]
@@ -48,37 +50,59 @@ class Trajectory(eqx.Module):
 
 
 def transition(
-    task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"]
-) -> tuple[Float[Array, " n"], Float[Array, ""]]:
-    """Return (state at t + dt, running cost over the interval) while u, which is in bounds, is held."""
-    return simulated_interval(task, t, x, u)
+    task: AbstractTask, t: Scalar, x: State, u: Float[Array, " m"], push: Float[Array, " n"] | None = None
+) -> tuple[State, Float[Array, ""]]:
+    """Return (state at t + dt, running cost over the interval) while u, which is in bounds, is held.
+
+    The state of a noisy task begins as `task.start(key)`. `push` is added to the vector field of another task.
+    """
+    return _moved(simulated_interval, task, t, x, u, push)
 
 
 @eqx.filter_jit  # traced once for all rollouts of a program; XLA inlines it. Its name marks a simulation in a program.
-def simulated_interval(task, t, x, u):
-    """Compute `transition`."""
-    end, cost = SOLVERS[task.solver].fixed(task, t, x, u)
+def simulated_interval(task, t, x, u, push=None):
+    """Compute `transition` of a task without noise."""
+    end, cost = SOLVERS[task.solver].fixed(task, t, x, u, push)
     return _after_reset(task, t, end, u), cost
 
 
 def adaptive_transition(
-    task: AbstractTask, t: Scalar, x: Float[Array, " n"], u: Float[Array, " m"], rtol: float = 1e-8
-) -> tuple[Float[Array, " n"], Float[Array, ""]]:
+    task: AbstractTask,
+    t: Scalar,
+    x: State,
+    u: Float[Array, " m"],
+    push: Float[Array, " n"] | None = None,
+    rtol: float = 1e-8,
+) -> tuple[State, Float[Array, ""]]:
     """Do what `transition` does by an adaptive solver, in float64: the truth that judges fixed steps.
 
     The adaptive solver is implicit where the task's own is. The result is nan where MAX_ADAPTIVE_STEPS do not reach the
     end.
     """
-    end, cost = SOLVERS[task.solver].adaptive(task, t, x, u, rtol)
-    return _after_reset(task, t, end, u), cost
+
+    def interval(task, t, x, u, push):
+        end, cost = SOLVERS[task.solver].adaptive(task, t, x, u, push, rtol)
+        return _after_reset(task, t, end, u), cost
+
+    return _moved(interval, task, t, x, u, push)
 
 
-def _explicit_steps(steps, scheme, task, t, x, u):
+def _moved(interval, task, t, x, u, push):
+    """Simulate an interval, of a noisy task that of its plant under the episode's noise."""
+    if not isinstance(task, NoisyTask):
+        return interval(task, t, x, u, push)
+    if not isinstance(x, NoisyState):
+        raise UsageError("an episode of a noisy task starts at task.start(key), which draws its noise; got an array.")
+    end, cost = interval(task.plant, t, x.x, u, x.push)
+    return x.moved(end), cost
+
+
+def _explicit_steps(steps, scheme, task, t, x, u, push=None):
     """Take `solver_steps` steps of a Diffrax solver, or of its tableau."""
-    return steps(scheme, *_field_and_cost(task, t, u), t, task.dt / task.solver_steps, x, task.solver_steps)
+    return steps(scheme, *_field_and_cost(task, t, u, push), t, task.dt / task.solver_steps, x, task.solver_steps)
 
 
-def _explicit_adaptive(task, t, x, u, rtol):
+def _explicit_adaptive(task, t, x, u, push, rtol):
     """Take the steps that Diffrax's controller asks of its solver of order 8.
 
     The loop is written out here, because that of `diffeqsolve` takes twice as long to compile and calls back into
@@ -86,7 +110,7 @@ def _explicit_adaptive(task, t, x, u, rtol):
     """
     controller = diffrax.PIDController(rtol=rtol, atol=1e-2 * rtol)
     solver, end = diffrax.Dopri8(), t + task.dt
-    term = runge_kutta.with_cost(*_field_and_cost(task, t, u))
+    term = runge_kutta.with_cost(*_field_and_cost(task, t, u, push))
     y = (x, jnp.zeros((), x.dtype))
     h = task.dt / task.solver_steps
     next_t, control = controller.init(term, t, end, y, h, None, solver.func, solver.order(term))
@@ -106,23 +130,23 @@ def _explicit_adaptive(task, t, x, u, rtol):
     return jax.tree.map(lambda a: jnp.where(reached < end, jnp.nan, a), (x, cost))
 
 
-def _implicit_steps(task, t, x, u):
+def _implicit_steps(task, t, x, u, push=None):
     """`solver_steps` steps of Radau IIA."""
     h = jnp.asarray(task.dt / task.solver_steps, x.dtype)
-    return radau.steps(*_field_and_cost(task, t, u), jnp.asarray(t, x.dtype), h, x, task.solver_steps)
+    return radau.steps(*_field_and_cost(task, t, u, push), jnp.asarray(t, x.dtype), h, x, task.solver_steps)
 
 
-def _implicit_adaptive(task, t, x, u, rtol):
+def _implicit_adaptive(task, t, x, u, push, rtol):
     """Radau IIA with step sizes by halving."""
     h = jnp.asarray(task.dt, x.dtype)
-    return radau.adaptive(*_field_and_cost(task, t, u), jnp.asarray(t, x.dtype), h, x, rtol)
+    return radau.adaptive(*_field_and_cost(task, t, u, push), jnp.asarray(t, x.dtype), h, x, rtol)
 
 
 class Solver(NamedTuple):
     """How an interval is integrated: by a fixed number of steps, and adaptively, to a relative tolerance."""
 
-    fixed: Transition
-    adaptive: Transition  # of (task, t, x, u, rtol)
+    fixed: Transition  # of (task, t, x, u, push)
+    adaptive: Transition  # of (task, t, x, u, push, rtol)
 
 
 SOLVERS = {
@@ -148,11 +172,12 @@ def within(task: AbstractTask, t: Scalar, s: Scalar) -> Scalar:
     return jnp.clip(s, t + margin, end - margin)
 
 
-def _field_and_cost(task, t, u):
-    """f and g of (s, x) on the interval that starts at t, with u held."""
+def _field_and_cost(task, t, u, push):
+    """f, with the push of a noise if there is one, and g of (s, x) on the interval that starts at t, with u held."""
 
     def field(s, x):
-        return task.vector_field(within(task, t, s), x, u)
+        f = task.vector_field(within(task, t, s), x, u)
+        return f if push is None else f + push
 
     def cost(s, x):
         return task.running_cost(within(task, t, s), x, u)
@@ -164,15 +189,13 @@ def _after_reset(task, t, x, u):
     return task.jump(t + task.dt, x, u) if isinstance(task, AbstractHybridTask) else x
 
 
-def rollout(
-    task: AbstractTask, policy: AbstractPolicy, x0: Float[Array, " n"], transition: Transition = transition
-) -> Trajectory:
+def rollout(task: AbstractTask, policy: AbstractPolicy, x0: State, transition: Transition = transition) -> Trajectory:
     """Simulate one episode of `policy` from x0. Controls are clipped to the bounds, so no method can leave them."""
     return _scan(task, transition, lambda t, x, carry, _: policy(t, x, carry), policy.initial(), x0, None)
 
 
 def open_loop(
-    task: AbstractTask, us: Float[Array, "steps m"], x0: Float[Array, " n"], transition: Transition = transition
+    task: AbstractTask, us: Float[Array, "steps m"], x0: State, transition: Transition = transition
 ) -> Trajectory:
     """Simulate one episode of a control sequence, clipped to the bounds."""
     return _scan(task, transition, lambda t, x, carry, u: (u, carry), (), x0, us)
@@ -218,14 +241,18 @@ def _scan(task, transition, act, carry, x0, us) -> Trajectory:
         x, carry = loop
         k, u = inputs
         t = k * jnp.asarray(task.dt, x0.dtype)
-        u, carry = act(t, x, carry, u)
+        u, carry = act(t, observed(x), carry, u)
         u = clip(task, u)
         x_next, cost = transition(task, t, x, u)
-        return (x_next, carry), (x_next, u, cost)
+        return (x_next, carry), (knot(x_next), u, cost)
 
     inputs = (jnp.arange(task.num_steps), us)
     (x, _), (xs, us, costs) = jax.lax.scan(interval, (x0, carry), inputs)
-    return _episode(task, jnp.concatenate([x0[None], xs]), us, costs, x)
+    xs = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), knot(x0), xs)
+    if not isinstance(task, NoisyTask):
+        return _episode(task, xs, us, costs, x)
+    true, seen = xs
+    return eqx.tree_at(lambda episode: episode.xs, _episode(task.plant, true, us, costs, x.x), seen)
 
 
 def _episode(task, xs, us, costs, end) -> Trajectory:

@@ -9,9 +9,13 @@ from typing import Any, Literal
 
 from bench.budget import Allowance
 from bench.errors import UsageError, did_you_mean, shown
+from bench.noise import NO_NOISE, Noise
+from bench.records.files import read_text
 
 MAX_BYTES = 10**6  # of a suite's file
 MAX_SEEDS = 10_000
+MAX_GRIDS = 100
+MAX_CELLS = 10_000
 MAX_STRETCH = 10_000
 SHIPPED_FOLDER = Path(__file__).parent / "suites"
 
@@ -54,6 +58,7 @@ class Cell:
     seeds: tuple[int, ...]
     allowance: Allowance
     grid: Grid | None = None
+    noise: Noise = NO_NOISE
     task_settings: Mapping[str, Any] = field(default_factory=dict)
     method_settings: Mapping[str, Any] = field(default_factory=dict)
     extra_task_settings: Mapping[str, str] = field(default_factory=dict)
@@ -76,9 +81,10 @@ def _label(name: str, extra: Mapping[str, str]) -> str:
 class Suite:
     """Tasks, methods, seeds and a budget: the contents of a suite's TOML file.
 
-    `num_steps` (refine) or `stretch` (extend) ask for several grids of every task, and `starts` says how its episodes
-    start. `tuning_tasks` are for `bench tune`; none of them is scored. `settings` maps a task's or method's name to
-    fields and values. A method may be in `methods` several times, under its labels: "sac" and "sac[batch=64, hold=1]".
+    `num_steps` (refine) or `stretch` (extend) ask for several grids of every task. `starts` says how its episodes
+    start, and `noise` how noisy they are. `tuning_tasks` are for `bench tune`; none of them is scored. `settings` maps
+    a task's or method's name to fields and values. A method may be in `methods` several times, under its labels: "sac"
+    and "sac[batch=64, hold=1]".
     """
 
     name: str
@@ -91,13 +97,14 @@ class Suite:
     stretch: tuple[int | float, ...] = ()
     tuning_tasks: tuple[str, ...] = ()
     starts: Literal["fixed", "random"] | None = None
+    noise: Noise = NO_NOISE
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def grids(self) -> list[Grid | None]:
-        """The grids of every task; None is the task's own."""
+        """The grids of every task, each once; None is the task's own."""
         grids = [Grid(num_steps=n) for n in self.num_steps] + [Grid(stretch=s) for s in self.stretch]
-        return [*grids] or [None]
+        return [*dict.fromkeys(grids)] or [None]
 
     def cells(
         self,
@@ -113,22 +120,30 @@ class Suite:
         extra = extra or {}
         if seeds is not None:
             check_seeds(seeds)
+        block = tuple(range(self.seeds if seeds is None else seeds))
+        chosen_tasks, labels = dict.fromkeys(tasks or self.tasks), dict.fromkeys(methods or self.methods)
+        if (number := len(chosen_tasks) * len(self.grids) * len(labels)) > MAX_CELLS:
+            raise SuiteError(
+                f"{self.name}: a run has at most {MAX_CELLS} cells, got {len(chosen_tasks)} tasks x {len(self.grids)} "
+                f"grids x {len(labels)} methods = {number}. Split the suite."
+            )
         return [
             Cell(
                 self.name,
                 task,
                 method,
-                tuple(range(self.seeds if seeds is None else seeds)),
+                block,
                 self.budget,
                 grid,
+                self.noise,
                 ({"starts": self.starts} if self.starts else {}) | dict(self.settings.get(task, {})),
                 self.settings.get(method, {}),
                 extra.get(task, {}),
                 {**own, **extra.get(method, {})},
             )
-            for task in dict.fromkeys(tasks or self.tasks)
+            for task in chosen_tasks
             for grid in self.grids
-            for method, own in map(_parse_label, dict.fromkeys(methods or self.methods))
+            for method, own in map(_parse_label, labels)
         ]
 
 
@@ -140,16 +155,15 @@ def names() -> list[str]:
 def load(name: str) -> Suite:
     """Load a shipped suite by name, or any suite by the path of its TOML file. Raises SuiteError."""
     path = Path(name) if name.endswith(".toml") else SHIPPED_FOLDER / f"{name}.toml"
-    if not path.is_file():
-        raise SuiteError(did_you_mean("suite", name, names()) + " A path to a .toml file works too.")
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SuiteError(f"{path}: a suite has at most {MAX_BYTES} bytes, this file has {path.stat().st_size}.")
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(read_text(path, MAX_BYTES))
         budget = Allowance(**_checked(path, "budget", data.pop("budget", {}), Allowance))
-        contents = _checked(path, "suite", data, Suite, given=("name", "budget"))
+        noise = Noise(**_checked(path, "noise", data.pop("noise", {}), Noise))
+        contents = _checked(path, "suite", data, Suite, given=("name", "budget", "noise"))
         _check_types(contents)
-        suite = Suite(name=path.stem, budget=budget, **contents)
+        suite = Suite(name=path.stem, budget=budget, noise=noise, **contents)
+    except FileNotFoundError:
+        raise SuiteError(did_you_mean("suite", name, names()) + " A path to a .toml file works too.") from None
     except (tomllib.TOMLDecodeError, OSError, RecursionError, TypeError, ValueError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise SuiteError(reason if reason.startswith(f"{path}: ") else f"{path}: {reason}") from error
@@ -170,6 +184,9 @@ def _check_types(contents: Mapping[str, Any]) -> None:
     for key in ("tasks", "methods"):
         if not contents[key]:
             raise ValueError(f"{key} must name at least one, got an empty list.")
+    for key in ("num_steps", "stretch"):
+        if len(contents.get(key, ())) > MAX_GRIDS:
+            raise ValueError(f"{key} must name at most {MAX_GRIDS} grids, got {len(contents[key])}.")
     check_seeds(contents["seeds"])
     if not isinstance(contents["description"], str):
         raise ValueError(f"description must be text, got {shown(contents['description'])}.")

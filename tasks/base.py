@@ -10,7 +10,7 @@ import abc
 import dataclasses
 import inspect
 import math
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -46,6 +46,15 @@ class StateVar(NamedTuple):
         return span if math.isfinite(span) else max(abs(self.start), 1.0)
 
 
+class AbstractHiddenState(eqx.Module):
+    """The state of an episode of which policies see only a part, or a noisy copy."""
+
+    @property
+    @abc.abstractmethod
+    def observed(self) -> Float[Array, " observed"]:
+        """What a policy may see of it."""
+
+
 class ControlVar(NamedTuple):
     """A control component and its bounds, which must be finite because policies are squashed into them."""
 
@@ -59,6 +68,11 @@ def wrap(angle: Float[Array, "*shape"] | float, period: float = 2 * math.pi) -> 
     """Move an angle by whole periods into [-period / 2, period / 2)."""
     return jnp.mod(angle + period / 2, period) - period / 2
 
+
+if TYPE_CHECKING:
+    State = Any  # which of the two a state is depends on its task
+else:
+    State = Float[Array, " n"] | AbstractHiddenState  # of an episode, without and with noise
 
 # The fields that every task declares, each with an example.
 GRID_FIELDS = {"horizon": "float = 2.0", "num_steps": "int = 20", "solver": 'str = "tsit5"', "substeps": "int = 1"}
@@ -92,6 +106,8 @@ class AbstractTask(eqx.Module):
         """Return Φ(x(T)), zero for a problem without terminal cost."""
 
     def __check_init__(self):
+        if isinstance(self, AbstractNoisyTask):
+            return  # its plant is checked
         name = type(self).__name__
         default: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(self)}
         for field in GRID_FIELDS:
@@ -155,8 +171,10 @@ class AbstractTask(eqx.Module):
         """The start state, in physical units."""
         return jnp.array([float(s.start) for s in self.states])
 
-    def start(self, key: Key[Array, ""]) -> Float[Array, " n"]:
-        """Return the start of a training episode: x0 or, with random starts, a draw."""
+    def start(self, key: Key[Array, ""]) -> State:
+        """Return the start of a training episode: x0 or, with random starts or noise, a draw."""
+        if isinstance(self, AbstractNoisyTask):
+            return self.begin(key)
         return self.sample_start(key) if self.starts == "random" else self.x0
 
     @property
@@ -177,6 +195,14 @@ class AbstractTask(eqx.Module):
         low = [float(max(s.start - spread, s.low)) for s, spread in zip(self.states, spreads, strict=True)]
         high = [float(min(s.start + spread, s.high)) for s, spread in zip(self.states, spreads, strict=True)]
         return jax.random.uniform(key, (len(low),), minval=jnp.array(low), maxval=jnp.array(high))
+
+
+class AbstractNoisyTask(AbstractTask):
+    """A task under noise, whose states are those that are observed (`bench.noisy_task`)."""
+
+    @abc.abstractmethod
+    def begin(self, key: Key[Array, ""]) -> AbstractHiddenState:
+        """Draw the start of an episode, with its noise."""
 
 
 class AbstractHybridTask(AbstractTask):

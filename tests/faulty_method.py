@@ -48,7 +48,7 @@ class RandomWalk(AbstractMethod[RandomWalkState]):
     """A random walk of a constant control. `work` makes a step slow, and `fault` strikes in every step."""
 
     work: int = 1
-    fault: Literal["none", "raises", "nan", "shape", "endless", "sleeps", "memory", "crash"] = "none"
+    fault: Literal["none", "raises", "nan", "shape", "endless", "sleeps", "memory", "crash", "exit"] = "none"
     after: int = 0  # steps before "endless" strikes
 
     def usage(self, task):
@@ -67,6 +67,8 @@ class RandomWalk(AbstractMethod[RandomWalkState]):
             time.sleep(1e6)
         if self.fault == "crash":
             os.kill(os.getpid(), 9)
+        if self.fault == "exit":
+            os._exit(0)
         if self.fault == "memory":  # 2⁴⁸ bytes, which is more than there are addresses
             numbers = jax.lax.broadcasted_iota(jnp.float32, (1 << 46,), 0) * state.memory[0]
             state = eqx.tree_at(lambda s: s.memory, state, state.memory + jnp.sort(jnp.sin(numbers))[state.count])
@@ -86,8 +88,9 @@ class RandomWalk(AbstractMethod[RandomWalkState]):
         return Hold(state.u)
 
 
-Raises, Diverges, Misshapen, Endless, Sleeps, ExhaustsMemory, Crashes = (
-    partial(RandomWalk, fault=fault) for fault in ("raises", "nan", "shape", "endless", "sleeps", "memory", "crash")
+Raises, Diverges, Misshapen, Endless, Sleeps, ExhaustsMemory, Crashes, Exits = (
+    partial(RandomWalk, fault=fault)
+    for fault in ("raises", "nan", "shape", "endless", "sleeps", "memory", "crash", "exit")
 )
 
 Other = partial(RandomWalk, after=1)

@@ -16,7 +16,8 @@ LAYERS = {
     "bench.machine": Layer(("bench.errors",)),
     "bench.records": Layer(("bench.machine",), True),
     "bench.budget": Layer(("bench.errors",), True),
-    "bench.suite": Layer(("bench.budget",), True),
+    "bench.noise": Layer(("bench.errors",), True),
+    "bench.suite": Layer(("bench.budget", "bench.noise", "bench.records"), True),
     "bench.settings": Layer(("bench.errors",), True),
     "bench.analysis": Layer(("bench.records",), True),
     "bench.gate": Layer(("bench.analysis",), True),
@@ -26,7 +27,8 @@ LAYERS = {
     "bench.runge_kutta": Layer(("bench.radau", "tasks")),
     "bench.violations": Layer(("tasks",)),
     "bench.precision": Layer(("tasks",)),
-    "bench.simulate": Layer(("bench.runge_kutta", "bench.violations")),
+    "bench.noisy_task": Layer(("tasks", "bench.noise")),
+    "bench.simulate": Layer(("bench.runge_kutta", "bench.violations", "bench.noisy_task")),
     "bench.method": Layer(("bench.simulate", "bench.budget", "bench.records")),
     "baselines": Layer(("bench.method", "bench.settings")),
     "bench.reference": Layer(("bench.method", "bench.precision", "bench.identity")),
@@ -43,6 +45,7 @@ LAYERS = {
     "bench.claims": Layer(("bench.gradients",)),
     "bench.cli": Layer(("bench.claims", "bench.contract")),
     "bench": Layer(("bench.cli", "bench.gym")),  # the public face and `python -m bench`
+    "bench.website": Layer(("bench",)),  # the pages of the project's site
 }
 # Modules that start without JAX, in packages that as a whole do not.
 JAX_FREE = {

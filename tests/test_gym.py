@@ -76,6 +76,30 @@ def test_every_task_passes_gymnasiums_check_and_pays_our_cost(name, x64):
     np.testing.assert_array_equal(many_observations[:, 1, -1], observations[:, -1])
 
 
+@pytest.mark.filterwarnings("ignore:.*Box observation space m.*imum value is:UserWarning")  # states have no bounds
+def test_noise_is_drawn_at_a_reset_and_observed():
+    levels = {"observation": 0.1, "distractors": 2}
+    plain, noisy = (
+        gymnasium.make(ENV, num_steps=10).unwrapped,
+        gymnasium.make(ENV, num_steps=10, noise=levels).unwrapped,
+    )
+    check_env(noisy, skip_render_check=True)
+    actions = np.full((10, 1), 0.3, np.float32)
+    clean, paid = episode(plain, actions)
+    (seen, same), (again, _), (other, _) = (episode(noisy, actions, seed=seed) for seed in (0, 0, 1))
+    assert seen.shape == (11, 4)  # the state, two distractors, the time
+    np.testing.assert_array_equal(same, paid)  # actions that no observation decides
+    np.testing.assert_array_equal(seen, again)
+    assert not np.any(seen[:, :3] == other[:, :3])
+    np.testing.assert_array_equal(seen[:, 3], clean[:, 1])
+    batch = gymnasium.make_vec(ENV, num_envs=2, num_steps=10, noise={"process": 0.1})
+    many, _ = episode(batch, np.full((10, 2, 1), 0.3, np.float32), seed=0)
+    np.testing.assert_array_equal(many[0, 0], many[0, 1])  # one fixed start
+    assert not np.any(many[1:, 0, 0] == many[1:, 1, 0])  # each with noise of its own
+    with pytest.raises(UsageError, match=r"unknown noise 'proces'\. Did you mean 'process'"):
+        gymnasium.make(ENV, noise={"proces": 1.0})
+
+
 def test_a_new_process_makes_an_environment_without_an_import_of_ours():
     code = f"import gymnasium; print(gymnasium.make('bench.gym:{ENV}', num_steps=7).unwrapped.task.num_steps)"
     root = Path(__file__).parent.parent

@@ -148,6 +148,7 @@ def task_row(cell: CellScores, learning: CellLearning | None, best: Best = NO_BE
         acting_env_steps=max(int(run.usage.get("acting_env_steps", 0)) for run in runs),
         train_seconds=_mean_usage(runs, "train_seconds"),
         compile_seconds=_mean_usage(runs, "compile_seconds"),
+        bound=bool(cell.reference and cell.reference.bound),
     )
 
 
@@ -170,6 +171,7 @@ def run_rows(cell: CellScores, learning: CellLearning | None) -> Iterator[RunRow
             auc=area,
             env_steps=int(run.usage["env_steps"]),
             train_seconds=run.usage["train_seconds"],
+            cpu_seconds=run.usage.get("cpu_seconds", math.nan),
             cost_gap=cost_gap,
             end_miss=end_miss,
             violation=violation,

@@ -221,6 +221,9 @@ def _reference_notes(cell: CellScores) -> Iterator[str]:
             f"{cell.key.grid}: no scores and no weight, because there is no headroom: the floor costs "
             f"{cell.reference.floor:.9g}, and the best known control sequence {cell.reference.best:.9g}."
         )
+    if cell.reference is not None and cell.reference.bound:
+        yield f"{cell.key.grid}: noisy, so score 1 is a bound: the best known cost without the noise."
+        return
     finished = cell.scores[np.isfinite(cell.scores)]
     if len(finished) and finished.max() > 1 + STALE_ABOVE:
         yield (

@@ -37,6 +37,7 @@ class TaskRow(NamedTuple):
     env_steps: mean number of environment steps that a run spent
     acting_env_steps: steps that the policy simulates to act in one judged episode; 0 unless it is a planner's
     train_seconds, compile_seconds: mean seconds of training, and of compilation, of a run
+    bound: whether score 1 is a bound, the best known cost without the noise of the task
     """
 
     suite: str
@@ -70,6 +71,7 @@ class TaskRow(NamedTuple):
     acting_env_steps: int
     train_seconds: float
     compile_seconds: float
+    bound: bool = False
 
 
 class AggregateRow(NamedTuple):
@@ -204,7 +206,8 @@ class RunRow(NamedTuple):
     cost: final cost, in the task's own unit
     score: unclipped score
     auc: area under the clipped learning curve over the budget of environment steps
-    env_steps, train_seconds: environment steps, and seconds of training, that the run spent
+    env_steps, train_seconds, cpu_seconds: environment steps, and wall and CPU seconds of training, that the run spent;
+        CPU seconds are nan on a GPU and in older records
     cost_gap, end_miss, violation: the run's own, as in TaskRow
     version, commit, dirty, device, precision, started: what made the record, on what, and when
     settings: every field of the task, the method and the budget
@@ -223,6 +226,7 @@ class RunRow(NamedTuple):
     auc: float
     env_steps: int
     train_seconds: float
+    cpu_seconds: float
     cost_gap: float
     end_miss: float
     violation: float

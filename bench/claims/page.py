@@ -20,7 +20,7 @@ from bench.claims.sequential import LOOKS
 from bench.claims.verdicts import RULE, Comparison, Finding
 from bench.records.files import write_atomically
 from bench.report.markdown import escaped, table_markdown
-from bench.report.page import FOLDER, page_template
+from bench.report.page import page_style, page_template
 from bench.report.text import Table
 
 FIGURE = (
@@ -49,6 +49,11 @@ def write_page(f: Finding, folder: Path, html: bool) -> Path:
         return folder / f"{f.claim}.md"
     write_atomically(folder / f"{f.claim}.html", _html(f, sections))
     return folder / f"{f.claim}.html"
+
+
+def markdown_of(f: Finding) -> str:
+    """The page as markdown, which shows the figure NAME.svg beside it."""
+    return _markdown(f, list(_sections(f)))
 
 
 def _sections(f: Finding) -> Iterator[Section]:
@@ -116,5 +121,5 @@ def _html(f: Finding, sections: Sequence[Section]) -> str:
     from markupsafe import Markup  # comes with Jinja, which is an extra
 
     shown = [s._replace(drawing=Markup(s.drawing)) for s in sections]  # figure() has escaped all names
-    style = Markup((FOLDER / "page.css").read_text(encoding="utf-8"))
+    style = Markup(page_style())
     return page_template("claim.html.j2").render(claim=f.claim, verdict=verdict_text(f), sections=shown, style=style)

@@ -19,8 +19,9 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from bench.cli.terminal.lines import echo
+from bench.cli.terminal.lines import echo, echo_error
 from bench.errors import UsageError
+from bench.sweep.failure import describe
 
 # OpenBLAS reads this when NumPy is imported. These commands multiply small matrices, for which several threads are up
 # to ten times slower than one.
@@ -177,14 +178,15 @@ def main() -> None:
     try:
         app()
     except UsageError as error:
-        echo(f"bench: {error}", err=True)
+        echo_error(f"bench: {error}")
         sys.exit(2)
-    except (RuntimeError, AssertionError):
-        problem = _device_problem()
-        if not problem:
-            raise
-        echo(f"bench: {problem}", err=True)
-        sys.exit(2)
+    except Exception as error:  # mostly the user's own, raised by a task: their line is shown last
+        problem = _device_problem() if isinstance(error, RuntimeError | AssertionError) else ""
+        if problem:
+            echo_error(f"bench: {problem}")
+            sys.exit(2)
+        echo(describe(error).rstrip(), err=True)
+        sys.exit(1)
 
 
 def _device_problem() -> str:

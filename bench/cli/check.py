@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from bench.analysis.scores import Cells, clipped_by_seed, group_by_cell
-from bench.cli.terminal.lines import echo
+from bench.cli.terminal.lines import echo, echo_command
 from bench.cli.terminal.options import OnlyMethods, OnlyTasks
 from bench.cli.terminal.tables import print_table
 from bench.errors import UsageError
@@ -144,7 +144,7 @@ def _report(check: Check, junit: Path | None, github: bool) -> None:
             raise UsageError(f"cannot write {junit}: {error.strerror}.") from error
     if github:
         for line in machine_readable.annotations(check):
-            typer.echo(line)
+            echo_command(line)
 
 
 def _show(check: Check, limits: Thresholds, quiet: bool) -> None:

@@ -19,6 +19,7 @@ from bench.claims.report import SCHEMA, comparison_table, estimate_table, headin
 from bench.claims.sequential import LOOKS
 from bench.claims.verdicts import RULE, Finding, findings_to_json
 from bench.cli.terminal import diagnostics
+from bench.cli.terminal.lines import echo
 from bench.cli.terminal.options import PartsAtOnce, Quiet
 from bench.cli.terminal.tables import print_table
 from bench.errors import UsageError, did_you_mean
@@ -89,29 +90,29 @@ def _announce(claims: Sequence[Claim]) -> None:
     """Say what is tested and by which rule, before anything is computed."""
     for claim in claims:
         others = ", ".join(claim.others)
-        typer.echo(f"{claim.name}: {claim.statement}\n   {claim.subject} against {others}: {claim.effect}", err=True)
-    typer.echo(RULE, err=True)
+        echo(f"{claim.name}: {claim.statement}\n   {claim.subject} against {others}: {claim.effect}", err=True)
+    echo(RULE, err=True)
 
 
 def _print_plan(study: Study, seeds: int) -> None:
     """Print, for each experiment and look, what is known and what would be run, and how long that takes on one core."""
     total: list[float | None] = []
     for line in plan(study, seeds):
-        typer.echo(line.text)
+        echo(line.text)
         total.append(line.seconds)
     known = [s for s in total if s is not None]
     unknown = "" if len(known) == len(total) else ", without what has no time yet"
-    typer.echo(f"In all about {duration_in_words(sum(known))} on one core{unknown}.")
+    echo(f"In all about {duration_in_words(sum(known))} on one core{unknown}.")
 
 
 def _show(findings: Sequence[Finding]) -> None:
     for finding in findings:
-        typer.echo("\n".join(heading(finding)))
+        echo("\n".join(heading(finding)))
         if finding.comparisons:
             print_table(comparison_table(finding))
             print_table(estimate_table(finding))
             print_table(power_table(finding))
-    typer.echo(RULE)
+    echo(RULE)
 
 
 def _write(findings: Sequence[Finding], folder: Path) -> None:
@@ -122,4 +123,4 @@ def _write(findings: Sequence[Finding], folder: Path) -> None:
     html = find_spec("jinja2") is not None
     pages = [write_page(finding, folder / "claims", html) for finding in findings]
     for path in chain([folder / "claims.md"], pages):
-        typer.echo(path)
+        echo(path)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.cli.terminal.lines import echo, echo_error
 from bench.cli.terminal.tables import print_table
 from bench.machine import compilation
 from bench.machine.provenance import provenance, warnings
@@ -18,11 +19,11 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     origin = provenance()
     found: dict[str, Any] = origin | {"compilation_cache": str(compilation.cache_folder_in_use())}
     if as_json:
-        typer.echo(json.dumps(found | {"warnings": warnings(origin)}, indent=1))
+        echo(json.dumps(found | {"warnings": warnings(origin)}, indent=1))
         return
     print_table(Table("this machine", COLUMNS, [(name, _in_words(value)) for name, value in found.items()]))
     for warning in warnings(origin):
-        typer.echo(f"warning: {warning}", err=True)
+        echo_error(f"warning: {warning}")
 
 
 def _in_words(value: Any) -> str:

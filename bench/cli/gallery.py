@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench import registry
+from bench.cli.terminal.lines import echo, echo_error
 from bench.errors import UsageError
 from bench.records.reference import Reference
 from bench.records.references import References
@@ -41,7 +42,7 @@ def command(
         _draw(name, references, folder / f"{name}.png")
     before, _, rest = text.partition(BEGIN)
     page.write_text(before + BEGIN + table() + END + rest.partition(END)[2], encoding="utf-8")
-    typer.echo(page)
+    echo(page)
 
 
 def table() -> str:
@@ -75,11 +76,11 @@ def _draw(name: str, references: Mapping[str, Reference], file: Path) -> None:
     task = registry.task(name)
     reference = references.get(fingerprint(task))
     if reference is None:
-        typer.echo(f"warning: {name} has no stored reference, so its thumbnail is of a random control.", err=True)
+        echo_error(f"warning: {name} has no stored reference, so its thumbnail is of a random control.")
     us = control_sequence("best" if reference else "random", name, task, reference, seed=0)
     episode = simulate_controls(task, us, reference.states if reference else None)
-    episode_figure.write_thumbnail(task, episode, file)
-    typer.echo(file)
+    episode_figure.write_thumbnail(task, episode, file, reference.digest if reference else "")
+    echo(file)
 
 
 def _row(name: str, task: AbstractTask, references: Mapping[str, Reference]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from bench import suite
+from bench.cli.terminal.lines import echo
 from bench.cli.terminal.tables import print_table
 from bench.records.references import References
 from bench.report.text import Column, Table, number_column, text_column
@@ -76,7 +77,7 @@ def command(
     listing = LISTINGS[what]
     entries = listing.entries()
     if as_json:
-        typer.echo(json.dumps([entry._asdict() for entry in entries], indent=1))
+        echo(json.dumps([entry._asdict() for entry in entries], indent=1))
     else:
         print_table(Table(what, listing.columns, [tuple(map(_cell, entry)) for entry in entries]))
 
@@ -84,8 +85,10 @@ def command(
 def _tasks() -> list[TaskEntry]:
     # These import JAX, which `list suites` does not need.
     from bench import registry
+    from bench.machine import compilation
     from bench.reference.fingerprint import fingerprint
 
+    compilation.enable_cache()
     references = References.shipped().by_fingerprint()
     entries = []
     for name in registry.TASKS:

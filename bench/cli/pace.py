@@ -8,6 +8,7 @@ import typer
 
 from bench import registry
 from bench.cli.terminal.backends import enable_cache
+from bench.cli.terminal.lines import echo
 from bench.cli.terminal.tables import print_table
 from bench.errors import UsageError
 from bench.machine import threads
@@ -43,14 +44,14 @@ def command(
     alone = {}
     for method in _scalable_methods(loaded):
         alone[method] = cpu_seconds(timed, registry.method(method), budget)
-        typer.echo(f"{method}: {alone[method]:.3g} CPU seconds with its defaults")
+        echo(f"{method}: {alone[method]:.3g} CPU seconds with its defaults")
     target = seconds or max(alone.values())
     matched = [match_updates(method, timed, budget, taken, target) for method, taken in alone.items()]
     path = Path(suite) if suite.endswith(".toml") else SHIPPED_FOLDER / f"{suite}.toml"
     base = path.read_text(encoding="utf-8")
     write_atomically(out, suite_text(base, loaded.name, name, target, cpu_model(), matched))
     _show(matched, target)
-    typer.echo(out)
+    echo(out)
 
 
 def _scalable_methods(suite: Suite) -> list[str]:

@@ -20,6 +20,7 @@ class Kind(enum.StrEnum):
     """The keys of `bench.report.charts.KINDS`; a test compares them."""
 
     curves = "curves"
+    quality = "quality"
     profiles = "profiles"
     targets = "targets"
     horizon = "horizon"

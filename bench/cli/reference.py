@@ -10,8 +10,12 @@ import numpy as np
 import typer
 
 from bench import registry, suite
+from bench.cli.terminal.backends import enable_cache
+from bench.cli.terminal.lines import echo, echo_error
 from bench.cli.terminal.options import OnlyTasks
 from bench.errors import UsageError
+from bench.noise import NO_NOISE
+from bench.noisy_task import NoisyTask
 from bench.records import reference, reference_file
 from bench.records.reference import Reference
 from bench.records.references import References
@@ -20,9 +24,9 @@ from bench.reference.adaptive_cost import adaptive_cost
 from bench.reference.difficulty import integration_error, lyapunov
 from bench.reference.feasibility import with_violations
 from bench.reference.fingerprint import fingerprint
-from bench.reference.lookup import complete
+from bench.reference.lookup import complete, noise_free_bounds
 from bench.reference.starts import evaluation_starts
-from bench.sweep.job import task_of_cell
+from bench.sweep.resolve import task_of_cell
 from tasks.base import AbstractTask
 
 CrossCheck = Callable[..., Reference]  # bench.reference.cross_check.cross_check
@@ -43,12 +47,16 @@ def command(
     What is stored is skipped, so an interrupted command goes on where it stopped. A task of your own needs --out.
     """
     if not out and (own := [name for name in tasks or [] if name not in registry.TASKS and ":" in name]):
-        raise UsageError(
-            f"{own[0]} is not part of the package, so its references belong to your results: give --out DIR, the "
-            "folder of its runs."
-        )
+        out = reference_file.newest_folder(fingerprint(registry.task(own[0])))
+        if not out:
+            raise UsageError(
+                f"{own[0]} is not part of the package, so its references belong to your results, and no folder in "
+                "results/ has one: give --out DIR, the folder of its runs."
+            )
+        typer.echo(f"{own[0]} has its references in {out}; --out DIR names another folder.", err=True)
     file = out / reference_file.FILE_NAME if out else reference_file.PACKAGE_FILE
     cross_check = _import_cross_check()
+    enable_cache()
     wanted = dict(grids_of(tasks or [], suites or []))
     if not wanted:
         raise UsageError(f"no suite of {suites} has a task of {tasks}: `bench list suites --json` shows what each has.")
@@ -56,17 +64,21 @@ def command(
         title = f"[{i}/{len(wanted)}] {name}  T = {task.horizon:g}, {task.num_steps} steps, from {x0.round(3).tolist()}"
         stored = reference_file.read_references(file).get(key)
         if stored and stored.is_complete and not again:
-            typer.echo(f"{title}  stored")
+            echo(f"{title}  stored")
             continue
-        typer.echo(f"{title}  ...")
+        echo(f"{title}  ...")
         began = time.monotonic()
         try:
-            found = _compute(cross_check, name, task, x0, stored, again)
+            if isinstance(task, NoisyTask):
+                known = References(reference_file.read_references(file))
+                found = next(each for each in noise_free_bounds(task, known) if each.key == key)
+            else:
+                found = _compute(cross_check, name, task, x0, stored, again)
         except NotImplementedError as error:  # a function of the task that CasADi's route cannot translate
             found = stored or complete(References({}), name, task).by_key[key]
-            typer.echo(f"bench: {name}: {error}", err=True)
+            echo_error(f"bench: {name}: {error}")
         reference_file.write_references(file, reference_file.read_references(file) | {key: found})
-        typer.echo(f"{title}  {_summary(found)}  {time.monotonic() - began:.0f} s")
+        echo(f"{title}  {_summary(found)}  {time.monotonic() - began:.0f} s")
     if not tasks and not suites and not out:
         _remove_others(wanted)
 
@@ -80,10 +92,14 @@ def grids_of(tasks: Sequence[str], suites: Sequence[str]) -> Iterator[tuple[str,
     made: dict[str, tuple[str, AbstractTask]] = {} if suites else {name: (name, registry.task(name)) for name in chosen}
     for cell in (cell for name in suites or suite.names() for cell in suite.load(name).cells()):
         if cell.task in chosen:
-            made[f"{cell.task} {cell.grid} {cell.task_settings}"] = (cell.task, task_of_cell(cell))
+            for each in (replace(cell, noise=NO_NOISE), cell):  # a noisy task needs those of its plant
+                key = f"{each.task} {each.grid} {each.task_settings} {each.noise}"
+                if key not in made:
+                    made[key] = (each.task, task_of_cell(each))
     for name, task in made.values():
+        identity = fingerprint(task)
         for x0 in evaluation_starts(task):
-            key = reference.key_of(fingerprint(task), None if task.starts == "fixed" else x0.tolist())
+            key = reference.key_of(identity, None if task.starts == "fixed" else x0.tolist())
             yield key, (name, task, x0)
 
 
@@ -119,7 +135,7 @@ def _remove_others(wanted: dict[str, tuple[str, AbstractTask, np.ndarray]]) -> N
     stored = reference_file.read_references(reference_file.PACKAGE_FILE)
     stale = stored.keys() - wanted.keys()
     reference_file.write_references(reference_file.PACKAGE_FILE, {key: r for key, r in stored.items() if key in wanted})
-    typer.echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference_file.PACKAGE_FILE}")
+    echo(f"{len(wanted)} references, {len(stale)} stale ones removed: {reference_file.PACKAGE_FILE}")
 
 
 def _summary(found: Reference) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.terminal.leaderboards import installed_formats, write_leaderboards
+from bench.cli.terminal.lines import echo_error
 from bench.cli.terminal.options import RecordsFolder
 from bench.machine import garbage_collection
 
@@ -17,6 +18,7 @@ class Format(enum.StrEnum):
     csv = "csv"
     markdown = "markdown"
     json = "json"
+    latex = "latex"
     html = "html"
 
 
@@ -33,5 +35,5 @@ def command(
     with garbage_collection.paused():
         unwritten = write_leaderboards(folder, formats or installed_formats())
     if unwritten:
-        typer.echo(f"bench: {unwritten}", err=True)
+        echo_error(f"bench: {unwritten}")
         sys.exit(1)

@@ -12,7 +12,7 @@ from bench.cli.terminal import progress
 from bench.cli.terminal.backends import Device, choose_device, default_workers, enable_cache, open_backend
 from bench.cli.terminal.interrupt import exit_interrupted
 from bench.cli.terminal.leaderboards import installed_formats, warn, write_leaderboards
-from bench.cli.terminal.lines import echo
+from bench.cli.terminal.lines import echo, echo_error
 from bench.cli.terminal.options import Quiet, parse_settings
 from bench.errors import UsageError
 from bench.machine import threads
@@ -49,7 +49,7 @@ def command(
         typer.Option(
             min=0,
             help="Cells at once, each in a process with its share of the cores; 0 for one after the other in this "
-            "process. By default as many as there are cores, and 0 on a GPU or for a single cell.",
+            "process. By default as many as there are cores, and 0 on a GPU or for a single cell of shipped code.",
         ),
     ] = None,
     cluster: Annotated[
@@ -83,7 +83,9 @@ def command(
     found = list(read_records(folder))
     known = [record for record in found if isinstance(record, RunRecord)]
     if workers is None and not cluster:
-        workers = default_workers(sum(bool(job.todo) for job in jobs))
+        cells_to_run = [job.cell for job in jobs if job.todo]
+        foreign = any(":" in name for cell in cells_to_run for name in (cell.task, cell.method))
+        workers = default_workers(len(cells_to_run), foreign)
     if dry_run:
         for error in (each for each in found if isinstance(each, RecordError)):
             warn(str(error))
@@ -133,7 +135,7 @@ def _add_to_plan(folder: Path, jobs: Sequence[Job]) -> None:
     try:
         status.add_to_plan(folder, [job.planned() for job in jobs])
     except OSError as error:
-        echo(f"warning: `bench status` will not know of this run ({error.strerror}).", err=True)
+        echo_error(f"warning: `bench status` will not know of this run ({error.strerror}).")
 
 
 def _write_leaderboards(folder: Path, sweep: Sweep) -> str:
@@ -151,12 +153,12 @@ def _exit_with_failures(sweep: Sweep, unwritten: str) -> None:
     for job, record in sweep.failed:
         reason = record.error.strip().splitlines()[-1]
         what = f"{record.task}  {record.method}  seed {record.seed}"
-        echo(f"bench: failed: {what}: {reason} (log: {job.log})", err=True)
+        echo_error(f"bench: failed: {what}: {reason} (log: {job.log})")
     for place, reason in sweep.unstored.items():
-        echo(f"bench: not stored: {place}: {reason}", err=True)
+        echo_error(f"bench: not stored: {place}: {reason}")
     if sweep.failed:
-        echo(f"bench: {len(sweep.failed)} runs failed; the end of each traceback is in its record.", err=True)
+        echo_error(f"bench: {len(sweep.failed)} runs failed; the end of each traceback is in its record.")
     if unwritten:
-        echo(f"bench: {unwritten}", err=True)
+        echo_error(f"bench: {unwritten}")
     if sweep.failed or sweep.unstored or unwritten:
         sys.exit(1)

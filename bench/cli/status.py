@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.terminal.lines import echo
+from bench.cli.terminal.lines import echo, echo_error
 from bench.cli.terminal.tables import print_table
 from bench.errors import UsageError
 from bench.records.files import RecordError
@@ -34,7 +34,7 @@ def command(
     rows = [(s.cell.task, str(s.cell.num_steps), s.cell.method, str(len(s.cell.seeds)), s.description) for s in states]
     print_table(Table(str(folder), COLUMNS, rows))
     for line in (line for state in states for line in state.unreadable):
-        echo(f"warning: {line}", err=True)
+        echo_error(f"warning: {line}")
     done = sum(sum(s.counts.values()) for s in states)
     running = sum(s.holder is not None for s in states)
     echo(f"{done} of {sum(len(s.cell.seeds) for s in states)} runs done, {running} cells running")

@@ -9,6 +9,7 @@ import typer
 
 from bench.cli.terminal.backends import enable_cache, open_backend
 from bench.cli.terminal.interrupt import exit_interrupted
+from bench.cli.terminal.lines import echo, echo_error
 from bench.errors import UsageError
 from bench.machine import locks, threads
 from bench.records import tuning
@@ -54,8 +55,8 @@ def command(
     for path in (folder / tuning.FILE_NAME, store):
         if path:
             tuning.store_tuning(path, tuned)
-            typer.echo(path)
-    typer.echo(f"defaults {tuned.default_score:.3f}, best {tuned.best_score:.3f}: {tuned.best}")
+            echo(path)
+    echo(f"defaults {tuned.default_score:.3f}, best {tuned.best_score:.3f}: {tuned.best}")
 
 
 def _complete(jobs: Sequence[Job], backend: Backend) -> bool:
@@ -64,7 +65,7 @@ def _complete(jobs: Sequence[Job], backend: Backend) -> bool:
     sweep.run(jobs)
     for job, record in sweep.failed:
         reason = record.error.strip().splitlines()[-1]
-        typer.echo(f"bench: failed: {job.cell.task_label}, seed {record.seed}: {reason}", err=True)
+        echo_error(f"bench: failed: {job.cell.task_label}, seed {record.seed}: {reason}")
     for place, why in sweep.unstored.items():
         raise UsageError(f"{place} could not be written: {why}")
     return not sweep.interrupted
@@ -78,7 +79,7 @@ def _show(search: Iterable[Trial], trials: int) -> list[Trial]:
         found.append(trial)
         best = max(t.score for t in found)
         setting = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial.settings.items())
-        typer.echo(
+        echo(
             f"trial {len(found)}/{trials}  score {trial.score:.3f}  best {best:.3f}  {setting}  "
             f"({time.monotonic() - began:.0f} s)"
         )

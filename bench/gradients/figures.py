@@ -9,7 +9,7 @@ import numpy as np
 from bench.analysis.stats import Floats
 from bench.gradients.records import BEST_BASIN_SHARE, SIMULATOR, Landscape, Measurement, Surface
 from bench.report import figure_style
-from bench.report.plots import COLOURS
+from bench.report.palette import colour, places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,12 +88,12 @@ def _lines(found: Landscape) -> "Figure":
         axes = figure.subplots(2, len(surfaces), squeeze=False, sharex=True, height_ratios=[3, 2])
         slopes = np.concatenate([_floats([g[0] for g in s.gradients]) for s in surfaces])
         for i, (surface, (top, bottom)) in enumerate(zip(surfaces, axes.T, strict=True)):
-            colour = SIMULATOR_COLOUR if i == 0 else COLOURS[i - 1]
+            own = _colour([each.model for each in surfaces], surface.model)
             if i:
                 top.plot(alphas, truth, color="0.75", lw=1.0, label="true return")
-            _draw_returns(top, surface, alphas, _range(truth, 0.08), colour)
+            _draw_returns(top, surface, alphas, _range(truth, 0.08), own)
             bottom.axhline(0, color="0.75", lw=0.8)
-            bottom.plot(alphas, _floats([g[0] for g in surface.gradients]), color=colour, lw=0.9)
+            bottom.plot(alphas, _floats([g[0] for g in surface.gradients]), color=own, lw=0.9)
             _scale_gradient(bottom, slopes)
             bottom.set_xlabel("first control (of its range)" if found.direction == "first" else "α")
         for row in axes:
@@ -101,6 +101,8 @@ def _lines(found: Landscape) -> "Figure":
                 axis.tick_params(labelleft=False)
         axes[0, 0].set_ylabel("return")
         axes[1, 0].set_ylabel("gradient")
+        handles, names = axes[0, -1].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=len(names))
         figure.suptitle(_title(found), x=0.01, ha="left", fontsize=9, parse_math=False)
         return figure
 
@@ -114,7 +116,7 @@ def _draw_returns(axis: "Axes", surface: Surface, alphas: Floats, limits: tuple[
         where = "above" if returns[0] > high else "below"
         axis.text(0.5, 0.95, f"the model's return is {where}", ha="center", va="top", transform=axis.transAxes)
     ends, end_returns = np.array(surface.ends)[:, 0], np.clip(_floats(surface.end_returns), low, high)
-    axis.plot(ends, end_returns, "^", ms=4, mfc="none", color=colour, clip_on=False)
+    axis.plot(ends, end_returns, "^", ms=4, mfc="none", color=colour, clip_on=False, label="where an ascent ends")
     axis.set_ylim(low, high)
     axis.set_title(_surface_title(surface), loc="left", parse_math=False)
 
@@ -199,8 +201,8 @@ def _add_legend(figure: "Figure", models: Sequence[str]) -> None:
 
 
 def _colour(models: Sequence[str], model: str) -> str:
-    others = [m for m in models if m != SIMULATOR]
-    return SIMULATOR_COLOUR if model == SIMULATOR else COLOURS[others.index(model) % len(COLOURS)]
+    """The colour that a model has in every figure."""
+    return SIMULATOR_COLOUR if model == SIMULATOR else colour(places(m for m in models if m != SIMULATOR)[model])
 
 
 def _floats(values: Sequence[float | None]) -> Floats:

@@ -116,16 +116,18 @@ def _model_method(name: str, episodes: int) -> AbstractModelMethod:
 
 
 def _fitted_models(
-    fits: dict[str, tuple[AbstractModelMethod, Any]],
+    methods: dict[str, tuple[AbstractModelMethod, Any]],
     task: AbstractTask,
     updates: int,
     begin_key: Any,
     fit_key: Any,
 ) -> Iterator[tuple[str, Model]]:
     """The model of each method, by name, after at least `updates` updates on its episodes."""
-    for name, (method, episodes) in fits.items():
+    for name, (method, episodes) in methods.items():
+        fits = -(-updates // method.updates_per_fit)
+        method = method.for_fits(fits)
         fit, advance = method.begin_fit(task, episodes, begin_key), eqx.filter_jit(method.fit)
-        for i in range(-(-updates // method.updates_per_fit)):
+        for i in range(fits):
             fit = advance(fit, episodes, jr.fold_in(fit_key, i))
         yield name, fit.model
 

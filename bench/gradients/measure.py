@@ -151,6 +151,7 @@ def _model_numbers(
     begin_key, fit_key = jr.split(jr.key(snapshot.seed))
     if request.offline:
         method, episodes = method.offline(task, eqx.filter_jit(fixed_data)(task, jr.fold_in(begin_key, 1)))
+    method = method.for_fits(-(-max(request.updates) // method.updates_per_fit))
     fit, advance = method.begin_fit(task, episodes, begin_key), eqx.filter_jit(method.fit)
     direct_method = method.without_circuitous_paths()
     pull_back = _pull_back(snapshot)

@@ -1,5 +1,6 @@
 """Canonical hashing of values: arrays by dtype, shape and bytes, other objects by their fields, never by address."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping, Set
 from typing import Any
@@ -34,7 +35,7 @@ class Writer:
     def __init__(self, rules: "tuple[Rule, ...]" = ()):
         self._rules = rules
         self._hash = hashlib.sha256()
-        self._open: list[object] = []  # the objects that are being written, the outermost first
+        self._open: dict[int, int] = {}  # of the objects that are being written: how deep each is inside the outermost
         self._numbers: dict[int, tuple[int, object]] = {}  # of functions and classes, which count once
 
     def hexdigest(self) -> str:
@@ -48,20 +49,26 @@ class Writer:
 
     def write(self, value: Any) -> None:
         """Add a value. Raises UnhashableError."""
-        if value is None or isinstance(value, bool | int | str | bytes | float | complex):
+        if type(value) is str:  # most values are texts, which are worth a way of their own
+            data = b"str " + value.encode("utf-8", "surrogatepass")
+            self._hash.update(b"%d:" % len(data) + data)
+        elif value is None or isinstance(value, bool | int | str | bytes | float | complex):
             self.tag(_plain(value))
         elif isinstance(value, Tracer):
             raise UnhashableError("number that is being traced")
         elif isinstance(value, jax.Array | np.ndarray | np.generic):
             self._array(value)
-        elif any(value is each for each in self._open):
-            self.tag(f"itself, {len(self._open) - next(i for i, o in enumerate(self._open) if o is value)} up")
+        elif id(value) in self._open:
+            self.tag(f"itself, {len(self._open) - self._open[id(value)]} up")
         else:
-            self._open.append(value)
+            self._open[id(value)] = len(self._open)
             try:
-                self._inside(value)
+                if type(value) in (tuple, list):
+                    self.write_all(type(value).__name__, value)
+                elif not any(rule(self, value) for rule in self._rules):
+                    self._inside(value)
             finally:
-                self._open.pop()
+                del self._open[id(value)]
 
     def write_if_possible(self, value: Any) -> None:
         """Add a value that code refers to; one that cannot be hashed counts by its type."""
@@ -90,16 +97,14 @@ class Writer:
         self.write_all(kind, sorted(pairs, key=lambda pair: self._alone(pair[0])))
 
     def _alone(self, value: Any) -> str:
+        if type(value) is str:
+            return _digest_of_text(value)
         writer = Writer(self._rules)
         writer.write(value)
         return writer.hexdigest()
 
     def _inside(self, value: Any) -> None:
-        if any(rule(self, value) for rule in self._rules):
-            return
-        if type(value) in (tuple, list):
-            self.write_all(type(value).__name__, value)
-        elif isinstance(value, Mapping) and type(value).__module__ in ("builtins", "types", "collections"):
+        if isinstance(value, Mapping) and type(value).__module__ in ("builtins", "types", "collections"):
             self.write_sorted("mapping", value.items())
         elif isinstance(value, Set) and type(value).__module__ == "builtins":
             self.write_sorted("set", ((each,) for each in value))
@@ -136,6 +141,13 @@ class Writer:
 
 
 Rule = Callable[[Writer, Any], bool]
+
+
+@functools.cache
+def _digest_of_text(text: str) -> str:
+    writer = Writer()
+    writer.write(text)
+    return writer.hexdigest()
 
 
 def _plain(value: bool | int | float | complex | str | bytes | None) -> str:

@@ -70,5 +70,9 @@ def quick_options() -> dict[str, str | bool]:
     Neither pays for training. LLVM's level 1 takes a tenth less to compile and some hundredths more to run. The older
     emitters take a third less to compile and, for all methods but evolution, 8 to 50 % more to run.
     """
-    options = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
+    options: dict[str, str | bool] = {
+        "xla_backend_optimization_level": "0",
+        "xla_cpu_use_fusion_emitters": False,
+        "xla_cpu_parallel_codegen_split_count": "1",
+    }
     return options if jax.default_backend() == "cpu" else {}

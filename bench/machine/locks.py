@@ -107,11 +107,12 @@ def sweep_up(folder: Path) -> None:
 
 
 def _open(path: Path, flags: int, mode: str) -> IO[str]:
-    """Open a lock's file: no link, which could lead the text elsewhere, and no pipe. Raises OSError."""
+    """Open a lock's file: no link of either kind, by which the text would go elsewhere, no pipe. Raises OSError."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+        raise OSError(errno.EINVAL, "not an ordinary file of one name", str(path))
     return os.fdopen(descriptor, mode, encoding="utf-8")
 
 

@@ -18,6 +18,13 @@ def inert(text: str) -> str:
     return COMMAND.sub(lambda found: f"{found[0]} ", printable(text))
 
 
+def shortened(text: str, limit: int) -> str:
+    """Return a text of at most about `limit` characters: of a longer one its start and its end."""
+    half = limit // 2
+    left_out = len(text) - 2 * half
+    return f"{text[:half]} ... ({left_out} characters left out) ... {text[-half:]}" if left_out > 0 else text
+
+
 def csv_cell(value: Any) -> Any:
     """Return a cell of a CSV file; a text that a spreadsheet would take for a formula begins with an apostrophe."""
     if not isinstance(value, str):

@@ -10,8 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from bench.errors import UsageError
+
 MAX_BYTES = 64 * 2**20  # of a file that is read whole; a record has a few kB, the largest trajectories a few MB
 
+OWN_FOLDERS = ("records", "trajectories", "checkpoints", "locks", "logs", "superseded", "gradients", "landscapes")
 TEMPORARY = ".tmp"  # how the names of files end that are being written
 
 
@@ -56,10 +59,10 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
     return data
 
 
-def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file of at most MAX_BYTES. Raises what `open_regular` does."""
+def read_text(path: Path, limit: int = MAX_BYTES) -> str:
+    """Return the text of a UTF-8 file of at most `limit` bytes. Raises what `open_regular` does."""
     try:
-        return read_file(path).decode()
+        return read_file(path, limit).decode()
     except UnicodeDecodeError as error:
         raise RecordError(f"{path}: not a text in UTF-8 ({error.reason} at byte {error.start}).") from error
 
@@ -98,6 +101,18 @@ def _temporary(path: Path) -> tuple[BinaryIO, Path]:
         if os.fstat(descriptor).st_nlink:  # it was not swept up before it was locked
             return os.fdopen(descriptor, "wb"), Path(name)
         os.close(descriptor)
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise UsageError for a folder of ours in a folder of results that is a link out of it.
+
+    Files would be written, moved and deleted elsewhere. The folder of results itself may be a link.
+    """
+    root = os.path.realpath(folder)
+    for own in (folder / name for name in OWN_FOLDERS):
+        place = os.path.realpath(own)
+        if own.is_symlink() and os.path.commonpath((root, place)) != root:
+            raise UsageError(f"{own} is a link to {place}, outside of the folder. Link the whole folder of results.")
 
 
 def sweep_up(folder: Path) -> None:

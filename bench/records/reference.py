@@ -1,5 +1,6 @@
 """Reference of a task on its grid: the floor, mostly the cost of the best constant control, and the best known cost."""
 
+import hashlib
 import json
 import math
 import statistics
@@ -36,6 +37,8 @@ class Reference:
     `outside` says how far a state leaves its declared range. Both are in units of a range and are also looked for
     within intervals, at SAMPLES points of each.
 
+    A `bound` is the reference of a noisy task: that of its plant without noise, which no policy need reach.
+
     `random` is the lower quartile of the costs of random control sequences, whose distance to `best` says what a small
     headroom is, whatever the unit of cost.
 
@@ -70,11 +73,17 @@ class Reference:
     violation: float | None = None
     outside: float | None = None
     random: float | None = None
+    bound: bool | None = None
 
     @property
     def key(self) -> str:
         """The key under which `References` hold it."""
         return key_of(self.fingerprint, self.start)
+
+    @property
+    def digest(self) -> str:
+        """A hash of the task's fingerprint and of the best known control sequence, with its states."""
+        return hashlib.sha256(json.dumps([self.fingerprint, self.controls, self.states]).encode()).hexdigest()
 
     @property
     def is_complete(self) -> bool:

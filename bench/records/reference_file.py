@@ -19,6 +19,7 @@ from bench.records.reference import Reference
 
 PACKAGE_FILE = Path(__file__).parents[2] / "tasks" / "references.toml"
 FILE_NAME = "references.toml"  # beside the records of a run
+RESULTS = Path("results")  # where `bench run` puts its folders by default
 JSON_FIELDS = ("controls", "states")  # stored as JSON within a string, which is read 50 times as fast as TOML's arrays
 
 _DECODER = Decoder(Reference)
@@ -42,6 +43,13 @@ def read_references(path: Path) -> dict[str, Reference]:
         raise UsageError(
             f"{path} holds no references ({error}). {set_aside(path)}; the same command now computes what it needs."
         ) from error
+
+
+def newest_folder(fingerprint: str) -> Path | None:
+    """Return the folder in RESULTS whose file of references was written last among those that hold the task's."""
+    files = sorted(RESULTS.glob(f"*/{FILE_NAME}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    known = (file.parent for file in files if any(r.fingerprint == fingerprint for r in read_references(file).values()))
+    return next(known, None)
 
 
 @lru_cache(maxsize=16)

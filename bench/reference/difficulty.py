@@ -24,7 +24,12 @@ def integration_error(task: AbstractTask) -> float:
 
         # One after another: under vmap every interval would take as many steps as the slowest of all.
         truth = jax.jit(lambda us: jax.lax.map(lambda u: open_loop(task, u, task.x0, adaptive).cost, us))(us)
-    return float(np.max(np.abs(cost - truth) / np.abs(truth)))
+    # A cost of 0 that is found exactly has no error; any other distance to 0 is infinite.
+    differences = np.abs(np.asarray(cost) - np.asarray(truth))
+    relative = np.divide(
+        differences, np.abs(truth), out=np.full_like(differences, np.inf), where=np.asarray(truth) != 0
+    )
+    return float(np.max(np.where(differences > 0, relative, 0.0)))
 
 
 def lyapunov(task: AbstractTask) -> float:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from bench.noisy_task import plant_of
 from bench.precision import float64
 from bench.records import trajectory
 from bench.records.reference import Reference
@@ -35,14 +36,21 @@ _open_loop = eqx.filter_jit(open_loop)
 
 
 def best_known_episode(task: AbstractTask, reference: Reference) -> dict[str, Any]:
-    """Return the episode of a reference, from its start, in the form of `bench.records.trajectory`."""
+    """Return the episode of a reference, from its start, in the form of `bench.records.trajectory`.
+
+    That of a noisy task is without noise.
+    """
     start = None if reference.start is None else np.array(reference.start)
-    found = simulate_controls(task, np.array(reference.controls), reference.states, start)
+    found = simulate_controls(plant_of(task), np.array(reference.controls), reference.states, start)
     return trajectory.episode_to_json(found.xs, found.us, found.costs, found.cost)
 
 
 def describe_task(task: AbstractTask) -> dict[str, Any]:
-    """Return what a stored trajectory says about its task; the target of a state that has none is None."""
+    """Return what a stored trajectory says about its task; the target of a state that has none is None.
+
+    The trajectories of a noisy task are of its plant.
+    """
+    task = plant_of(task)
     return {
         "horizon": float(task.horizon),
         "time_unit": task.time_unit,

@@ -4,15 +4,17 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 from jaxtyping import Float
 
 from bench.identity import digest
+from bench.noisy_task import NoisyTask
 from bench.precision import float64
+from bench.reference.jaxpr_to_numpy import evaluate
 from bench.reference.starts import evaluation_starts
 from tasks.base import AbstractHybridTask, AbstractTask
 from tasks.constrained import AbstractConstrainedTask
@@ -28,7 +30,12 @@ def fingerprint(task: AbstractTask) -> str:
     tariff that is a function or a table. So where a task has such a field, or reads an array of more than NUM_PROBES
     numbers from elsewhere, the programs that f, g, Φ and the reset are traced to count as well, with all constants in
     them. They change with some versions of JAX.
+
+    A noisy task has the fingerprint of its plant, hashed with the levels of noise.
     """
+    if isinstance(task, NoisyTask):
+        levels = json.dumps(vars(task.noise), sort_keys=True)
+        return hashlib.sha256(f"{fingerprint(task.plant)} {levels}".encode()).hexdigest()[:12]
     fields = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
     if fields["starts"] == "fixed":  # that start is one of the variables
         del fields["starts"]
@@ -36,26 +43,44 @@ def fingerprint(task: AbstractTask) -> str:
         fields["starts"] = [f"{value:.9e}" for value in evaluation_starts(task).flat]
     # A variable leaves optional attributes at None. Leaving those out lets a new one change no other task's identity.
     variables = [[[part for part in v if part is not None] for v in (*task.states, *task.controls)]]
-    with float64(task), jax.ensure_compile_time_eval():
-        values = [_function_values(task, *point) for point in probe_points(task)]
+    programs = _traced(task)
+    values = [_function_values(programs, *point) for point in probe_points(task)]
     others: list[Any] = []  # fields that are no values of JSON
 
     def stand_in(value: Any) -> Any:
         return value.item() if isinstance(value, np.generic) else others.append(value)
 
     text = json.dumps([fields, variables, values], sort_keys=True, default=stand_in)
-    return hashlib.sha256(f"{text}{_tables_and_functions(task, others)}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{text}{_tables_and_functions(programs, others)}".encode()).hexdigest()[:12]
 
 
-def _tables_and_functions(task: AbstractTask, others: list[Any]) -> str:
+class _Programs(NamedTuple):
+    """What a task's functions are traced to in float64: those of (t, x, u), and those of x alone."""
+
+    along: dict[str, ClosedJaxpr]
+    at_end: dict[str, ClosedJaxpr]
+
+
+def _traced(task: AbstractTask) -> _Programs:
+    along = {"f": task.vector_field, "g": task.running_cost}
+    at_end = {"Φ": task.terminal_cost}
+    if isinstance(task, AbstractHybridTask):
+        along["jump"] = task.jump
+    if isinstance(task, AbstractConstrainedTask):
+        along["path"], at_end["end"] = task.path_constraints, task.end_constraints
+    x, u = np.zeros(len(task.states)), np.zeros(len(task.controls))
+    with float64(task):
+        return _Programs(
+            {name: jax.make_jaxpr(function)(0.0, x, u) for name, function in along.items()},
+            {name: jax.make_jaxpr(function)(x) for name, function in at_end.items()},
+        )
+
+
+def _tables_and_functions(traced: _Programs, others: list[Any]) -> str:
     """Return a hash of what the probe points may miss: arrays, functions and other objects; "" where there are none."""
     arrays = [value for value in others if isinstance(value, jax.Array | np.ndarray)]
-    x, u = np.zeros(len(task.states)), np.zeros(len(task.controls))
-    functions = [(task.vector_field, (0.0, x, u)), (task.running_cost, (0.0, x, u)), (task.terminal_cost, (x,))]
-    if isinstance(task, AbstractHybridTask):
-        functions.append((task.jump, (0.0, x, u)))
-    with float64(task):
-        programs = [jax.make_jaxpr(function)(*arguments) for function, arguments in functions]
+    known = traced.along | traced.at_end
+    programs = [known[name] for name in ("f", "g", "Φ", "jump") if name in known]
     tables = [constant for program in programs for constant in program.consts if np.size(constant) > NUM_PROBES]
     return digest((arrays, programs)) if others or tables else ""
 
@@ -75,11 +100,8 @@ def probe_points(
         yield task.horizon * rng.random(), x, low + (high - low) * rng.random(len(low))
 
 
-def _function_values(task, t, x, u):
-    x, u = jnp.asarray(x), jnp.asarray(u)
-    parts = [task.vector_field(t, x, u), task.running_cost(t, x, u), task.terminal_cost(x)]
-    if isinstance(task, AbstractHybridTask):
-        parts.append(task.jump(t, x, u))
-    if isinstance(task, AbstractConstrainedTask):
-        parts += [task.path_constraints(t, x, u), task.end_constraints(x)]
-    return [f"{value:.9e}" for part in parts for value in np.atleast_1d(np.asarray(part))]
+def _function_values(traced: _Programs, t: float, x: np.ndarray, u: np.ndarray) -> list[str]:
+    found = {name: evaluate(program, np.float64(t), x, u) for name, program in traced.along.items()}
+    found |= {name: evaluate(program, x) for name, program in traced.at_end.items()}
+    parts = [found[name] for name in ("f", "g", "Φ", "jump", "path", "end") if name in found]
+    return [f"{value:.9e}" for part in parts for each in part for value in np.atleast_1d(np.asarray(each))]

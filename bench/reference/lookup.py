@@ -1,8 +1,10 @@
 """Lookup of a task's references, and their computation on first use."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from bench.noisy_task import NoisyTask
 from bench.records.reference import NUM_STARTS, Reference, key_of, over_starts
 from bench.records.reference_file import read_references, write_references
 from bench.records.references import References
@@ -43,12 +45,27 @@ def complete(references: References, name: str, task: AbstractTask, path: Path |
         lookup_each(task, references)
     except LookupError:
         identity = fingerprint(task)
+        if isinstance(task, NoisyTask):
+            references = complete(references, name, task.plant, path)
+            return _stored(references, path, noise_free_bounds(task, references))
         for x0 in evaluation_starts(task):
             if key_of(identity, None if task.starts == "fixed" else x0.tolist()) in references.by_key:
                 continue
             found = single_shooting(name, task, x0)
             found = with_violations(task, replace(found, adaptive=adaptive_cost(task, found)))
-            if path:
-                write_references(path, read_references(path) | {found.key: found})
-            references = references.updated([found])
+            references = _stored(references, path, [found])
     return references
+
+
+def noise_free_bounds(task: NoisyTask, references: References) -> list[Reference]:
+    """Return the references of a noisy task, given those of its plant: the same, as bounds. Raises LookupError."""
+    identity = fingerprint(task)
+    return [replace(each, fingerprint=identity, bound=True) for each in lookup_each(task.plant, references)]
+
+
+def _stored(references: References, path: Path | None, found: Iterable[Reference]) -> References:
+    """Add references, also to a file."""
+    found = list(found)
+    if path:
+        write_references(path, read_references(path) | {each.key: each for each in found})
+    return references.updated(found)

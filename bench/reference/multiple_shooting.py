@@ -149,7 +149,7 @@ class NonlinearProgram:
         # Each random sequence holds a level, and switches to another now and then.
         rng = np.random.default_rng(1)
         switches = rng.random((RANDOM_SEQUENCES, H, 1)) < rng.uniform(0.02, 0.3, (RANDOM_SEQUENCES, 1, 1))
-        pieces = np.cumsum(switches, axis=1)[..., 0]
+        pieces = np.minimum(np.cumsum(switches, axis=1)[..., 0], H - 1)
         shares = rng.beta(0.5, 0.5, (RANDOM_SEQUENCES, H, m))[np.arange(RANDOM_SEQUENCES)[:, None], pieces]
         us = self.low + (self.high - self.low) * shares
         xs, costs = self.rollouts(us)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.analysis.stats import Floats
-from bench.report.charts import unit_after
+from bench.report.chart import unit_after
 from bench.report.figure_style import figure_style, new_figure
 
 if TYPE_CHECKING:
@@ -65,8 +65,10 @@ def episode_figure(task: "AbstractTask", trajectory: "Trajectory", title: str) -
         return figure
 
 
-def write_thumbnail(task: "AbstractTask", trajectory: "Trajectory", file: Path) -> None:
+def write_thumbnail(task: "AbstractTask", trajectory: "Trajectory", file: Path, drawn: str) -> None:
     """Write a small .png, 240 by 160 pixels: the states, each in its own scale, above the controls.
+
+    The file keeps under "reference" what was `drawn`, so that one of another reference is told from it.
 
     Raises UsageError without matplotlib.
     """
@@ -87,9 +89,11 @@ def write_thumbnail(task: "AbstractTask", trajectory: "Trajectory", file: Path) 
             axis.set(xticks=[], yticks=[])
         pixels = io.BytesIO()
         figure.savefig(pixels)
-    from PIL import Image  # matplotlib's own
+    from PIL import Image, PngImagePlugin  # matplotlib's own
 
-    Image.open(pixels).convert("RGB").quantize(24).save(file, optimize=True)  # few colours make it small
+    told = PngImagePlugin.PngInfo()
+    told.add_text("reference", drawn)
+    Image.open(pixels).convert("RGB").quantize(24).save(file, optimize=True, pnginfo=told)  # few colours make it small
 
 
 def _draw_state(axis: "Axes", state: "StateVar", times: Floats, values: Floats) -> None:

@@ -8,6 +8,7 @@ from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.rows import AggregateRow, TaskRow, from_frame
 from bench.report.text import METHOD, Table, number_column
 
+BOUND = " (score 1: a bound)"  # of a noisy task, whose reference is the optimum without noise
 BEST = "*"  # marks the best group of a task
 CELL = "mean clipped score and, below it, decades of regret; sorted by the score"
 
@@ -45,7 +46,9 @@ def overviews(board: Leaderboard) -> Iterator[Overview]:
         cells = {(row.method, row.task, row.num_steps): row for row in scored if row.suite == suite}
         grids = sorted({(task, steps) for _, task, steps in cells})
         tasks = [task for task, _ in grids]
-        named = [Grid(t, n, t if tasks.count(t) == 1 else f"{t}, {n} steps") for t, n in grids]
+        noisy = {(row.task, row.num_steps) for row in cells.values() if row.bound}
+        headings = [t if tasks.count(t) == 1 else f"{t}, {n} steps" for t, n in grids]
+        named = [Grid(*grid, head + BOUND * (grid in noisy)) for grid, head in zip(grids, headings, strict=True)]
         methods = [row.method for row in aggregate if row.suite == suite]
         rows = tuple((m, tuple(cells.get((m, *grid)) for grid in grids)) for m in methods)
         yield Overview(suite, tuple(named), rows)

@@ -3,15 +3,19 @@
 Each is a `concurrent.futures.Executor`.
 """
 
+import errno
+import math
 import multiprocessing
 import os
 import signal
+import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from queue import SimpleQueue
@@ -24,6 +28,14 @@ if TYPE_CHECKING:
     from distributed.cfexecutor import ClientExecutor
 
 START_ATTEMPTS = 3
+LOOK_SECONDS = 1.0  # between looks at the log of a worker that works
+MAX_LOG = 2**20  # bytes that a log keeps, half of them from its start
+CUT = b"\n... (what was printed in between is left out: a log keeps its start and its end) ...\n"
+ENDINGS = {
+    signal.SIGKILL: " SIGKILL without a time limit is mostly the system's answer to a lack of memory.",
+    signal.SIGTERM: " Another program sent it, or the sweep did because the method closed files that are not its own, "
+    "such as the worker's connection, e.g. by os.closerange.",
+}
 SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with XLA's threads hangs
 
 
@@ -52,7 +64,7 @@ class Workers(Executor):
 
     A call that takes more than `limit` seconds is ended with its process, so no method can resist: TimeLimitError. A
     process that dies (out of memory, a crash) costs one call: LostWorkerError. The next call gets a new process. What
-    workers print goes into files in the folder `logs`.
+    workers print goes into files in the folder `logs`, which keep the start and the end of it.
     """
 
     def __init__(self, number: int, stop: Event, limit: float | None, logs: Path):
@@ -117,23 +129,25 @@ class Worker:
         pool = self._pool or self._open()
         log_start = self._log.stat().st_size if self._log.exists() else 0
         future = pool.submit(fn, *args, **kwargs)
+        deadline = math.inf if self._limit is None else time.monotonic() + self._limit
         try:
-            return future.result(self._limit)
-        except TimeoutError:
-            if future.done():  # the call itself raised it
-                raise
-            self._process.kill()
-            self.close()
-            raise TimeLimitError(f"took more than {self._limit:g} s; its worker was ended") from None
+            while not future.done():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    self._process.kill()
+                    self.close()
+                    raise TimeLimitError(f"took more than {self._limit:g} s; its worker was ended")
+                wait([future], min(left, LOOK_SECONDS))
+                _shorten(self._log)
+            return future.result()
         except BrokenProcessPool:
             self.close()  # first: the pool's thread may be the one that learns the exit status
             self._process.join()
             code = self._process.exitcode or 0
             name = next((each.name for each in signal.Signals if each == -code), f"signal {-code}")
             cause = f"by {name}" if code < 0 else f"with exit status {code}"
-            hint = " SIGKILL without a time limit is mostly the system's answer to a lack of memory." * (code == -9)
             printed = _read_from(self._log, log_start)
-            raise LostWorkerError(f"{printed}its worker process was ended {cause}.{hint}") from None
+            raise LostWorkerError(f"{printed}its worker process was ended {cause}.{ENDINGS.get(-code, '')}") from None
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -177,8 +191,8 @@ def _initialise_worker(cores: list[int], stop: Event, log: Path) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share a GPU's memory
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
-    except OSError:  # a full disk, or a file in the folder's place: what the worker prints is lost
+        output = _open_log(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except OSError:  # a full disk, or something else in the place of the folder or the log: what is printed is lost
         output = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
         os.dup2(output, descriptor)
@@ -194,11 +208,33 @@ def _exit_with_parent() -> None:
         os._exit(1)
 
 
-def _read_from(file: Path, start: int) -> str:
-    """The text of a file from byte `start` on, at most its last 20 000 bytes; empty if it cannot be read."""
-    try:
-        with file.open("rb") as opened:
-            opened.seek(start)
-            return opened.read()[-20_000:].decode(errors="replace")
-    except OSError:
-        return ""
+def _open_log(log: Path, flags: int) -> int:
+    """Open a log: no link, no pipe, and no file that has a second name elsewhere. Raises OSError."""
+    descriptor = os.open(log, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not an ordinary file of one name", str(log))
+    return descriptor
+
+
+def _shorten(log: Path) -> None:
+    """Cut the middle out of a log that is too long. Its worker appends, so it goes on at the new end."""
+    with suppress(OSError):
+        if log.lstat().st_size <= MAX_LOG:
+            return
+        with os.fdopen(_open_log(log, os.O_RDWR | os.O_APPEND), "r+b", buffering=0) as file:
+            file.seek(-MAX_LOG // 2, os.SEEK_END)
+            tail = file.read(MAX_LOG // 2)
+            file.truncate(MAX_LOG // 2)
+            file.write(CUT + tail)
+
+
+def _read_from(log: Path, start: int) -> str:
+    """The text of a log from byte `start` on, at most its last 20 000 bytes; empty if it cannot be read."""
+    with suppress(OSError), os.fdopen(_open_log(log, os.O_RDONLY), "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        first = start if start <= size else 0  # it was cut in the meantime, so all of its end is of this call
+        file.seek(max(first, size - 20_000))
+        return file.read(20_000).decode(errors="replace")
+    return ""

@@ -15,16 +15,21 @@ HIDDEN_FRAMES = re.compile(r"^-+\nFor simplicity, JAX has removed its internal f
 def describe(error: BaseException) -> str:
     """Return the traceback without JAX's notes on hidden frames.
 
-    Its last line is the exception, with the innermost file and line outside of the harness and of installed packages.
+    Its last line is the exception with the user's own file and line.
     """
     text = printable(HIDDEN_FRAMES.sub("", "".join(traceback.format_exception(error)))[-MAX_CHARACTERS:])
+    return f"{text.rstrip()}\n{in_one_line(error)}\n"
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return the exception with the innermost file and line outside of the harness and of installed packages."""
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
         error = error.__cause__  # Python's own wrapping in a generator, which hides the user's line
     message = _first_line(error)
     summary = f"{type(error).__name__}: {message}" if message else type(error).__name__
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(Path(frame.filename))]
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return f"{text.rstrip()}\n{summary}{where}\n"
+    return f"{summary}{where}"
 
 
 def _first_line(error: BaseException) -> str:

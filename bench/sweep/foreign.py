@@ -27,7 +27,8 @@ def foreign(job: Job) -> str:
         return ""
     if not job.program:
         raise UnsureError
-    return "" if method_fingerprint(job.task, job.method) == job.program else _other(f"method {job.cell.method_label}")
+    same = method_fingerprint(job.task, job.trained_method) == job.program
+    return "" if same else _other(f"method {job.cell.method_label}")
 
 
 def _other(what: str) -> str:

@@ -1,5 +1,6 @@
 """Jobs: cells that were checked, with all that is needed to run them, and the files that they leave."""
 
+import pickle
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -11,15 +12,17 @@ from bench.budget import Budget, BudgetError
 from bench.errors import UsageError
 from bench.machine import locks
 from bench.machine.provenance import environment
-from bench.method import AbstractMethod
+from bench.method import AbstractMethod, within
+from bench.noise import Noise
+from bench.noisy_task import plant_of
 from bench.records.cell_file import CellFile
-from bench.records.files import sweep_up
+from bench.records.files import refuse_links, sweep_up
 from bench.records.identity import environment_difference, is_unknown
 from bench.records.reference import Reference
 from bench.records.run import RunRecord, run_name, storable
-from bench.reference.fingerprint import fingerprint
 from bench.suite import Cell
 from bench.sweep.code_hashes import CodeHashes, joint_hash
+from bench.sweep.resolve import Resolver, method_of_cell, task_of_cell
 from bench.sweep.status import PlannedCell
 from bench.training.checkpoint import Checkpoint
 from bench.training.programs import method_fingerprint
@@ -55,6 +58,18 @@ class Job:
     carried: dict[str, bytes] = field(default_factory=dict)
     spent: float = 0.0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the job for a worker, which makes a task or a method that cannot be pickled anew from its name.
+
+        A field that holds a lambda is one that cannot.
+        """
+        fields = dict(vars(self))
+        try:
+            pickle.dumps((self.task, self.method))
+        except Exception:  # whatever pickling a user's object raises
+            del fields["task"], fields["method"]
+        return _unpickled, (fields,)
+
     @property
     def key(self) -> dict[str, Any]:
         """All that defines the cell, except its seeds."""
@@ -65,6 +80,11 @@ class Job:
             "fingerprint": self.fingerprint,
             "settings": self.settings,
         }
+
+    @property
+    def trained_method(self) -> AbstractMethod:
+        """The method as it is trained: told of the job's budget."""
+        return within(self.method, self.task, self.budget)
 
     @property
     def stored(self) -> CellFile:
@@ -142,7 +162,7 @@ class Job:
     def traced(self) -> "Job":
         """The same job with its method's fingerprint."""
         try:
-            return replace(self, program=method_fingerprint(self.task, self.method))
+            return replace(self, program=method_fingerprint(self.task, self.trained_method))
         except Exception:  # whatever the user's code raises is the run's own failure, told with the user's line
             return replace(self, program="cannot be traced")
 
@@ -154,20 +174,21 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
     traced and compared only where the code has changed. Raises UsageError.
     """
     _check_writable(folder)
+    refuse_links(folder)
     sweep_up(folder)
     locks.sweep_up(folder / "locks")
-    jobs, hashes = [], CodeHashes()
+    jobs, hashes, resolver = [], CodeHashes(), Resolver()
     for cell in cells:
-        task = task_of_cell(cell)
-        method = registry.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
+        task, identity = resolver.task(cell)
+        method = resolver.method(cell)
         budget = cell.allowance.on(task.num_steps)
-        usage = method.usage(task)
         try:
+            usage = within(method, task, budget).usage(task)
             budget.steps(usage)
         except BudgetError as error:
             raise BudgetError(f"{cell.method_label} on {cell.task_label}: {error}") from error
         settings = {
-            "task": registry.settings_of(task),
+            "task": registry.settings_of(plant_of(task)) | _noise_settings(cell.noise),
             "method": registry.settings_of(method) | ({} if usage.charged else {"charged": False}),
             "budget": budget.to_json(),
         }
@@ -178,7 +199,7 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
             cell=cell,
             task=task,
             method=method,
-            fingerprint=fingerprint(task),
+            fingerprint=identity,
             settings=storable(settings),
             budget=budget,
             todo=cell.seeds,
@@ -194,13 +215,15 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
     return jobs
 
 
-def task_of_cell(cell: Cell) -> AbstractTask:
-    """The task of a cell, with the cell's settings and on its grid."""
-    settings = {**cell.task_settings, **cell.extra_task_settings}
-    task = registry.task(cell.task, settings)
-    if cell.grid is None:
-        return task
-    return registry.task(cell.task, settings | cell.grid.settings(task.horizon, task.num_steps))
+def _noise_settings(noise: Noise) -> dict[str, float | int]:
+    """The levels of noise as settings of the task; none without noise, like in records that are older."""
+    return {f"noise.{name}": level for name, level in vars(noise).items()} if noise else {}
+
+
+def _unpickled(fields: dict[str, Any]) -> Job:
+    cell = fields["cell"]
+    missing = {} if "task" in fields else {"task": task_of_cell(cell), "method": method_of_cell(cell)}
+    return Job(**fields, **missing)
 
 
 def _check_writable(folder: Path) -> None:

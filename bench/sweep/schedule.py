@@ -1,7 +1,6 @@
 """The loop of a sweep: lock a cell, submit it to an executor, store its outcome. A sweep outlives every failure."""
 
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
@@ -18,6 +17,7 @@ from bench.reference.lookup import complete, lookup_each
 from bench.sweep import status
 from bench.sweep.execute import Outcome, execute, failed_outcome
 from bench.sweep.executors import InProcess, LostWorkerError, TimeLimitError
+from bench.sweep.failure import describe
 from bench.sweep.job import Job
 from bench.sweep.observer import AbstractObserver
 from bench.sweep.store import OutcomeStore
@@ -147,8 +147,8 @@ class Sweep:
             job = replace(job, known=self._references_of(job))
             if self.backend.distant:
                 job = replace(job, carried=job.carried or job.checkpoint_files())
-        except Exception:  # a search for a reference runs the user's task, which may raise anything
-            return job, InProcess().submit(failed_outcome, job, traceback.format_exc(), "error")
+        except Exception as error:  # a search for a reference runs the user's task, which may raise anything
+            return job, InProcess().submit(failed_outcome, job, describe(error), "error")
         try:
             return job, self.backend.executor.submit(self.backend.call, job)
         except Exception as error:  # an executor that is gone
@@ -210,8 +210,8 @@ class Sweep:
             return Outcome([])
         except self.backend.losses as error:
             return failed_outcome(job, str(error), "lost worker")
-        except Exception:  # whatever ended the call is in the record, and the sweep goes on
-            return failed_outcome(job, traceback.format_exc(), "error")
+        except Exception as error:  # whatever ended the call is in the record, and the sweep goes on
+            return failed_outcome(job, describe(error), "error")
 
     def _end(self, job: Job, outcome: Outcome) -> None:
         self._store.store(job, outcome)

@@ -69,7 +69,9 @@ def _watched(task: AbstractTask, seen: Callable[[str], None]) -> AbstractTask:
     watching: Any = type(kind)(kind.__name__, (kind,), body | {name: watch(name) for name in dynamics})
     watched = object.__new__(watching)
     for field in dataclasses.fields(task):
-        object.__setattr__(watched, field.name, getattr(task, field.name))
+        value = getattr(task, field.name)
+        inner = _watched(value, seen) if isinstance(value, AbstractTask) else value  # a noisy task's plant
+        object.__setattr__(watched, field.name, inner)
     return watched
 
 

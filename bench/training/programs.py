@@ -13,7 +13,7 @@ from bench.identity import digest
 from bench.machine import garbage_collection
 from bench.method import AbstractInformedMethod, AbstractMethod, inform
 from bench.records.reference import Reference
-from bench.reference.starts import evaluation_starts
+from bench.reference.starts import evaluation_states
 from bench.simulate import SIMULATOR_VERSION, rollout
 from bench.training.blocks import Block, OneSeed
 from bench.training.hidden_simulation import hidden_simulation, simulation_in_policy, simulation_in_usage
@@ -105,7 +105,7 @@ def _require_none(what: str, declared: str, simulation: str) -> None:
 
 
 def _trace_with(numbers, rest, task, block) -> Programs:
-    starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
+    starts = evaluation_states(task)
 
     def init(numbers, key):
         method = eqx.combine(numbers, rest)

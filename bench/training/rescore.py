@@ -18,9 +18,11 @@ from jaxtyping import Array, Float
 
 from bench import violations
 from bench.machine import compilation
+from bench.noisy_task import plant_of
 from bench.precision import float64
 from bench.records import trajectory
 from bench.simulate import AbstractPolicy, adaptive_transition, clip, end_error, path_violation, transition
+from bench.training.evaluation_noise import EvaluationNoise
 from tasks.base import AbstractTask, Scalar
 
 GRID_REFINEMENT = 4  # intervals of the finer grid in one of the task's
@@ -72,18 +74,24 @@ def rescore(
     `policy` makes the policy of one seed from its final state; every leaf of `states` has the seeds of its block as its
     first axis. One program scores one block after the other: a seed's bits depend on the number of seeds in its block.
     Policies compute in the precision that they were trained in. A hybrid task is reset at the end of an interval, so on
-    the finer grid a reset comes sooner after its cause.
+    the finer grid a reset comes sooner after its cause. A noisy task has the noise of every other evaluation, held over
+    its own intervals, and the stored episodes are of its plant.
     """
+    noise = EvaluationNoise.of(task)
+    starts = np.broadcast_to(np.asarray(starts, np.float64), (noise.episodes or len(starts), starts.shape[1]))
     together, half = len(jax.tree.leaves(states[0])[0]), len(starts)
     # The first half of a seed's episodes is for the adaptive solver, the other for the finer grid.
-    origin = np.tile(np.asarray(starts, np.float64), (together, 2, 1))
+    origin = np.tile(starts, (together, 2, 1))
+    noise = noise.tiled(together)
     began = time.perf_counter()
-    arrays, rest = eqx.partition(task, eqx.is_array)
-    with float64(task):
-        interval = partial(_compiled_interval(rest, jax.tree.map(jax.typeof, arrays), origin.shape[:-1]), arrays)
-    begin, act = _compiled_policy(task, policy, states[0], origin)
+    plant = plant_of(task)
+    arrays, rest = eqx.partition(plant, eqx.is_array)
+    with float64(plant):
+        shapes = jax.tree.map(jax.typeof, arrays), origin.shape[:-1], noise.push is not None
+        interval = partial(_compiled_interval(rest, *shapes), arrays)
+    begin, act = _compiled_policy(task, policy, states[0], noise.observed(0, origin))
     compile_seconds = time.perf_counter() - began
-    played = [_play(task, interval, partial(act, each), begin(each), origin) for each in states]
+    played = [_play(plant, interval, partial(act, each), begin(each), origin, noise) for each in states]
     episodes = _Episodes(*map(np.concatenate, zip(*played, strict=True)))
     return Rescore(
         adaptive=episodes.totals[:, :half].mean(-1),
@@ -130,7 +138,12 @@ class _Episodes(NamedTuple):
 
 
 def _play(
-    task: AbstractTask, interval: Callable, act: Callable, carry: Any, origin: Float[np.ndarray, "seeds episodes n"]
+    task: AbstractTask,
+    interval: Callable,
+    act: Callable,
+    carry: Any,
+    origin: Float[np.ndarray, "seeds episodes n"],
+    noise: EvaluationNoise,
 ) -> _Episodes:
     """Play all episodes from `origin`: `act` is (t, xs, carry) -> (us, carry), `interval` as `_interval` of a task."""
     trained = task.x0.dtype
@@ -139,12 +152,14 @@ def _play(
     with np.errstate(over="ignore"):  # an episode that blows up is lost, which is a result
         for k in range(task.num_steps):
             t = np.asarray(k, trained) * np.asarray(task.dt, trained)
-            us, carry = act(t, xs.astype(trained), carry)
+            us, carry = act(t, noise.observed(k, xs).astype(trained), carry)
             us = np.asarray(us, np.float64)
             alive = np.isfinite(totals) & np.isfinite(us).all(-1)
             us = np.where(alive[..., None], us, task.bounds[0])
             with jax.enable_x64(True):
-                after, us, costs, on_path, end = jax.device_get(interval(np.float64(k * task.dt), xs, us))
+                after, us, costs, on_path, end = jax.device_get(
+                    interval(np.float64(k * task.dt), xs, us, *noise.pushes(k))
+                )
             worst = np.maximum(worst, on_path)
             first.append((xs[:, 0], us[:, 0], costs[:, 0]))
             totals = np.where(alive & np.isfinite(after).all(-1), totals + costs, np.nan)
@@ -164,7 +179,7 @@ def _play(
 
 
 @cache
-def _compiled_interval(rest: AbstractTask, arrays: AbstractTask, episodes: tuple[int, int]) -> Callable:
+def _compiled_interval(rest: AbstractTask, arrays: AbstractTask, episodes: tuple[int, int], pushed: bool) -> Callable:
     """Compile `_interval` for a task in two parts, the types of its arrays and all else, and for "seeds episodes".
 
     It is called within `float64`. The compiled function takes the arrays in place of the task.
@@ -173,11 +188,9 @@ def _compiled_interval(rest: AbstractTask, arrays: AbstractTask, episodes: tuple
     def call(arrays, *others):
         return _interval(eqx.combine(arrays, rest), *others)
 
-    t, xs, us = (
-        jax.ShapeDtypeStruct(shape, np.float64)
-        for shape in ((), (*episodes, len(rest.states)), (*episodes, len(rest.controls)))
-    )
-    return jax.jit(call).lower(arrays, t, xs, us).compile(compilation.quick_options())
+    x, u = (*episodes, len(rest.states)), (*episodes, len(rest.controls))
+    shapes = [jax.ShapeDtypeStruct(shape, np.float64) for shape in [(), x, u, *([x] if pushed else [])]]
+    return jax.jit(call).lower(arrays, *shapes).compile(compilation.quick_options())
 
 
 def forget_programs() -> None:
@@ -186,7 +199,11 @@ def forget_programs() -> None:
 
 
 def _interval(
-    task: AbstractTask, t: Scalar, xs: Float[Array, "seeds episodes n"], us: Float[Array, "seeds episodes m"]
+    task: AbstractTask,
+    t: Scalar,
+    xs: Float[Array, "seeds episodes n"],
+    us: Float[Array, "seeds episodes m"],
+    push: Float[Array, "seeds episodes n"] | None = None,
 ) -> tuple:
     """Simulate one interval: the first half of each seed's episodes by the adaptive solver, the others on the finer
     grid.
@@ -197,26 +214,26 @@ def _interval(
     # A fine interval takes as many solver steps as a whole one, also where that was long and had more than `substeps`.
     fine = dataclasses.replace(task, num_steps=GRID_REFINEMENT * task.num_steps, substeps=task.solver_steps)
 
-    def finer(t, x, u):
+    def finer(t, x, u, push):
         def part(x, i):
-            after, cost = transition(fine, t + i * fine.dt, x, u)
+            after, cost = transition(fine, t + i * fine.dt, x, u, push)
             return after, (cost, path_violation(fine, t + i * fine.dt, x, after, u))
 
         x, (costs, on_path) = jax.lax.scan(part, x, jnp.arange(GRID_REFINEMENT))
         return x, jnp.sum(costs), jnp.max(on_path)
 
-    def adaptive(t, x, u):
-        after, cost = adaptive_transition(task, t, x, u)
+    def adaptive(t, x, u, push):
+        after, cost = adaptive_transition(task, t, x, u, push)
         return after, cost, path_violation(task, t, x, after, u)
 
-    def move(solver, x, u):
+    def move(solver, x, u, push):
         u = clip(task, u)
-        x, cost, on_path = solver(t, x, u)
+        x, cost, on_path = solver(t, x, u, push)
         return x, u, cost, on_path, (task.terminal_cost(x), end_error(task, x), violations.at_end(task, x))
 
     def halves(a):  # all episodes on one axis: a second one more than doubles the time to trace the solvers
-        return (half.reshape(-1, half.shape[-1]) for half in jnp.split(a, 2, axis=1))
+        return [None, None] if a is None else [h.reshape(-1, h.shape[-1]) for h in jnp.split(a, 2, axis=1)]
 
-    solvers = adaptive, finer
-    both = [jax.vmap(partial(move, solver))(x, u) for solver, x, u in zip(solvers, halves(xs), halves(us), strict=True)]
+    parts = zip((adaptive, finer), halves(xs), halves(us), halves(push), strict=True)
+    both = [jax.vmap(partial(move, solver))(*part) for solver, *part in parts]
     return jax.tree.map(lambda *a: jnp.concatenate([h.reshape(len(xs), -1, *h.shape[1:]) for h in a], axis=1), *both)

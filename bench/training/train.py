@@ -22,7 +22,7 @@ from jaxtyping import Float
 from bench.budget import Budget
 from bench.machine import compilation, garbage_collection
 from bench.machine.cpu_time import cpu_seconds
-from bench.method import AbstractMethod
+from bench.method import AbstractMethod, within
 from bench.records.decode import DecodeError, check
 from bench.records.run_parts import BlockPoint
 from bench.reference.starts import evaluation_starts
@@ -78,6 +78,7 @@ def train(
     `checkpoint` makes the checkpoint of a block of seeds. Each block goes on from its own, wherever that is: saved
     evaluations are yielded again, and curve and final state are, to the bit, those of a run without interruption.
     """
+    method = within(method, task, budget)
     usage = method.usage(task)
     points = budget.evaluation_points(usage)
     last_point = points[-1]

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench import registry
-from bench.budget import Budget
-from bench.method import AbstractMethod
+from bench.budget import MAX_EVALS, Budget
+from bench.method import AbstractMethod, within
 from bench.training.train import train
 from tasks.base import AbstractTask
 
-TIMED_STEPS = 6  # the first warms up and does not count
+TIMED_STEPS = 6  # at least; the first warms up and does not count
 TIME_RTOL = 0.1  # between the time that a method takes and the given time
 MAX_CORRECTIONS = 5
 
@@ -34,8 +34,9 @@ class MatchedUpdates:
 
 def cpu_seconds(task: AbstractTask, method: AbstractMethod, budget: Budget) -> float:
     """Estimate the CPU seconds that all steps of a run take, for one seed, from a few of them."""
-    usage = method.usage(task)
-    evaluations = train(task, method, Budget(usage.init_env_steps + TIMED_STEPS * usage.env_steps, TIMED_STEPS), (0,))
+    usage = within(method, task, budget).usage(task)
+    timed = Budget(usage.init_env_steps + TIMED_STEPS * usage.env_steps, MAX_EVALS)  # an evaluation after each step
+    evaluations = train(task, method, timed, (0,))
     spent = [e.train_seconds if e.cpu_seconds is None else e.cpu_seconds for e in evaluations]  # no CPU's on a GPU
     step_seconds = np.diff(spent)[1:]
     return float(np.median(step_seconds)) * budget.steps(usage)  # the median: one may have run beside something else

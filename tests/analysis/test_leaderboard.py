@@ -63,6 +63,17 @@ def test_a_task_without_headroom_has_no_score_and_no_weight():
     assert any("BEATEN REFERENCE" in note for note in board.notes)  # cost 9 is below the best known 10
 
 
+def test_the_reference_of_a_noisy_task_is_shown_as_a_bound():
+    bound = dataclasses.replace(reference(), bound=True)
+    board = build([record(cost=9.0), record("other")], {"f": bound})  # cost 9 is below the best known 10
+    assert board.rows["bound"].all()
+    assert not any("BEATEN REFERENCE" in note for note in board.notes)
+    assert sum("score 1 is a bound" in note for note in board.notes) == 1
+    for render in FORMATS["markdown"].values():
+        assert "score 1: a bound" in render(board)
+    assert not build([record()], {"f": reference()}).rows["bound"].any()
+
+
 def test_an_oracle_is_shown_and_never_ranked():
     free = {"settings": {"method": {"charged": False}, "budget": {"env_steps": 100}}}
     runs = [record("oracle", seed=s, cost=10.0 + s / 100, **free) for s in range(10)]

@@ -24,7 +24,7 @@ from baselines.normalisation import Scales
 from baselines.policies import FeedbackPolicy, WithoutFeedbackGradient
 from baselines.recurrent import AbstractCell, ActionsRecurrent, VanillaCell
 from baselines.state_space import ActionsStateSpace, StateSpaceLayer
-from baselines.world_models import AbstractWorldModel, ActionsTransformer, OneStep, unroll
+from baselines.world_models import AbstractActionsModel, ActionsTransformer, OneStep, unroll
 from bench.simulate import open_loop, rollout, transition
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -65,11 +65,13 @@ class Composed(AbstractCell):
         return h, h
 
 
-class AsActionsModel(AbstractWorldModel):
+class AsActionsModel(AbstractActionsModel):
     """x̂[t+1] = mean + σ h[t+1], h' = cell(u, h), h[0] from x[0]. It reads the first state and the controls alone."""
 
     scales: Scales
     cell: Composed
+    increments: float = 0.0
+    incremental: bool = False
 
     def __call__(self, x0, us):
         return unroll(self, x0, us)

@@ -17,6 +17,7 @@ from baselines.recurrent import ActionsRecurrent
 from baselines.state_space import ActionsStateSpace, hippo_frequencies
 from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep, unroll
 from bench import registry
+from bench.suite import load
 from tasks import TASKS
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -41,6 +42,26 @@ def model(request, task, episode):
     made = MODELS[request.param](Scales.of(task, episode.xs[None]), key=jr.key(1))
     # Weights larger than at the start of training, so that a small read-out hides no error.
     return jax.tree.map(lambda w: 2 * w if eqx.is_inexact_array(w) else w, made)
+
+
+@pytest.mark.parametrize(
+    ("awm", "history"),
+    [
+        ("awm_transformer", "history_model[model.expansion=1]"),
+        ("awm_transformer[model.expansion=4]", "history_model"),
+    ],
+)
+def test_the_suite_of_ablations_has_transformers_of_equal_sizes(awm, history, task, episode):
+    def parameters(label):
+        (cell,) = load("ablations").cells(tasks=["harvest"], methods=[label])
+        method = registry.method(cell.method, {**cell.method_settings, **cell.extra_method_settings})
+        scales = Scales.of(task, episode.xs[None])
+        net = eqx.filter_eval_shape(lambda key: method.model(scales, key=key).net, jr.key(0))
+        return sum(leaf.size for leaf in jax.tree.leaves(net))
+
+    assert {awm, history} <= {*load("ablations").methods}
+    assert parameters(awm) == parameters(history)
+    assert parameters("awm_transformer") < parameters("history_model")
 
 
 def test_no_prediction_depends_on_a_later_control(model, episode):

@@ -22,8 +22,8 @@ from bench.gradients.records import SIMULATOR
 from bench.gradients.runner import Runner
 from bench.records.cell_file import read_records
 from bench.records.run import record_path
-from bench.sweep.job import task_of_cell
 from bench.sweep.observer import Silent
+from bench.sweep.resolve import task_of_cell
 from bench.sweep.schedule import in_process
 
 EXPERIMENT = Experiment("runs", ("copy",), methods=("constant", "random"), episodes=2)

@@ -1,5 +1,7 @@
 """The command line in surroundings that are not ours: folders, terminals, pipes, homes and missing packages."""
 
+import dataclasses
+import inspect
 import json
 import os
 import subprocess
@@ -11,11 +13,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from bench import cli, registry
 from bench.cli import app
 from bench.cli.terminal import leaderboards
 from bench.errors import UsageError
 from bench.machine import compilation, threads
 from bench.records.reference_file import FILE_NAME, PACKAGE_FILE, read_references, write_references
+from bench.reference.fingerprint import fingerprint
 from bench.report.data_files import _plain
 from bench.sweep.forecast import Forecast
 
@@ -103,6 +107,19 @@ def test_a_platform_that_jax_does_not_find_is_one_line():
         assert f"no device of JAX_PLATFORMS='{platform}'" in done.stderr
 
 
+def test_the_last_line_of_an_error_is_the_users_own(monkeypatch, capsys):
+    def app():
+        raise ValueError("no such tariff\n--------\nFor simplicity, JAX has removed its internal frames")
+
+    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)  # pytest's own handler stays
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    line = inspect.getsourcelines(app)[1] + 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"ValueError: no such tariff ({__file__}:{line})"
+
+
 def test_a_terminal_that_knows_ascii_alone_gets_no_other_character():
     done = bench("list", "tasks", PYTHONIOENCODING="ascii", LC_ALL="C")
     assert done.returncode == 0, done.stderr
@@ -183,7 +200,36 @@ def test_a_dry_run_of_a_new_folder_estimates_from_published_records(tmp_path, mo
     assert seen[0] > 0
 
 
-def test_a_references_of_ones_own_task_stay_out_of_the_package(tmp_path):
+def test_references_that_a_run_stored_are_found_in_the_newest_folder_of_results(tmp_path, monkeypatch):
+    harvest = next(
+        r
+        for r in read_references(PACKAGE_FILE).values()
+        if r.task == "harvest" and r.num_steps == 100 and r.is_complete
+    )
+    own = dataclasses.replace(harvest, fingerprint=fingerprint(registry.task("harvest", {"horizon": 7})))
+    monkeypatch.chdir(tmp_path)
+    command = ["show", "harvest", "--set", "harvest.horizon=7"]
+    done = CliRunner().invoke(app, command)
+    assert "`--results DIR` names the folder" in str(done.exception)
+    for age, (name, best) in enumerate([("old", 1.0), ("new", own.best), ("other", 2.0)]):
+        key = dataclasses.replace(own, best=best, **({"fingerprint": "another's"} if name == "other" else {}))
+        write_references(tmp_path / "results" / name / FILE_NAME, {key.key: key})
+        os.utime(tmp_path / "results" / name / FILE_NAME, (age, age))
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert f"The reference is that of {Path('results', 'new')}" in done.output
+    done = CliRunner().invoke(app, ["reference", "--task", "tasks.harvest:Harvest"])
+    assert "no folder in results/ has one: give --out DIR" in str(done.exception)
+    harvests = {harvest.key: harvest}
+    write_references(tmp_path / "results" / "mine" / FILE_NAME, harvests)
+    done = CliRunner().invoke(app, ["reference", "--task", "tasks.harvest:Harvest"])
+    assert done.exit_code == 0, done.output
+    assert f"has its references in {Path('results', 'mine')}" in done.output
+    assert "stored" in done.output
+
+
+def test_a_references_of_ones_own_task_stay_out_of_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["reference", "--task", "tasks.harvest:Harvest"])
     assert isinstance(done.exception, UsageError)
     assert "give --out DIR" in str(done.exception)

@@ -154,6 +154,16 @@ def test_both_routes_meet_at_the_riccati_optimum(single):
     assert cross_check(task, single, earlier=found) == found
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_grid_of_one_or_two_steps_takes_the_second_route(steps):
+    task = DoubleIntegrator(num_steps=steps)
+    program = NonlinearProgram(task, *evaluation_starts(task), 1.0)
+    found = program.solve(*next(program.guesses()))
+    assert found
+    assert found.cost == pytest.approx(task.optimum(), rel=reference.AGREEMENT_RTOL)
+    assert len(list(program.guesses())) > 3  # some random sequences switch in every interval
+
+
 def test_an_unstable_optimum_is_kept_with_its_states(tmp_path):
     task = Unstable()
     found = cross_check(task, single_shooting("unstable", task, *evaluation_starts(task)))
@@ -292,3 +302,15 @@ def test_difficulty_is_measured():
     assert lyapunov(task) == pytest.approx(20 * (task.horizon - task.dt), rel=1e-7)  # the solver's error
     assert integration_error(task) < 1e-6
     assert integration_error(Unstable(solver="euler")) > 0.9  # (1 + 20 h)^H is far below e^(20 T)
+    assert lyapunov(Unstable(num_steps=1)) == 0.0  # it begins at the end of the first interval
+    assert integration_error(Free()) == 0.0
+
+
+class Free(DoubleIntegrator):
+    """A motion that costs nothing: a relative error is a distance to 0."""
+
+    def running_cost(self, t, x, u):
+        return 0 * x[0]
+
+    def terminal_cost(self, x):
+        return 0 * x[0]

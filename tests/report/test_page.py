@@ -132,6 +132,9 @@ def test_the_horizon_chart_has_the_mean_score_of_each_grid(board):
     runs = board.runs[(board.runs["task"] == "u") & (board.runs["method"] == "good")]
     assert list(good.x) == [10, 20]
     assert list(good.y) == pytest.approx([runs[runs["num_steps"] == n]["score"].clip(-1, 1).mean() for n in (10, 20)])
+    assert good.low is not None
+    assert all(good.low < good.y)
+    assert all(good.y < good.high)
 
 
 # Tests in a browser. A script at the end of the page does what a reader would do, and writes what it saw into the page.
@@ -181,13 +184,26 @@ addEventListener("load", async () => {
   seen.undrawn = drawn();
   seen.address = decodeURIComponent(location.hash);
   box.click();
-  const chart = document.querySelector("[data-suite=s] section[data-task=t] .chart");
+  const chart = document.querySelector("[data-suite=s] .charts [data-task=t] .chart");
   chart.focus();
   chart.dispatchEvent(new KeyboardEvent("keydown", { key: "End", bubbles: true }));
   seen.values = [...chart.querySelectorAll("output div")].map((d) => d.textContent);
   seen.inside = chart.querySelector("output").getBoundingClientRect().right <= innerWidth;
   chart.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
   seen.hidden = getComputedStyle(chart.querySelector("output")).display;
+  const press = document.querySelector("[data-suite=s] .legend button[data-method=fair]");
+  const isFaint = (part) => Number(getComputedStyle(part).opacity) < 0.2;
+  const faint = () => [...chart.querySelectorAll("svg .line")].filter(isFaint).length;
+  seen.faint = [faint()];
+  press.click();
+  seen.faint.push(faint());
+  seen.pressed = document.querySelectorAll(".legend button[aria-pressed=true]").length;
+  press.click();
+  seen.faint.push(faint());
+  seen.dots = document.querySelectorAll("[data-suite=s] svg .dotted").length;
+  await wait(100);
+  const goesOn = (box) => box.scrollWidth - box.clientWidth > 2;
+  seen.cut = [...document.querySelectorAll(".wide")].map((b) => goesOn(b) === b.classList.contains("cut"));
   const later = document.querySelector("[data-suite=s] section[data-task=t] .later");
   const outside = (svg) => {
     const whole = svg.getBoundingClientRect();
@@ -225,6 +241,8 @@ addEventListener("load", async () => {
   set("suite", "second");
   seen.second = listed().length;
   set("suite", "");
+  scrollTo(0, 900);
+  seen.filters = document.getElementById("filters").getBoundingClientRect().top;
   seen.width = document.documentElement.scrollWidth <= innerWidth;
   seen.fetched = performance.getEntriesByType("resource").map((entry) => entry.name);
   seen.errors = errors;
@@ -291,6 +309,10 @@ def test_the_page_in_a_browser(text, board, tmp_path, width):
     assert set(seen["charts"]) == {1}
     assert seen["outside"] == []
     assert seen["bands"] == 3  # one for each method with several seeds
+    assert seen["faint"] == [0, 2, 0]  # while one of three methods is pressed, the others are faint
+    assert seen["pressed"] == len(re.findall(r'<button [^>]*data-method="fair"', text))
+    assert seen["dots"] == 4  # quality against cost: one for each method that spends anything
+    assert all(seen["cut"])  # tables that go on beyond the edge show it, and no others
     assert seen["closed"] == 0
     assert seen["captions"] == ["mass (kg)", "force", "accumulated cost"]
     assert seen["lines"] == [4, 4, 4]  # good, fair, the wicked one and the best known
@@ -307,6 +329,7 @@ def test_the_page_in_a_browser(text, board, tmp_path, width):
     assert seen["gap"] == [["! 20 %", "n bad"]]
     assert seen["second"] == (board.runs["suite"] == "second").sum()
     assert seen["hidden"] == "none"
+    assert seen["filters"] == 0  # they stay in view
     assert seen["width"]  # nothing sticks out of the window
     assert seen["fetched"] == []
     assert seen["errors"] == []

@@ -16,7 +16,9 @@ import pytest
 from faulty_method import ROOT, bench, command, environment, start, suite_file
 
 from bench import suite
+from bench.errors import UsageError
 from bench.machine import locks
+from bench.records import files
 from bench.records.cell_file import read_records
 from bench.records.files import _temporary
 from bench.run import run
@@ -28,6 +30,7 @@ from bench.sweep.observer import Silent
 from bench.sweep.schedule import Backend, Sweep, in_process
 from bench.training.train import train
 
+EXITS = "faulty_method:Exits"
 SLOW = ("--set", "faulty_method:RandomWalk.work=1000000")  # a chunk takes a tenth of a second
 
 
@@ -153,7 +156,7 @@ def test_ctrl_c_once_saves_and_the_same_command_goes_on(tmp_path, workers):
 
 def test_ctrl_c_twice_stops_a_chunk_that_never_ends(tmp_path):
     endless = ("--method", "faulty_method:Endless", "--set", "faulty_method:Endless.after=6")
-    process = start("run", suite_file(tmp_path), *endless, "--out", tmp_path / "out")
+    process = start("run", suite_file(tmp_path), *endless, "--workers", 0, "--out", tmp_path / "out")
     wait_for(tmp_path, "out/checkpoints/*.checkpoint", process)
     time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)
@@ -237,7 +240,7 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk_is_reported_and_room_mends_it(tmp_path, small_disk):
-    arguments = ("run", suite_file(tmp_path), "--out", small_disk)
+    arguments = ("run", suite_file(tmp_path), "--workers", 0, "--out", small_disk)
     with suppress(OSError), (small_disk / "others").open("wb") as others:
         others.write(bytes(1024 * 1024))
     done = bench(*arguments)
@@ -255,7 +258,7 @@ def test_files_that_cannot_be_written_are_reported(tmp_path):
     """The same where no file system can be mounted: the process may write small files only."""
     limited = ["sh", "-c", 'ulimit -f 1 && exec "$@"', "sh"]  # the limit is in blocks of 512 or 1024 bytes
     process = subprocess.run(
-        [*limited, *command("run", suite_file(tmp_path), "--out", tmp_path / "out")],
+        [*limited, *command("run", suite_file(tmp_path), "--workers", 0, "--out", tmp_path / "out")],
         cwd=ROOT,
         env=environment() | {"JAX_COMPILATION_CACHE_DIR": ""},
         capture_output=True,
@@ -323,6 +326,60 @@ def test_a_file_in_place_of_the_logs_costs_only_the_logs(tmp_path):
     done = bench("run", suite_file(tmp_path, 200, 2), "--workers", 1, "--seeds", 1, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert len(records(tmp_path / "out")) == 1
+
+
+def test_code_of_ones_own_that_ends_its_process_is_a_failed_run(tmp_path):
+    """In this process `os._exit(0)` would be a success without records."""
+    done = bench("run", suite_file(tmp_path, 200, 2), "--method", EXITS, "--seeds", 1, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "its worker process was ended with exit status 0" in done.stderr
+    assert [record.status for record in records(tmp_path / "out").values()] == ["failed"]
+
+
+@pytest.mark.parametrize("name", files.OWN_FOLDERS)
+def test_results_are_not_written_through_links_in_their_folder(tmp_path, name):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    elsewhere.mkdir()
+    (tmp_path / "link").symlink_to(out)  # that of all results may be one
+    prepare([], tmp_path / "link")
+    (out / "inside").mkdir()
+    (out / name).symlink_to("inside")
+    prepare([], out)
+    (out / name).unlink()
+    (out / name).symlink_to(elsewhere)
+    with pytest.raises(UsageError, match=f"{name} is a link to {elsewhere}, outside of the folder"):
+        prepare([], tmp_path / "link")
+
+
+def test_a_lock_and_a_log_are_no_second_name_of_a_file(tmp_path):
+    target = tmp_path / "target"
+    target.write_text("theirs")
+    for name in ("x.lock", "worker-0.log"):
+        (tmp_path / name).hardlink_to(target)
+    with pytest.raises(OSError, match="one name"):
+        locks.acquire(tmp_path / "x.lock")
+    with executors.Workers(1, executors.SPAWN.Event(), None, tmp_path) as workers:
+        workers.submit(print, "mine").result()
+    assert target.read_text() == "theirs"
+
+
+def test_a_log_keeps_its_start_and_its_end(tmp_path):
+    with executors.Workers(1, executors.SPAWN.Event(), None, tmp_path) as workers:
+        workers.submit(print, "first", "x" * 3 * executors.MAX_LOG, "last", flush=True).result()
+        workers.submit(print, "next", flush=True).result()
+    text = (tmp_path / "worker-0.log").read_text()
+    assert text.startswith("first x")
+    assert text.endswith("x last\nnext\n")
+    assert text.count("what was printed in between is left out") == 1
+    assert len(text) < executors.MAX_LOG + 200  # the sentence, and the next call's line
+
+
+def test_a_worker_that_lost_its_connection_is_explained(tmp_path):
+    with executors.Workers(1, executors.SPAWN.Event(), None, tmp_path) as workers:
+        with pytest.raises(executors.LostWorkerError, match=r"ended by SIGTERM\. .*closed files that are not its own"):
+            workers.submit(os.closerange, 3, 64).result()
+        assert workers.submit(abs, -1).result() == 1
 
 
 def test_a_lock_follows_no_link(tmp_path):

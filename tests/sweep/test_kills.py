@@ -46,27 +46,43 @@ def workers(process):
     return list(map(int, subprocess.run(search, capture_output=True, check=False).stdout.split()))
 
 
-def wait_until(happened, process, seconds):
-    """Wait for a file of a kind, or so long, or for the end of the process."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None and not happened():
-        time.sleep(0.002)
+def written(folder, names):
+    """The files in the folders of these names, temporary ones too, each with the time of its last change."""
+    found = set()
+    for name in names:
+        for path in folder.glob(f"{name}/*"):
+            with suppress(FileNotFoundError):
+                found.add((path.name, path.stat().st_mtime_ns))
+    return found
+
+
+def wait_until(happened, process, pause):
+    """Wait until something has happened, or the process has ended."""
+    while process.poll() is None and not happened():
+        time.sleep(pause)
+
+
+WRITES = {"training": ["checkpoints"], "checkpoint": ["checkpoints"], "record": ["records", "trajectories"]}
 
 
 def strike(draw, process, out, whole_seconds):
-    """Kill the parent, a worker or the whole group: at the start, at any moment, or while a record is written."""
+    """Kill the parent, a worker or the whole group at a moment of a phase that is drawn; say which.
+
+    Phases begin with what the process does, not at times: a busy machine would never be past its start.
+    """
     victim = draw.choice(["parent", "worker", "group"])
-    moment = draw.choice(["start", "any", "any", "records"])
-    if moment == "records":
-        before = set(out.glob("records/*"))
-        wait_until(lambda: set(out.glob("records/*")) > before or list(out.glob("*/.*.json*-*")), process, 60)
-        time.sleep(draw.uniform(0, 0.02))
-    else:
-        wait_until(lambda: False, process, draw.uniform(0, whole_seconds / (4 if moment == "start" else 1)))
+    moment = draw.choice(["start", "any", "worker's start", "training", "checkpoint", "record", "record"])
+    longest = {"checkpoint": 0.01, "record": 0.02, "any": whole_seconds}.get(moment, whole_seconds / 4)
+    if moment in WRITES:
+        before = written(out, WRITES[moment])
+        wait_until(lambda: written(out, WRITES[moment]) - before, process, 0.002)
+    elif moment == "worker's start" or victim == "worker":
+        wait_until(lambda: workers(process), process, 0.05)
+    time.sleep(draw.uniform(0, longest))
     if process.poll() is not None:
         return ""
     targets = workers(process) if victim == "worker" else [process.pid]
-    if not targets:
+    if not targets:  # the last cell is done
         victim, targets = "parent", [process.pid]
     with suppress(ProcessLookupError):
         if victim == "group":
@@ -97,7 +113,7 @@ def test_random_kills_change_no_bit(tmp_path):
         folders += 1
         while not ended:
             process = start(*arguments, out)
-            how = strike(draw, process, out, whole_seconds)
+            how = strike(draw, process, out, whole_seconds) if sum(struck.values()) < kills else ""
             if how:
                 struck[how] = struck.get(how, 0) + 1
                 print(how, flush=True)

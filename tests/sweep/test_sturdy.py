@@ -3,16 +3,22 @@
 import inspect
 import json
 import math
+import pickle
+from collections.abc import Callable
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from faulty_method import suite_file
+from reference_tasks import DoubleIntegrator
 
 from bench import suite
+from bench.errors import UsageError
 from bench.records.run import run_name, storable
-from bench.sweep import store
+from bench.reference.fingerprint import fingerprint
+from bench.sweep import schedule, store
 from bench.sweep.failure import describe
 from bench.sweep.job import prepare
 from bench.sweep.observer import Silent
@@ -63,6 +69,47 @@ def test_a_record_that_cannot_be_written_fails_its_cell_alone(tmp_path, monkeypa
     assert place == f"{jobs[0].stored.path} (seed 0)"
     assert "not JSON compliant" in reason
     assert jobs[1].stored.read().records[0].status == "ok"
+
+
+class Priced(DoubleIntegrator):
+    """A price that is a function without a name, which cannot be pickled."""
+
+    price: Callable = eqx.field(static=True, default=lambda t: 1 + t)
+
+    def running_cost(self, t, x, u):
+        return self.price(t) * u[0] ** 2
+
+
+def test_a_job_that_holds_a_lambda_reaches_a_worker(tmp_path):
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=[f"{__name__}:Priced"], seeds=1)
+    (job,) = prepare(cells, tmp_path)
+    sent = pickle.loads(pickle.dumps(job))
+    assert (sent.key, sent.budget, sent.method) == (job.key, job.budget, job.method)
+    assert fingerprint(sent.task) == job.fingerprint
+
+
+class Broken(DoubleIntegrator):
+    def running_cost(self, t, x, u):
+        raise ValueError("the tariff of the day\nis not known")
+
+
+BROKEN = f"ValueError: the tariff of the day ({__file__}:{inspect.getsourcelines(Broken)[1] + 2})"
+
+
+def test_a_task_that_raises_is_refused_with_the_users_line(tmp_path):
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=[f"{__name__}:Broken"], seeds=1)
+    with pytest.raises(UsageError) as refused:
+        prepare(cells, tmp_path)
+    assert str(refused.value) == f"task {__name__}:Broken: {BROKEN}"
+
+
+def test_an_error_in_the_search_for_a_reference_is_shown_with_the_users_line(tmp_path, monkeypatch):
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=[f"{__name__}:Priced"], seeds=1)
+    monkeypatch.setattr(schedule, "complete", lambda *_: Broken().running_cost(0, 0, 0))
+    sweep = Sweep(in_process(Silent()), Silent())
+    sweep.run(prepare(cells, tmp_path))
+    ((_, record),) = sweep.failed
+    assert record.error.splitlines()[-1] == BROKEN
 
 
 def test_the_last_line_of_an_error_is_the_users_own():

@@ -244,7 +244,7 @@ def test_a_run_killed_at_any_moment_ends_like_one_that_was_not(tmp_path):
 
     for _ in range(3):
         seen = checkpoints()
-        process = start("run", walks, *slow, "--out", tmp_path / "out")
+        process = start("run", walks, *slow, "--workers", 0, "--out", tmp_path / "out")
         while process.poll() is None and checkpoints() <= seen:
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.3))
@@ -252,7 +252,7 @@ def test_a_run_killed_at_any_moment_ends_like_one_that_was_not(tmp_path):
         process.communicate()
         assert process.returncode == -9
     assert len(checkpoints()) == 2  # one a seed
-    done = bench("run", walks, *slow, "--out", tmp_path / "out")
+    done = bench("run", walks, *slow, "--workers", 0, "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
     assert not checkpoints()
     found = {r.seed: r for r in read_records(tmp_path / "out") if not isinstance(r, Exception)}
@@ -271,7 +271,7 @@ def test_a_damaged_record_is_kept_aside_and_computed_again(tmp_path):
     (path,) = tmp_path.glob("out/records/*.jsonl")
     lines = path.read_text().splitlines()
     path.write_text(f"{lines[0][:-30]}\n\n{lines[1][30:]}\n")
-    done = bench("run", walks, "--out", tmp_path / "out")
+    done = bench("run", walks, "--workers", 0, "--out", tmp_path / "out")
     assert done.returncode == 0
     assert path.with_name(f"{path.name}.unusable-1").read_text() == f"{lines[0][:-30]}\n{lines[1][30:]}\n"
     for number, record, found in zip((1, 3), whole, read_records(tmp_path / "out"), strict=True):

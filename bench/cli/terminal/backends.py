@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import jax
-import typer
 
 from bench.cli.terminal import interrupt
+from bench.cli.terminal.lines import echo_error
 from bench.errors import UsageError
 from bench.machine import compilation, threads
 from bench.sweep import executors
@@ -42,16 +42,19 @@ def choose_device(device: Device | None) -> None:
 def enable_cache() -> None:
     """Keep compiled programs, or print in one line why they are not kept."""
     if problem := compilation.enable_cache():
-        typer.echo(f"bench: {problem}", err=True)
+        echo_error(f"bench: {problem}")
 
 
-def default_workers(cells: int) -> int:
+def default_workers(cells: int, foreign: bool = False) -> int:
     """Number of worker processes for so many cells: one for each core, or 0 on a GPU or where one would do.
 
-    Seeds that are trained together in one program save compilation but no time on a CPU; on a GPU they save time.
+    Seeds that are trained together in one program save compilation but no time on a CPU; on a GPU they save time. Code
+    from elsewhere (`foreign`) gets a process of its own on a CPU: it may end its process, with any status.
     """
-    number = min(len(threads.cores()), cells) if jax.default_backend() == "cpu" else 1
-    return number if number > 1 else 0
+    if jax.default_backend() != "cpu":
+        return 0
+    number = min(len(threads.cores()), cells)
+    return number if number > 1 or foreign else 0
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from bench import gradients, registry
 from bench.cli.terminal.backends import default_workers, enable_cache, open_backend
 from bench.cli.terminal.figures import can_draw, save_figure
 from bench.cli.terminal.interrupt import exit_interrupted
-from bench.cli.terminal.lines import echo
+from bench.cli.terminal.lines import echo, echo_error
 from bench.cli.terminal.progress import CellLines
 from bench.cli.terminal.tables import print_table
 from bench.errors import UsageError
@@ -82,5 +82,5 @@ def exit_unless_complete(runner: Runner) -> None:
     if runner.interrupted:
         exit_interrupted()
     if runner.failed:
-        echo(f"bench: {runner.failed} parts failed; see above.", err=True)
+        echo_error(f"bench: {runner.failed} parts failed; see above.")
         sys.exit(1)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from typing import NoReturn
 
-import typer
+from bench.cli.terminal.lines import echo
 
 INTERRUPTED = 130  # exit status, by the shells' convention
 
@@ -50,5 +50,5 @@ def handled(stop: Event, say: Callable[[str], None]) -> Iterator[None]:
 
 def exit_interrupted() -> NoReturn:
     """Say how the work goes on, and exit with status 130."""
-    typer.echo("bench: interrupted. The same command goes on from here.", err=True)
+    echo("bench: interrupted. The same command goes on from here.", err=True)
     sys.exit(INTERRUPTED)

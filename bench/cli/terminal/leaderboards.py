@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.analysis.leaderboard import build
 from bench.claims.report import section
-from bench.cli.terminal.lines import echo
+from bench.cli.terminal.lines import echo, echo_error
 from bench.cli.terminal.tables import print_leaderboard
 from bench.errors import UsageError
 from bench.records import tuning
@@ -22,7 +22,7 @@ from bench.report import FORMATS
 
 def warn(text: str) -> None:
     """Print a warning."""
-    echo(f"warning: {text}", err=True)
+    echo_error(f"warning: {text}")
 
 
 def read_records(folder: Path) -> list[RunRecord]:

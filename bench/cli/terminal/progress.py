@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bench.cli.terminal.lines import echo
-from bench.machine.printing import inert
+from bench.cli.terminal.tables import shown
 from bench.records.run import RunRecord
 from bench.sweep.forecast import Forecast
 from bench.sweep.job import Job
@@ -134,7 +133,7 @@ class Bars(AbstractObserver):
         self._advance(job, 1.0)
 
     def begin(self, job):
-        self.cells[job.lock] = self.bars.add_task(escape(inert(_with_seeds(job))), total=1.0, cost="compiling")
+        self.cells[job.lock] = self.bars.add_task(shown(_with_seeds(job)), total=1.0, cost="compiling")
 
     def update(self, job, evaluation):
         self.bars.update(self.cells[job.lock], completed=evaluation.share, cost=_cost(evaluation))
@@ -148,7 +147,7 @@ class Bars(AbstractObserver):
         self.say(f"{_with_seeds(job)}  {_outcome(records)}  {seconds:.0f} s")
 
     def say(self, text):
-        self.bars.console.print(escape(inert(text)), highlight=False)
+        self.bars.console.print(shown(text), highlight=False)
 
     def _advance(self, job: Job, share: float) -> None:
         self.forecast.shares[job.lock] = share

@@ -27,19 +27,19 @@ def console() -> Console:
 
 def print_table(table: Table) -> None:
     """Print one table; short columns are kept whole, long ones are folded."""
-    shown = RichTable(title=_shown(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    shown.padding = (0, GAP - 1, 0, 0)
+    drawn = RichTable(title=shown(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    drawn.padding = (0, GAP - 1, 0, 0)
     for i, column in enumerate(table.columns):
         short = all(len(line) <= SHORT for row in table.rows for line in row[i].splitlines())
-        shown.add_column(column.heading, justify=column.align, no_wrap=short, overflow="fold")
+        drawn.add_column(column.heading, justify=column.align, no_wrap=short, overflow="fold")
     for row in table.rows:
-        shown.add_row(*map(_shown, row))
-    console().print(shown)
+        drawn.add_row(*map(shown, row))
+    console().print(drawn)
 
 
-def _shown(cell: str) -> str:
-    """A cell as text; where it is folded, no part of it may begin a line with the colons of a CI service's command."""
-    return escape(inert(cell).replace("::", ": :"))
+def shown(text: str) -> str:
+    """A text as data in what a console draws; where it is folded, no line may begin with the colons of a CI command."""
+    return escape(inert(text).replace("::", ": :"))
 
 
 def fit(table: Table, width: int) -> Table:
@@ -86,4 +86,4 @@ def print_leaderboard(leaderboard: Leaderboard) -> None:
     for table in (*details, *totals, *overview_tables(leaderboard, ACROSS)):
         print_table(fit(table, console().width))
     for text in (f"{LEGEND} {COVERAGE}", *(f"Note: {note}" for note in leaderboard.notes)):
-        console().print(escape(inert(text)), highlight=False)
+        console().print(shown(text), highlight=False)

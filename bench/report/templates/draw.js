@@ -1,6 +1,7 @@
 "use strict";
 // A chart, drawn from its values: axes with their ticks, and each curve with its band in the colours of its method.
 const SIZE = [331, 194];
+const MARKS = { circle: "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0z", square: "m-3 -3h6v6h-6z", triangle: "m0 -3.6l3.6 6.2h-7.2z" };
 
 // The drawing; `place`, which says where an abscissa lies in it; and the box of the axes: left, top, right, bottom.
 function draw(data) {
@@ -37,13 +38,20 @@ function draw(data) {
   const points = (s, values) =>
     values.map((value, i) => [s.x[i], value]).filter(([at]) => !data.log || at > 0).map(([at, value]) => [x(at).toFixed(1), y(value).toFixed(1)]);
   const along = (of) => of.map(([a, b]) => (data.held ? `H${a}V${b}` : `L${a} ${b}`)).join("");
-  for (const s of data.series.filter((s) => s.low)) {
+  const dots = Object.keys(data.marks).length > 0;
+  const named = (s) => (s.m === null ? {} : { "data-method": s.name });
+  for (const s of data.series.filter((s) => s.low && !dots)) {
     const around = [...points(s, s.high), ...points(s, s.low).reverse()];
-    add("path", { class: `band m${s.m}`, d: `M${around.join("L")}Z` });
+    add("path", { ...named(s), class: `band m${s.m}`, d: `M${around.join("L")}Z` });
   }
-  for (const s of data.series) {
+  for (const s of dots ? data.series : []) {
+    if (s.low) add("path", { ...named(s), class: `line m${s.m}`, d: `M${points(s, s.low)[0]}L${points(s, s.high)[0]}` });
+    const [cx, cy] = points(s, s.y)[0];
+    add("path", { ...named(s), class: `line dotted m${s.m}`, d: `M${cx} ${cy}${MARKS[data.marks[s.name]]}` });
+  }
+  for (const s of dots ? [] : data.series) {
     const curve = points(s, s.y);
-    if (curve.length) add("path", { class: `line ${s.m === null ? "best" : `m${s.m}`}`, d: `M${curve[0]}${along(curve)}` });
+    if (curve.length) add("path", { ...named(s), class: `line ${s.m === null ? "best" : `m${s.m}`}`, d: `M${curve[0]}${along(curve)}` });
   }
   if (data.target !== null) add("path", { class: "target", d: `M${right - 5} ${y(data.target)}l5 -5l5 5l-5 5z` });
   return { svg, place: x, box };

@@ -1,5 +1,5 @@
 // Sorting: a click or Enter on a heading; the rows know their values in full.
-for (const table of document.querySelectorAll("table")) {
+for (const table of document.querySelectorAll(".bench table")) {
   table.tHead.addEventListener("click", (event) => {
     const head = event.target.closest("th");
     if (!head || !head.querySelector("button")) return;
@@ -26,58 +26,6 @@ function compare(a, b, sign) {
   return sign * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
 }
 
-// Filters: everything that belongs to another suite, task, method or metric is hidden. They are kept in the address.
-const filters = document.getElementById("filters");
-const chosen = ["suite", "task", "metric"].map((id) => document.getElementById(id));
-const boxes = [...filters.querySelectorAll("input[type=checkbox]")];
-
-function apply() {
-  const [suite, task, metric] = chosen.map((select) => select.value);
-  const off = new Set(boxes.filter((box) => !box.checked).map((box) => box.value));
-  for (const part of document.querySelectorAll("[data-suite], [data-task], [data-method]")) {
-    const d = part.dataset;
-    part.hidden = Boolean((suite && d.suite && d.suite !== suite) || (task && d.task && d.task !== task) || off.has(d.method));
-  }
-  for (const part of document.querySelectorAll("[data-metric]")) {
-    part.hidden = Boolean(metric && part.dataset.metric && part.dataset.metric !== metric);
-  }
-  for (const box of boxes) {
-    for (const line of document.querySelectorAll(`svg .m${box.dataset.i}`)) line.classList.toggle("off", !box.checked);
-  }
-  document.getElementById("count").textContent = off.size ? `${boxes.length - off.size} of ${boxes.length}` : "";
-  const state = new URLSearchParams(chosen.filter((s) => s.value).map((s) => [s.id, s.value]));
-  if (off.size) state.set("without", JSON.stringify([...off]));
-  history.replaceState(null, "", state.size ? `#${state}` : location.pathname + location.search);
-}
-
-function restore() {
-  const state = new URLSearchParams(location.hash.slice(1));
-  for (const select of chosen) {
-    const wanted = state.get(select.id);
-    if ([...select.options].some((option) => option.value === wanted)) select.value = wanted;
-  }
-  try {
-    const off = new Set(JSON.parse(state.get("without") ?? "[]"));
-    for (const box of boxes) box.checked = !off.has(box.value);
-  } catch {
-    // an address that was cut off: all methods are shown
-  }
-  if (state.size && (state.has("without") || chosen.some((select) => select.value))) apply();
-}
-
-function checkAll(on) {
-  for (const box of boxes) box.checked = on;
-  apply();
-}
-
-filters.addEventListener("change", apply);
-filters.addEventListener("submit", (event) => event.preventDefault());
-document.getElementById("everything").addEventListener("click", () => checkAll(true));
-document.getElementById("nothing").addEventListener("click", () => checkAll(false));
-document.addEventListener("click", (event) => {
-  if (!event.target.closest("#methods")) document.getElementById("methods").open = false;
-});
-
 // Values: the pointer, a finger or the arrow keys choose an abscissa; the box lists every curve there, the highest first.
 const short = (number) => String(Number(number.toPrecision(4)));
 
@@ -98,7 +46,7 @@ function interactive(chart) {
     const x = place(grid[at]);
     for (const [name, number] of Object.entries({ x1: x, x2: x, y1: top, y2: bottom })) rule.setAttribute(name, number);
     svg.append(rule);
-    const lines = data.series.filter((s) => (s.m === null || boxes[s.m].checked) && grid[at] <= s.x[s.x.length - 1]);
+    const lines = data.series.filter((s) => (s.m === null || !hidden.has(s.name)) && grid[at] <= s.x[s.x.length - 1]);
     const found = lines.map((s) => [s, s.x.findLastIndex((value) => value <= grid[at])]).filter(([, j]) => j >= 0);
     found.sort(([a, i], [b, j]) => b.y[j] - a.y[i]);
     output.replaceChildren(line(short(grid[at])), ...found.map(([s, j]) => line(text(s, j), s.m)));
@@ -108,7 +56,7 @@ function interactive(chart) {
     output.style.left = `${Math.max(0, Math.min(room, wanted < room ? wanted + 12 : wanted - output.offsetWidth - 12))}px`;
     output.style.top = "100%"; // below the curves, so that it hides none of them
   };
-  const text = (s, j) => `${s.m === null ? "best known" : boxes[s.m].value} ${short(s.y[j])}` + (s.low ? ` [${short(s.low[j])}, ${short(s.high[j])}]` : "");
+  const text = (s, j) => `${s.m === null ? "best known" : s.name} ${short(s.y[j])}` + (s.low ? ` [${short(s.low[j])}, ${short(s.high[j])}]` : "");
   const line = (words, method) => {
     const row = document.createElement("div");
     const mark = method === null ? "best" : `m${method}`;
@@ -174,3 +122,4 @@ for (const place of document.querySelectorAll(".later")) {
   );
 }
 restore();
+pick();
