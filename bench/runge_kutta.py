@@ -7,6 +7,7 @@ Both start afresh at t, because a control jumps there and makes the last stage b
 """
 
 from functools import partial
+from typing import Any
 
 import diffrax
 import jax
@@ -18,7 +19,7 @@ from tasks.base import Scalar
 
 
 def by_stages(
-    solver: type[diffrax.AbstractERK],
+    tableau: diffrax.ButcherTableau,
     field: Field,
     cost: Cost,
     t: Scalar,
@@ -32,7 +33,6 @@ def by_stages(
     some ten arrays an interval, and it compiles faster. It does not pay for the thirteen stages of Dopri8, whose
     gradient compiles in three to four times the time of `by_solver`.
     """
-    tableau = solver.tableau
     stages = tableau.num_stages - tableau.fsal  # the last may only serve as the first of the next step
     nodes, weights = (0.0, *tableau.c.tolist())[:stages], tableau.b_sol.tolist()[:stages]
     rows = ([], *(row.tolist() for row in tableau.a_lower))
@@ -85,4 +85,8 @@ def by_solver(
 
 def with_cost(field: Field, cost: Cost) -> diffrax.ODETerm:
     """Return Diffrax's form of a field and the running cost, whose state is the pair of x and the cost so far."""
-    return diffrax.ODETerm(lambda s, y, _: (field(s, y[0]), cost(s, y[0])))
+
+    def both(s: Any, y: Any, _: Any) -> Any:
+        return field(s, y[0]), cost(s, y[0])
+
+    return diffrax.ODETerm(both)

@@ -97,9 +97,9 @@ def _moved(interval, task, t, x, u, push):
     return x.moved(end), cost
 
 
-def _explicit_steps(steps, solver, task, t, x, u, push=None):
-    """Take `solver_steps` steps of a Diffrax solver."""
-    return steps(solver, *_field_and_cost(task, t, u, push), t, task.dt / task.solver_steps, x, task.solver_steps)
+def _explicit_steps(steps, scheme, task, t, x, u, push=None):
+    """Take `solver_steps` steps of a Diffrax solver, or of its tableau."""
+    return steps(scheme, *_field_and_cost(task, t, u, push), t, task.dt / task.solver_steps, x, task.solver_steps)
 
 
 def _explicit_adaptive(task, t, x, u, push, rtol):
@@ -151,9 +151,9 @@ class Solver(NamedTuple):
 
 SOLVERS = {
     "euler": Solver(partial(_explicit_steps, runge_kutta.by_solver, diffrax.Euler), _explicit_adaptive),
-    "heun": Solver(partial(_explicit_steps, runge_kutta.by_stages, diffrax.Heun), _explicit_adaptive),
-    "bosh3": Solver(partial(_explicit_steps, runge_kutta.by_stages, diffrax.Bosh3), _explicit_adaptive),
-    "tsit5": Solver(partial(_explicit_steps, runge_kutta.by_stages, diffrax.Tsit5), _explicit_adaptive),
+    "heun": Solver(partial(_explicit_steps, runge_kutta.by_stages, diffrax.Heun.tableau), _explicit_adaptive),
+    "bosh3": Solver(partial(_explicit_steps, runge_kutta.by_stages, diffrax.Bosh3.tableau), _explicit_adaptive),
+    "tsit5": Solver(partial(_explicit_steps, runge_kutta.by_stages, diffrax.Tsit5.tableau), _explicit_adaptive),
     "dopri8": Solver(partial(_explicit_steps, runge_kutta.by_solver, diffrax.Dopri8), _explicit_adaptive),
     "radau5": Solver(_implicit_steps, _implicit_adaptive),  # for stiff plants
 }
