@@ -165,8 +165,8 @@ def _task(name: str, settings: Mapping[str, Any], noise: Mapping[str, Any] | Non
     return noisy(registry.task(name, settings), **(noise or {}))
 
 
-def _begun(task: AbstractTask, start: Float[Array, "*batch n"] | None, draw: Callable[[], State]) -> State:
-    """Return the states in which episodes begin: the start, unless it or its noise is drawn."""
+def _begun(task: AbstractTask, start: Float[Array, "*batch n"] | None, draw: Callable[[], Any]) -> Any:
+    """Return the state or states in which episodes begin: the start, unless it or its noise is drawn."""
     return draw() if start is None or isinstance(task, NoisyTask) else start
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from bench.machine import compilation
-from bench.noisy_task import NoisyTask, plant_of
+from bench.noisy_task import NoisyState, NoisyTask, plant_of
 from bench.records.reference import NUM_STARTS
-from tasks.base import AbstractHiddenState, AbstractTask
+from tasks.base import AbstractTask
 
 STARTS_SEED = 16_003  # far from the seeds of training: keys split alike from one seed draw the same numbers
 NOISE_SEED = 23_006
@@ -32,7 +32,7 @@ def evaluation_starts(task: AbstractTask) -> Float[np.ndarray, "starts n"]:
     return np.vectorize(lambda value: float(f"{value:.10g}"))(drawn)  # the same on machines that round differently
 
 
-def evaluation_states(task: AbstractTask) -> Float[Array, "starts n"] | AbstractHiddenState:
+def evaluation_states(task: AbstractTask) -> Float[Array, "starts n"] | NoisyState:
     """Return the starts in the task's own precision; of a noisy task NUM_STARTS of them, each with a draw of noise."""
     starts = jnp.asarray(evaluation_starts(task), task.x0.dtype)
     if not isinstance(task, NoisyTask):
