@@ -54,7 +54,8 @@ def _untested(claim: Claim, experiment: Experiment) -> str:
     others = ", ".join(f"`{other}`" for other in claim.others if other != claim.subject)
     tasks = f" on {', '.join(experiment.tasks)}" if experiment.tasks else ""
     return (
-        f"# Claim {claim.name}: {NOT_RUN}\n\n## Statement\n\n{escaped(claim.statement)}\n\nMade in: {claim.where}.\n\n"
+        f"# Claim {claim.name}\n\nIts verdict is {NOT_RUN}.\n\n## Statement\n\n{escaped(claim.statement)}\n\n"
+        f"Made in: {claim.where}.\n\n"
         f"## Design\n\n`{claim.subject}`{f' is compared with {others}' if others else ''} by "
         f"{EFFECTS[claim.effect].unit}. Run: {experiment.design}{tasks}.\n\n{RULE}\n\n"
         f"## Command\n\n```\npython -m bench claims --only {claim.name}\n```\n"

@@ -11,9 +11,9 @@ from bench.website.docstrings import arguments_as_list
 
 HEAD = """# Public names
 
-All are `bench.NAME`. Shapes stand in the types: `n` states, `m` controls, `steps` control intervals, `knots` = steps
-+ 1, `batch`, `seeds`. A text in a type, such as `"steps m"`, is the shape of an array. States, controls and times are
-in the task's own units. [Python](python.md) has examples.
+All are `bench.NAME`. Shapes stand in the types: `n` states, `m` controls, `steps` control intervals, `knots` (one more
+than steps), `batch`, `seeds`. A text in a type, such as `"steps m"`, is the shape of an array. States, controls and
+times are in the task's own units. [Python](python.md) has examples.
 
 """
 SECTION = re.compile(r"^([A-Z][^\n]*)\n((?:    \w+ {2,}\S[^\n]*\n)+)", re.MULTILINE)

@@ -14,5 +14,6 @@ html_js_files = [("site.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
+html_show_copyright = False
 templates_path = []
 exclude_patterns = ["_extra"]
