@@ -20,7 +20,7 @@ from bench.sweep.executors import InProcess, LostWorkerError, TimeLimitError
 from bench.sweep.failure import describe
 from bench.sweep.job import Job
 from bench.sweep.observer import AbstractObserver
-from bench.sweep.store import OutcomeStore
+from bench.sweep.store import OutcomeStore, discard_checkpoints
 from bench.training.train import Evaluation
 
 POLL_SECONDS = 0.5  # between looks at running cells, and at cells that other runs hold
@@ -76,7 +76,11 @@ class Sweep:
 
     def run(self, jobs: Iterable[Job]) -> None:
         """Run all jobs whose cells no other process holds, then wait for the others and do what they left undone."""
+        jobs = list(jobs)
         waiting = deque(_by_method(job for job in jobs if job.todo))
+        for job in jobs:  # a kill between a record and the end of its checkpoint leaves the latter
+            if not job.todo and locks.holder(job.lock) is None:
+                discard_checkpoints(job)
         told = False
         while waiting or self._running:
             if self.backend.stop():
@@ -117,6 +121,7 @@ class Sweep:
             self._submit(left, lock)
         else:
             self.observer.skip(job)
+            discard_checkpoints(job)
             if lock:
                 lock.release()
         return True

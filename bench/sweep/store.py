@@ -37,10 +37,7 @@ class OutcomeStore:
             with suppress(OSError):
                 write_atomically(job.log, outcome.log)
         elif outcome.records and not any(_place(cell, record) in self.unstored for record in outcome.records):
-            for checkpoint in job.folder.glob(job.checkpoints):
-                if trained_seeds(checkpoint) <= set(job.todo):  # that of another seed is still needed
-                    with suppress(OSError):
-                        checkpoint.unlink()
+            discard_checkpoints(job)
 
     def store_checkpoints(self, job: Job, outcome: Outcome) -> None:
         """Write the checkpoints of a job that came back before its end."""
@@ -75,6 +72,14 @@ class OutcomeStore:
             self.unstored.pop(_place(cell, record), None)
             if reasons[record.seed]:
                 self.unstored[_place(cell, record)] = reasons[record.seed]
+
+
+def discard_checkpoints(job: Job) -> None:
+    """Delete the checkpoints of a cell whose seeds all have a record."""
+    for checkpoint in job.folder.glob(job.checkpoints):
+        if trained_seeds(checkpoint) <= job.finished().keys():  # that of another seed is still needed
+            with suppress(OSError):
+                checkpoint.unlink()
 
 
 def _unstorable(record: RunRecord) -> str:

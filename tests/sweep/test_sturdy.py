@@ -16,6 +16,7 @@ from reference_tasks import DoubleIntegrator
 
 from bench import suite
 from bench.errors import UsageError
+from bench.machine import locks
 from bench.records.run import run_name, storable
 from bench.reference.fingerprint import fingerprint
 from bench.sweep import schedule, store
@@ -69,6 +70,21 @@ def test_a_record_that_cannot_be_written_fails_its_cell_alone(tmp_path, monkeypa
     assert place == f"{jobs[0].stored.path} (seed 0)"
     assert "not JSON compliant" in reason
     assert jobs[1].stored.read().records[0].status == "ok"
+
+
+def test_a_checkpoint_that_a_kill_left_beside_its_record_is_swept_up(tmp_path, monkeypatch):
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=["harvest"], seeds=1)
+    with monkeypatch.context() as killed:
+        killed.setattr(store, "discard_checkpoints", lambda job: None)
+        Sweep(in_process(Silent()), Silent()).run(prepare(cells, tmp_path))
+    assert len(list(tmp_path.glob("checkpoints/*"))) == 1
+    jobs = prepare(cells, tmp_path)
+    assert not jobs[0].todo
+    with locks.hold(jobs[0].lock):  # another process may be training it again
+        Sweep(in_process(Silent()), Silent()).run(jobs)
+    assert len(list(tmp_path.glob("checkpoints/*"))) == 1
+    Sweep(in_process(Silent()), Silent()).run(jobs)
+    assert not list(tmp_path.glob("checkpoints/*"))
 
 
 class Priced(DoubleIntegrator):
