@@ -53,7 +53,7 @@ def command(
                 f"{own[0]} is not part of the package, so its references belong to your results, and no folder in "
                 "results/ has one: give --out DIR, the folder of its runs."
             )
-        typer.echo(f"{own[0]} has its references in {out}; --out DIR names another folder.", err=True)
+        echo(f"{own[0]} has its references in {out}; --out DIR names another folder.", err=True)
     file = out / reference_file.FILE_NAME if out else reference_file.PACKAGE_FILE
     cross_check = _import_cross_check()
     enable_cache()

@@ -8,7 +8,7 @@ import typer
 from bench import registry
 from bench.analysis.stats import score
 from bench.cli.terminal.figures import save_figure
-from bench.cli.terminal.lines import echo_error
+from bench.cli.terminal.lines import echo, echo_error
 from bench.cli.terminal.options import parse_settings
 from bench.records.reference import Reference
 from bench.records.reference_file import newest_folder
@@ -65,7 +65,7 @@ def _reference(task: AbstractTask, results: Path | None) -> Reference | None:
     if not results and not References.shipped().of(identity):
         results = newest_folder(identity)
         if results:
-            typer.echo(f"The reference is that of {results}; --results DIR names another folder.", err=True)
+            echo(f"The reference is that of {results}; --results DIR names another folder.", err=True)
     try:
         return lookup(task, References.beside(results) if results else References.shipped())
     except LookupError:
