@@ -16,7 +16,7 @@ Parameters = TypeVar("Parameters")
 
 
 def adam(
-    learning_rate: Scalar, decay_updates: Scalar | int, momentum: Scalar = 0.9, end: Scalar = 0.1
+    learning_rate: Scalar, decay_updates: Scalar, momentum: Scalar = 0.9, end: Scalar = 0.1
 ) -> optax.GradientTransformation:
     """Return Adam with gradients clipped to norm 1 and a learning rate that a cosine takes to its share `end`.
 

@@ -91,7 +91,7 @@ class Planner(AbstractPolicy):
             states = jnp.where(observed, xs, jnp.concatenate([xs[:1], predicted]))
             return trapezoid_cost(self.task, states, controls(a)) / self.cost_scale
 
-        optimiser = adam(self.learning_rate, self.iterations)
+        optimiser = adam(self.learning_rate, float(self.iterations))
         old = self.model.scales.control(us)
         new, _ = descend(optimiser, lambda a, _: cost(a), old, begin(optimiser, old), updates=self.iterations)
         return jnp.where(cost(new) < cost(old), controls(new), us)

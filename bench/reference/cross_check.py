@@ -25,6 +25,7 @@ MIN_STARTS_AT_LOWEST = 4  # then no more starts are tried
 RESIDUAL_TOL = 1e-4  # for a first-order point: its cost is known to the square of this or better
 COST_RTOL = 1e-6  # between two costs of one minimum, by two integrators
 MAX_MARGIN = 1e-3  # for constraints between their checks, of a range; more says that controls alone lose the optimum
+ROUNDING = 1e-12  # of a cost, over the some hundred intervals of a task in float64
 KNOT_RTOL = 1e-6  # between a knot and the end of the interval before it, by two integrators
 EIGENVALUE_TOL = 1e-7  # relative to the largest; zero eigenvalues of a Hessian in float64 come out of this size
 
@@ -79,7 +80,14 @@ def cross_check(task: AbstractTask, first: Reference, earlier: Reference | None 
         multiple_shooting=[s.cost for s in solutions],
     )
     improved = with_violations(task, dataclasses.replace(improved, adaptive=adaptive_cost(task, improved)))
-    return dataclasses.replace(improved, grade=_grade(task, improved))
+    improved = dataclasses.replace(improved, grade=_grade(task, improved))
+    return earlier if earlier and _is_same(improved, earlier, size) else improved
+
+
+def _is_same(found: Reference, earlier: Reference, size: float) -> bool:
+    """Whether an older reference was found again, to rounding: then its stored digits stay as they are."""
+    digits = {name: getattr(earlier, name) for name in ("best", "adaptive", "controls", "residual")}
+    return dataclasses.replace(found, **digits) == earlier and abs(found.best - earlier.best) < ROUNDING * size
 
 
 def _tightened(task: AbstractTask, program: NonlinearProgram, first: Reference, solution: Solution) -> Solution:
