@@ -19,10 +19,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from baselines.abstract_models import AbstractWorldModel
 from baselines.exploration import ou_noise
 from baselines.policies import AbstractNoisyPolicy
 from baselines.replication import Bonus, entropy_bonus, noise_memory
-from baselines.world_models import AbstractWorldModel
 from bench.simulate import trapezoid_costs
 from tasks.base import AbstractTask, Scalar
 

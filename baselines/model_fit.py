@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Key
 
+from baselines.abstract_models import AbstractWorldModel
 from baselines.normalisation import Scales
 from baselines.optimisation import begin, descend
 from baselines.replay_buffer import Replay
-from baselines.world_models import AbstractWorldModel
 from bench.method import Fit
 
 Model = TypeVar("Model", bound=AbstractWorldModel)

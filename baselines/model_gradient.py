@@ -22,6 +22,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float
 
+from baselines.abstract_models import AbstractWorldModel
 from baselines.exploration import cost_spread, explore, warm_up
 from baselines.imagination import Imagination
 from baselines.model_fit import begin_fit, continue_fit, rescaled
@@ -31,7 +32,6 @@ from baselines.policies import Perturbed
 from baselines.replay_buffer import Replay, integers_below
 from baselines.replication import Bonus, acting, cost_unit, noise_memory, outputs, scales_of
 from baselines.schedules import run_length, with_run_length
-from baselines.world_models import AbstractWorldModel
 from bench.budget import Usage
 from bench.method import AbstractBudgetedMethod, AbstractModelMethod, Between, Fit
 from bench.settings import Count, NotBelow, NotNegative, Positive, PositiveShare, Width

@@ -31,6 +31,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int
 
+from baselines.abstract_models import AbstractWorldModel
 from baselines.exploration import cost_spread, explore, warm_up
 from baselines.imagination import trapezoid_cost
 from baselines.model_fit import begin_fit, continue_fit, rescaled
@@ -39,7 +40,6 @@ from baselines.normalisation import Scales, from_unit, project
 from baselines.optimisation import adam, begin, descend
 from baselines.replay_buffer import Replay
 from baselines.schedules import run_length, with_run_length
-from baselines.world_models import AbstractWorldModel
 from bench.budget import Usage
 from bench.method import AbstractBudgetedMethod, Between, Fit
 from bench.settings import Count, NotBelow, NotNegative, Positive, PositiveShare

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from baselines.abstract_models import AbstractActionsModel, states_and_increments, unroll
 from baselines.networks import Linear, scaled
 from baselines.normalisation import Scales
-from baselines.world_models import AbstractActionsModel, states_and_increments, unroll
 from bench.settings import NotNegative, Width
 
 

@@ -26,10 +26,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Complex, Float, Key
 
+from baselines.abstract_models import AbstractActionsSequence
 from baselines.attention import normalise
 from baselines.networks import Linear, scaled
 from baselines.normalisation import Scales
-from baselines.world_models import AbstractActionsSequence
 from bench.settings import Depth, NotNegative, Width
 
 BLOCK_STATES = 8  # of a HiPPO-N matrix; with more, the highest frequencies turn by more than π in a long step

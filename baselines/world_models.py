@@ -12,15 +12,14 @@ have such paths. Callers give and get physical units; networks work in normalise
 standard deviations of states and of their increments, μ is the mean of the states.
 """
 
-import abc
-import math
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
+from baselines.abstract_models import AbstractActionsSequence, AbstractStateModel, unroll
 from baselines.attention import CausalTransformer, Heads
 from baselines.history_decode import decode
 from baselines.networks import MLP
@@ -29,104 +28,12 @@ from baselines.replication import with_scaled_gradient
 from bench.settings import Count, Depth, NotNegative, Share, Width
 
 
-class AbstractWorldModel(eqx.Module):
-    """A model of a task's states given controls. Training leaves `scales` alone: they are statistics."""
-
-    scales: eqx.AbstractVar[Scales]
-
-    @abc.abstractmethod
-    def __call__(self, x0: Float[Array, " n"], us: Float[Array, "steps m"]) -> Float[Array, "steps n"]:
-        """Return the states after each control."""
-
-    @abc.abstractmethod
-    def residuals(self, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]) -> Float[Array, "steps errors"]:
-        """Return the errors of the fitted quantities on a true trajectory, in units of their spread."""
-
-    @abc.abstractmethod
-    def initial(self, x0: Float[Array, " n"], steps: int) -> Any:
-        """Return the carry from which `advance` decodes at most `steps` states one by one."""
-
-    @abc.abstractmethod
-    def advance(self, carry: Any, u: Float[Array, " m"]) -> tuple[Any, Float[Array, " n"]]:
-        """Return the next carry and the state after one more control, for policies that need a state before they act.
-
-        The states are those of `__call__`.
-        """
-
-    @abc.abstractmethod
-    def forecast(
-        self, xs: Float[Array, "knots n"], us: Float[Array, "steps m"], k: Int[Array, ""]
-    ) -> Float[Array, "steps n"]:
-        """Return the states after each control, given those that were observed: xs[0..k], and no later ones.
-
-        Entries before the state after us[k] are without meaning.
-        """
-
-
-def unroll(model: AbstractWorldModel, x0: Float[Array, " n"], us: Float[Array, "steps m"]) -> Float[Array, "steps n"]:
-    """Return the states after each control, decoded one by one."""
-    return jax.lax.scan(lambda carry, u: model.advance(carry, u), model.initial(x0, len(us)), us)[1]
-
-
 def causal_transformer(
     scales: Scales, width: int, depth: int, heads: int, expansion: int, key: Key[Array, ""]
 ) -> CausalTransformer:
     """Return a transformer whose tokens are a state and a control each, and whose outputs are of a state's shape."""
     n, m = len(scales.mean), len(scales.low)
     return CausalTransformer(n + m, n, width, depth, heads, expansion, key=key)
-
-
-class AbstractActionsModel(AbstractWorldModel):
-    """A model that reads the first state and the controls alone."""
-
-    increments: eqx.AbstractVar[float]  # weight of the increments' errors in the fit
-    incremental: eqx.AbstractVar[bool]
-
-    def next(self, x0: Float[Array, " n"], x: Float[Array, " n"], output: Float[Array, " n"]) -> Float[Array, " n"]:
-        """Return the state after the predicted state x, given the network's output."""
-        return x + self.scales.increment_std * output if self.incremental else x0 + self.scales.std * output
-
-    def forecast(self, xs, us, k):
-        predicted = self(xs[0], us)
-        return predicted + xs[k] - jnp.concatenate([xs[:1], predicted])[k]
-
-
-def states_and_increments(
-    model: AbstractActionsModel, xs: Float[Array, "knots n"], us: Float[Array, "steps m"]
-) -> Float[Array, "steps errors"]:
-    """Return the errors of an actions model's states and of their increments, 2 n a step, in units of their spreads.
-
-    States vary by far more than an interval changes them. So a fit to states alone may leave to chance the effect of a
-    control on the next states, and with it the policy's gradient.
-    """
-    errors = model(xs[0], us) - xs[1:]
-    increment_errors = jnp.diff(errors, axis=0, prepend=jnp.zeros_like(errors[:1]))
-    weighted = math.sqrt(model.increments) * increment_errors / model.scales.increment_std
-    return jnp.concatenate([errors / model.scales.std, weighted], axis=1)
-
-
-class AbstractActionsSequence(AbstractActionsModel):
-    """An actions model whose network reads controls, each joined by the first state, at once or one by one."""
-
-    net: eqx.AbstractVar[Any]  # tokens -> outputs; `initial(steps)` and `step(carry, token)` are its sequential form
-
-    def __call__(self, x0, us):
-        outputs = self.net(self.scales.pair(jnp.broadcast_to(x0, (len(us), len(x0))), us))
-        if self.incremental:
-            return x0 + self.scales.increment_std * jnp.cumsum(outputs, axis=0)
-        return x0 + self.scales.std * outputs
-
-    def residuals(self, xs, us):
-        return states_and_increments(self, xs, us)
-
-    def initial(self, x0, steps):
-        return x0, x0, self.net.initial(steps)
-
-    def advance(self, carry, u):
-        x0, x, cache = carry
-        cache, output = self.net.step(cache, self.scales.pair(x0, u))[:2]
-        x = self.next(x0, x, output)
-        return (x0, x, cache), x
 
 
 class ActionsTransformer(AbstractActionsSequence):
@@ -154,22 +61,6 @@ class ActionsTransformer(AbstractActionsSequence):
     ):
         self.scales, self.net = scales, causal_transformer(scales, width, depth, heads, expansion, key)
         self.increments, self.incremental = increments, incremental
-
-
-class AbstractStateModel(AbstractWorldModel):
-    """A model that reads states: true ones in the fit, its own when it is unrolled."""
-
-    incremental: eqx.AbstractVar[bool]
-
-    def next(self, x: Float[Array, " n"], output: Float[Array, " n"]) -> Float[Array, " n"]:
-        """Return the state after x, given the network's output."""
-        return (
-            x + self.scales.increment_std * output if self.incremental else self.scales.mean + self.scales.std * output
-        )
-
-    def target(self, xs: Float[Array, "knots n"]) -> Float[Array, "steps n"]:
-        """Return the outputs with which `next` is right."""
-        return jnp.diff(xs, axis=0) / self.scales.increment_std if self.incremental else self.scales.state(xs[1:])
 
 
 class HistoryTransformer(AbstractStateModel):

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from baselines.abstract_models import AbstractWorldModel
 from baselines.normalisation import Scales
-from baselines.world_models import AbstractWorldModel
 from bench.simulate import open_loop, transition
 from tasks.base import AbstractTask
 

@@ -9,11 +9,12 @@ from reference_models import Simulator
 from reference_tasks import DoubleIntegrator
 
 from baselines import METHODS
+from baselines.abstract_models import AbstractActionsModel
 from baselines.exploration import warm_up
 from baselines.normalisation import Scales
 from baselines.planning import Planner, Planning
 from baselines.replay_buffer import Replay
-from baselines.world_models import AbstractActionsModel, HistoryTransformer
+from baselines.world_models import HistoryTransformer
 from bench import registry
 from bench.simulate import open_loop, rollout
 from tasks import TASKS

@@ -16,6 +16,7 @@ import pytest
 from reference_tasks import DoubleIntegrator
 
 from baselines import METHODS
+from baselines.abstract_models import AbstractActionsModel, unroll
 from baselines.attention import normalise
 from baselines.exploration import warm_up
 from baselines.model_gradient import ModelGradient
@@ -24,7 +25,7 @@ from baselines.normalisation import Scales
 from baselines.policies import FeedbackPolicy, WithoutFeedbackGradient
 from baselines.recurrent import AbstractCell, ActionsRecurrent, VanillaCell
 from baselines.state_space import ActionsStateSpace, StateSpaceLayer
-from baselines.world_models import AbstractActionsModel, ActionsTransformer, OneStep, unroll
+from baselines.world_models import ActionsTransformer, OneStep
 from bench.simulate import open_loop, rollout, transition
 
 pytestmark = pytest.mark.usefixtures("x64")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from baselines import METHODS, attention
+from baselines.abstract_models import unroll
 from baselines.attention import CausalTransformer, normalise
 from baselines.exploration import warmup_episode
 from baselines.model_gradient import ModelGradient
@@ -15,7 +16,7 @@ from baselines.networks import MLP, both_ways
 from baselines.normalisation import Scales
 from baselines.recurrent import ActionsRecurrent
 from baselines.state_space import ActionsStateSpace, hippo_frequencies
-from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep, unroll
+from baselines.world_models import ActionsTransformer, HistoryTransformer, OneStep
 from bench import registry
 from bench.suite import load
 from tasks import TASKS

@@ -7,8 +7,9 @@ import pytest
 from test_speed import compare, judge
 
 from baselines import METHODS
+from baselines.abstract_models import unroll
 from baselines.normalisation import Scales
-from baselines.world_models import ActionsTransformer, HistoryTransformer, unroll
+from baselines.world_models import ActionsTransformer, HistoryTransformer
 from bench.budget import Budget
 from bench.training.train import train
 from tasks import TASKS
