@@ -17,7 +17,7 @@ test-all: install lint
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 # Has a method become worse than in the published results? 2 seeds against 20 find a drop of half a score on both
-# tasks in 69 % of checks, on one task in 19 %, and raise a false alarm in 0.5 % (bench check --calibrate 200 --seeds 2).
+# tasks in 68 % of checks, on one task in 13 %, and raised no false alarm in 200 (bench check --calibrate 200 --seeds 2).
 # Where nothing could be told (status 3) the verdicts say so, and it is no failure.
 check: install
 	rm -rf results/check
