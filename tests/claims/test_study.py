@@ -26,6 +26,7 @@ from bench.sweep.observer import Silent
 from bench.sweep.resolve import task_of_cell
 from bench.sweep.schedule import in_process
 
+PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 EXPERIMENT = Experiment("runs", ("copy",), methods=("constant", "random"), episodes=2)
 CLAIM = Claim("x", "the best constant beats chance", "", "e", "regret", "constant", ("random",))
 
@@ -126,6 +127,10 @@ def test_only_the_undecided_get_more_seeds(tmp_path):
     ]
 
 
+def verdicts(finding):
+    return finding["claim"], finding["verdict"], {c["other"]: c["verdict"] for c in finding["comparisons"]}
+
+
 def test_the_command_judges_published_records_without_training(tmp_path):
     """Claims f and g: the world models' order is in the published records of the suite paper."""
     out = tmp_path / "out"
@@ -142,6 +147,8 @@ def test_the_command_judges_published_records_without_training(tmp_path):
     assert {(e["scale"], e["over"]) for e in f["comparisons"][0]["estimates"]} == {
         (scale, over) for scale in ("decades", "score") for over in ("seeds", "tasks")
     }
+    shown = json.loads((PUBLISHED / "claims" / "claims.json").read_text(encoding="utf-8"))["findings"]
+    assert [verdicts(finding) for finding in (f, g)] == [verdicts(finding) for finding in shown]  # what the site shows
     page = (out / "claims" / "f.md").read_text(encoding="utf-8")
     assert "![Effects of claim f](f.svg)" in page
     assert (out / "claims" / "f.svg").exists()
