@@ -31,7 +31,7 @@ START_ATTEMPTS = 3
 LOOK_SECONDS = 1.0  # between looks at the log of a worker that works
 MAX_LOG = 2**20  # bytes that a log keeps, half of them from its start
 CUT = b"\n... (what was printed in between is left out: a log keeps its start and its end) ...\n"
-ENDINGS = {
+ENDINGS: dict[int, str] = {
     signal.SIGKILL: " SIGKILL without a time limit is mostly the system's answer to a lack of memory.",
     signal.SIGTERM: " Another program sent it, or the sweep did because the method closed files that are not its own, "
     "such as the worker's connection, e.g. by os.closerange.",
