@@ -18,6 +18,7 @@ SCHEMA: Literal[1] = 1
 Status = Literal["ok", "diverged", "failed"]
 Kind = Literal["learner", "planner", "oracle"]
 SCHEMA_FILE = Path(__file__).with_name("run.schema.json")
+AVERAGED = 5  # evaluations, the last ones, whose mean is a run's cost
 NAMED_FOR_A_CELL = re.compile(r"(?P<cell>[^-]+-[^-]+-[0-9a-f]{8})(?:-seed(?P<seed>\d+)\.json|(?:\.[^.]+)?\.jsonl)")
 
 
@@ -90,7 +91,7 @@ def final_cost(curve: list[dict[str, int | float | None]]) -> tuple[Status, floa
     finite = [c for c in costs if c is not None and math.isfinite(c)]
     if not costs or len(finite) < len(costs):
         return "diverged", None
-    last = finite[-5:]
+    last = finite[-AVERAGED:]
     return "ok", math.fsum(last) / len(last)
 
 
@@ -178,6 +179,8 @@ def contradiction(record: RunRecord) -> str:
     costs = [point["cost"] for point in record.curve]
     if record.status == "ok" and (record.cost is None or not costs or None in costs):
         return "it is ok without a cost or with an evaluation that has none"
+    if record.status == "ok" and not min(costs[-AVERAGED:]) <= record.cost <= max(costs[-AVERAGED:]):
+        return "its cost is not that of its last evaluations"
     if record.status != "ok" and record.cost is not None:
         return f"it is {record.status} and has a cost"
     for name in ("env_steps", "updates", "train_seconds", "cpu_seconds"):

@@ -26,6 +26,8 @@ from bench.machine import threads
 from bench.records.files import RecordError, open_regular, set_aside, write_atomically
 
 SCHEMA = 1
+MAX_BYTES = 2**33  # of a file whose state is not known
+MAX_CURVE_BYTES = 2**30  # of all in a checkpoint but the state: 10⁶ evaluations take some 500 MB
 MAGIC = "bench checkpoint, sha256 "
 # Their versions decide the bits of a run, beside its settings and its program.
 PACKAGES = ("jax", "jaxlib", "equinox")
@@ -74,13 +76,16 @@ class Checkpoint:
         raises CheckpointError for a progress that the run cannot have.
         """
         try:
-            saved = decode(read_checkpoint(self.path), self._must_match(program, shapes), shapes)
+            leaves = jax.tree.leaves(jax.eval_shape(_key_data, shapes))
+            limit = MAX_CURVE_BYTES + sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+            saved = decode(read_checkpoint(self.path, limit), self._must_match(program, shapes), shapes)
             accept(saved)
             return saved
         except FileNotFoundError:
             return None
         except (CheckpointError, RecordError) as error:
-            self.notes.append(f"checkpoint refused: {error}. {set_aside(self.path)}; started afresh")
+            reason = str(error).rstrip(".")
+            self.notes.append(f"checkpoint refused: {reason}. {set_aside(self.path)}; started afresh")
             return None
 
     def _must_match(self, program: str, state: Any) -> dict[str, Any]:
@@ -123,8 +128,8 @@ def _first_line(rest: bytes | memoryview) -> bytes:
     return f"{MAGIC}{hashlib.sha256(rest).hexdigest()}\n".encode()
 
 
-def read_checkpoint(path: Path) -> bytes:
-    """Return the contents of a checkpoint; a file that does not begin as one is not read.
+def read_checkpoint(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """Return the contents of a checkpoint; a file that does not begin as one, or has more bytes, is not read.
 
     Raises FileNotFoundError if there is none, CheckpointError and RecordError.
     """
@@ -132,6 +137,9 @@ def read_checkpoint(path: Path) -> bytes:
         start = file.read(len(MAGIC))
         if start != MAGIC.encode():
             raise CheckpointError("it is truncated or garbled (it does not begin as a checkpoint)")
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise CheckpointError(f"it has {size} bytes, more than its run can need")
         return start + file.read()
 
 

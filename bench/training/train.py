@@ -7,10 +7,11 @@ would depend on the others. The key of a step is its seed's key folded with the 
 on where the chunks end.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -170,6 +171,12 @@ def _check_progress(saved: Progress, points: Sequence[int], seeds: int) -> None:
         curve: list[BlockPoint] = check(msgspec.convert, saved.curve, list[BlockPoint])
     except DecodeError as error:
         raise CheckpointError(f"its curve is garbled ({error})") from error
+    unknown = {name for point in saved.curve for name in point} - {each.name for each in fields(Evaluation)}
+    if unknown:
+        raise CheckpointError(f"its curve has entries that this version does not know: {', '.join(sorted(unknown))}")
+    seconds = [each["train_seconds"] for each in curve]
+    if seconds != sorted(seconds) or not math.isfinite(seconds[-1]):
+        raise CheckpointError("its seconds fall along the curve, or are not finite")
     lengths = {len(costs) for each in curve for costs in (each["cost"], each["end_error"], each["violation"])}
     if saved.done == points[-1]:
         lengths |= {len(curve[-1]["state"]), len(curve[-1].get("final", ()))}

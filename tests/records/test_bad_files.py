@@ -69,6 +69,7 @@ def refusal(folder, text):
         ({"cost": float("nan")}, "malformed"),
         ({"cost": 10**400}, "$.cost"),
         ({"cost": None}, "ok without a cost"),
+        ({"cost": -1e9}, "not that of its last evaluations"),
         ({"status": "diverged"}, "diverged and has a cost"),
         ({"status": "failed"}, "failed and has a cost"),
         ({"curve": []}, "ok without a cost"),

@@ -43,7 +43,7 @@ def test_a_failed_write_leaves_the_old_record_whole(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        cell.put([dataclasses.replace(RECORD, cost=1.0)])
+        cell.put([dataclasses.replace(RECORD, error="other")])
     assert cell.read().records == {0: RECORD}
     assert [*cell.path.parent.iterdir()] == [cell.path]  # no temporary file stays behind
 

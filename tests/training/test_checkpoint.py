@@ -124,10 +124,13 @@ def test_a_damaged_checkpoint_is_told_from_a_whole_one(checkpoint, whole, damage
     assert not checkpoint.path.exists()
 
 
-def changed(data, leaves=None, **changes):
-    """A checkpoint with another header or other leaves, and with the right checksum of these."""
+def changed(data, leaves=None, last_point=None, **changes):
+    """A checkpoint with another header, evaluation or other leaves, and with the right checksum of these."""
     _, text, old = data.split(b"\n", 2)
-    body = json.dumps(json.loads(text) | changes).encode() + b"\n" + (old if leaves is None else leaves(old))
+    header = json.loads(text) | changes
+    if last_point:
+        header["curve"][-1] |= last_point
+    body = json.dumps(header).encode() + b"\n" + (old if leaves is None else leaves(old))
     return f"{MAGIC}{hashlib.sha256(body).hexdigest()}\n".encode() + body
 
 
@@ -147,6 +150,8 @@ def huge_leaf(leaves):
         ({"curve": {}}, "no curve"),
         ({"curve": []}, "0 evaluations"),
         ({"curve": [{}, {}]}, "its curve is garbled"),
+        ({"last_point": {"more": 1}}, "entries that this version does not know: more"),
+        ({"last_point": {"train_seconds": 0}}, "its seconds fall"),
         ({"leaves": lambda leaves: leaves[:-9]}, "its state cannot be read"),
         ({"leaves": lambda leaves: b""}, "its state cannot be read"),
         ({"leaves": lambda leaves: b"PK\x03\x04" + leaves}, "its state cannot be read"),
@@ -165,6 +170,13 @@ def test_a_checkpoint_that_passes_its_checksum_and_makes_no_sense_is_set_aside(c
     assert checkpoint.load(program, shapes, accept) is None
     assert reason in checkpoint.notes[0]
     assert not checkpoint.path.exists()
+
+
+def test_a_checkpoint_with_more_bytes_than_its_run_can_need_is_not_read(checkpoint, whole):
+    checkpoint.path.write_bytes(whole[2][1])
+    os.truncate(checkpoint.path, 10**12)  # a file of holes
+    resumed(checkpoint, whole)
+    assert "it has 1000000000000 bytes" in checkpoint.notes[0]
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
