@@ -124,6 +124,7 @@ SMALL = {
         ("num_steps", "5", "num_steps must be a list of whole numbers"),
         ("stretch", "[1e300]", "stretch must be a list of numbers above 0"),
         ("stretch", "[nan]", "stretch must be"),
+        ("num_steps", str(list(range(10, 111))), "num_steps must name at most 100 grids, got 101"),
         ("tuning_tasks", '[["a"]]', "tuning_tasks must be a list of names"),
         ("starts", "5", "starts must be 'fixed' or 'random', got 5"),
         ("settings", "5", "settings must be a table"),
@@ -147,6 +148,15 @@ def test_a_malformed_suite_is_one_line(key, value, words, tmp_path):
     assert words in str(caught.value)
     assert str(caught.value).startswith(f"{file}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_grid_named_twice_runs_once_and_a_suite_of_too_many_cells_is_refused(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text("\n".join(f"{name} = {text}" for name, text in (SMALL | {"num_steps": "[20, 10, 20]"}).items()))
+    loaded = suite.load(str(file))
+    assert [cell.grid.num_steps for cell in loaded.cells()] == [20, 10]
+    with pytest.raises(SuiteError, match="at most 10000 cells, got 1 tasks x 2 grids x 6000 methods = 12000"):
+        loaded.cells(methods=[f"m{i}" for i in range(6000)])
 
 
 def test_what_is_no_suite_is_refused_without_reading_it(tmp_path):
