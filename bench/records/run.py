@@ -179,7 +179,8 @@ def contradiction(record: RunRecord) -> str:
     costs = [point["cost"] for point in record.curve]
     if record.status == "ok" and (record.cost is None or not costs or None in costs):
         return "it is ok without a cost or with an evaluation that has none"
-    if record.status == "ok" and not min(costs[-AVERAGED:]) <= record.cost <= max(costs[-AVERAGED:]):
+    last = [cost for cost in costs[-AVERAGED:] if cost is not None]
+    if record.cost is not None and record.status == "ok" and not min(last) <= record.cost <= max(last):
         return "its cost is not that of its last evaluations"
     if record.status != "ok" and record.cost is not None:
         return f"it is {record.status} and has a cost"
