@@ -18,7 +18,7 @@ from bench.reference.episodes import simulate_controls
 from bench.reference.fingerprint import fingerprint
 from bench.reference.lookup import lookup
 from bench.report import episode_figure
-from bench.report.text import show_score
+from bench.report.shown import show_score
 from tasks.base import AbstractTask
 
 

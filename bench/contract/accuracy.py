@@ -65,8 +65,8 @@ def _first_enough(task: AbstractTask, substeps: int, is_enough) -> int | None:
 
 
 def _with(task: AbstractTask, **settings: str | int) -> AbstractTask:
-    # Every task has these fields, with types of their own, and the type checker sees only their common type.
-    return dataclasses.replace(task, **settings)  # pyright: ignore[reportArgumentType]
+    # pyright checks the values against the type of every field at once, and no value has them all.
+    return dataclasses.replace(task, **settings)  # pyright: ignore[reportArgumentType]  # see above
 
 
 @eqx.filter_jit

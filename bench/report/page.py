@@ -17,19 +17,8 @@ from bench.report.overview import CELL, show_estimate
 from bench.report.page_runs import ORIGIN_COLUMNS, RUN_COLUMNS, origin_of, run_line, setting_texts, sort_key
 from bench.report.page_sections import AREA_COLUMNS, method_styles, suite_sections
 from bench.report.palette import places
-from bench.report.text import (
-    AGGREGATE_COLUMNS,
-    COVERAGE,
-    TASK_COLUMNS,
-    Column,
-    show_count,
-    show_interval,
-    show_number,
-    show_percent,
-    show_rank,
-    show_score,
-    show_trials,
-)
+from bench.report.shown import show_count, show_interval, show_number, show_percent, show_rank, show_score, show_trials
+from bench.report.text import AGGREGATE_COLUMNS, COVERAGE, TASK_COLUMNS, Column
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bench.analysis.rows import RunRow
-from bench.report.text import METHOD, number_column, show_number, show_percent, text_column
+from bench.report.shown import show_number, show_percent
+from bench.report.text import METHOD, number_column, text_column
 
 ERROR_CHARACTERS = 400  # the end of a failed run's message, which the list of runs shows
 

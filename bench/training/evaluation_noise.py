@@ -38,7 +38,7 @@ class EvaluationNoise(NamedTuple):
         return EvaluationNoise(*(None if each is None else np.tile(each, (seeds, 2, 1, 1)) for each in self))
 
     def observed(self, k: int, xs: Float[np.ndarray, "seeds episodes n"]) -> Float[np.ndarray, "seeds episodes seen"]:
-        """What is observed of states at knot k."""
+        """Return the observation of states at knot k."""
         if self.distractors is None:
             return xs
         seen = xs if self.error is None else xs + self.error[:, :, k]

@@ -20,7 +20,7 @@ from bench.records.run import RunRecord
 from bench.records.trajectory import trajectory_finder
 from bench.report import FORMATS
 from bench.report.page import page_context, page_template
-from bench.report.text import show_interval, show_score
+from bench.report.shown import show_interval, show_score
 from bench.website.pages import Site, raw
 
 DOWNLOADS = {"leaderboard.csv", "aggregate.csv", "leaderboard.json", "leaderboard.md", "leaderboard.tex"}

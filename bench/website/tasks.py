@@ -15,7 +15,7 @@ from bench.reference.fingerprint import fingerprint
 from bench.report.chart import Chart, Series, unit_after
 from bench.report.page import page_template
 from bench.report.page_sections import Figure, figure_of
-from bench.report.text import show_number
+from bench.report.shown import show_number
 from bench.website.docstrings import paragraph, title_of, to_markdown, without
 from bench.website.fields import remarks, settings_table
 from bench.website.pages import Site, raw

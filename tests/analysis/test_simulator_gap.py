@@ -9,7 +9,7 @@ from synthetic import record, reference, references
 from bench.analysis.leaderboard import build
 from bench.analysis.simulator_gap import cost_gap, end_miss
 from bench.report import FORMATS
-from bench.report.text import show_percent
+from bench.report.shown import show_percent
 
 
 def scored_again(run, adaptive: float | None = 1.0, finer: float | None = 1.0, end_error: float | None = 0.0):

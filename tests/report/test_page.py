@@ -3,10 +3,9 @@
 import html.parser
 import json
 import re
-import shutil
-import subprocess
 
 import pytest
+from browser import needs_browser, noted
 from synthetic import record, references, sample, trajectory
 
 from bench.analysis.leaderboard import build
@@ -15,7 +14,6 @@ from bench.report import charts, plots
 from bench.report.page import html_page
 
 WICKED = '</script><img src=x onerror="alert(1)">$x$ & \'"'
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -263,22 +261,10 @@ console.error = console.warn = (...words) => errors.push(words.join(" "));
 def browse(text, folder, width):
     path = folder / "page.html"
     path.write_text(text.replace("<head>", WATCH, 1).replace("</body>", VISIT, 1), encoding="utf-8")
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    flags += [f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900", "--virtual-time-budget=5000"]
-    done = subprocess.run(
-        [str(BROWSER), *flags, "--enable-logging=stderr", "--dump-dom", path.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stderr[-2000:]
-    assert "CONSOLE" not in done.stderr
-    return json.loads(html.unescape(found[1]))
+    return json.loads(html.unescape(noted(path, folder / "profile", width)))
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@needs_browser
 @pytest.mark.parametrize("width", [1300, 500])
 def test_the_page_in_a_browser(text, board, tmp_path, width):
     seen = browse(text, tmp_path, width)

@@ -3,7 +3,6 @@
 import json
 import posixpath
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -11,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from browser import needs_browser, noted
 from synthetic import record, references
 
 import bench
@@ -27,7 +27,6 @@ from bench.website.links import rewritten
 from tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def text_of(html):
@@ -233,7 +232,7 @@ def test_all_links_of_the_built_site_resolve_and_it_loads_nothing_from_elsewhere
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@needs_browser
 @pytest.mark.parametrize("page", ["index", "results/paper", "tasks/cartpole", "methods/awm_gru", "claims/a1", "api"])
 def test_a_page_of_the_site_in_a_browser(built, page, tmp_path):
     """No error in the console, every chart drawn, nothing beyond the edge of a phone."""
@@ -241,19 +240,7 @@ def test_a_page_of_the_site_in_a_browser(built, page, tmp_path):
     watched = path.with_name(f"watched-{path.name}")
     text = path.read_text(encoding="utf-8").replace("<head>", WATCH, 1).replace("</body>", SEEN, 1)
     watched.write_text(text, encoding="utf-8")
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    flags += [f"--user-data-dir={tmp_path}", "--window-size=500,900", "--virtual-time-budget=5000"]
-    done = subprocess.run(
-        [str(BROWSER), *flags, "--enable-logging=stderr", "--dump-dom", watched.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stderr[-2000:]
-    assert "CONSOLE" not in done.stderr
-    seen = json.loads(found[1])
+    seen = json.loads(noted(watched, tmp_path, 500))
     assert seen["errors"] == []
     assert set(seen["charts"]) <= {1}
     assert bool(seen["charts"]) == (page.partition("/")[0] in ("results", "tasks", "methods"))
