@@ -180,8 +180,10 @@ def contradiction(record: RunRecord) -> str:
     if record.status == "ok" and (record.cost is None or not costs or None in costs):
         return "it is ok without a cost or with an evaluation that has none"
     last = [cost for cost in costs[-AVERAGED:] if cost is not None]
-    if record.cost is not None and record.status == "ok" and not min(last) <= record.cost <= max(last):
-        return "its cost is not that of its last evaluations"
+    if record.cost is not None and record.status == "ok":
+        rounding = 1e-12 * max(map(abs, last))  # the mean of five equal numbers may differ from them in the last digit
+        if not min(last) - rounding <= record.cost <= max(last) + rounding:
+            return "its cost is not that of its last evaluations"
     if record.status != "ok" and record.cost is not None:
         return f"it is {record.status} and has a cost"
     for name in ("env_steps", "updates", "train_seconds", "cpu_seconds"):

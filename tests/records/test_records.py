@@ -70,3 +70,12 @@ def test_final_cost_is_the_mean_of_the_last_five():
     assert final_cost(curve) == ("ok", 3.0)
     assert final_cost(curve[:2]) == ("ok", 50.5)
     assert final_cost([{"cost": None}, *curve]) == ("diverged", None)
+
+
+def test_a_run_whose_last_evaluations_are_equal_is_stored(tmp_path):
+    cost = next(c / 7 for c in range(1, 100) if final_cost([{"cost": c / 7}] * 5) != ("ok", c / 7))
+    curve = [{"env_steps": step, "train_seconds": 0.0, "cost": cost, "end_error": None} for step in range(5)]
+    record = dataclasses.replace(RECORD, curve=curve, cost=final_cost(curve)[1])
+    cell = CellFile.of(tmp_path, record.key)
+    cell.put([record])
+    assert cell.read().records == {0: record}

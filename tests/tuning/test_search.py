@@ -21,7 +21,6 @@ from bench.reference import lookup
 from bench.tuning.search import defaults, result, search
 
 TASK = "cancer_treatment"
-CURVE = [{"env_steps": 0, "train_seconds": 0.0, "cost": 1.0, "end_error": None}]
 USAGE = {"env_steps": 0, "env_grad_steps": 0, "train_seconds": 0.0, "compile_seconds": 0.0}
 METHOD = "tuning.test_search:Level"  # the name that a `bench` process can import too
 
@@ -99,7 +98,7 @@ class Runs:
                             seed=seed,
                             status=status,
                             cost=value,
-                            curve=CURVE,
+                            curve=[{"env_steps": 0, "train_seconds": 0.0, "cost": value, "end_error": None}],
                             usage=USAGE,
                             fingerprint=job.fingerprint,
                             settings=job.settings,
