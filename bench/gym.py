@@ -44,8 +44,8 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     Observations have shape "n + 1", actions "m". `reset(options={"start": "random"})` draws the start by the task's own
     law, and n numbers in place of "random" are the start; the default is the setting `starts`, "fixed" unless given.
     Raises SettingError for unknown names and settings, UsageError for an unknown option or start, and Gymnasium's own
-    errors: UnsupportedMode for a render mode, InvalidAction for an action of another shape, and ResetNeeded for a step
-    beyond the horizon.
+    errors: UnsupportedMode for a render mode, InvalidAction for another shape of action or nan, and ResetNeeded for a
+    step before the first reset or beyond the horizon.
     """
 
     # Gymnasium reads this off the class, but declares it an attribute of instances: RUF012's ClassVar is a type error.
@@ -85,7 +85,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     def step(self, action: np.ndarray):
         if self._k == self.task.num_steps:
-            raise gymnasium.error.ResetNeeded("the horizon is reached: call reset() before the next step.")
+            raise gymnasium.error.ResetNeeded("no episode is under way: call reset() first, and at the horizon again.")
         self._x, observation, reward = self._step(self._x, self._k, _checked(action, self.action_space, self._x.dtype))
         self._k += 1
         # The horizon is part of the problem and time is observed, so the episode terminates there. It is not truncated:
@@ -218,11 +218,16 @@ def _start(
 
 
 def _checked(action: Any, space: Space, dtype: np.dtype) -> np.ndarray:
-    """Return the action as an array. Raises gymnasium.error.InvalidAction for another shape than the space's."""
+    """Return the action as an array. Raises gymnasium.error.InvalidAction for another shape than the space's, and for
+    what is no number.
+    """
     if np.shape(action) != space.shape:
         raise gymnasium.error.InvalidAction(
             f"an action has shape {space.shape}, one number a control, got {np.shape(action)}."
         )
+    numbers = np.asarray(action)
+    if numbers.dtype.kind not in "biuf" or np.isnan(numbers).any():
+        raise gymnasium.error.InvalidAction(f"an action is numbers, one a control, got {numbers.tolist()}.")
     return np.asarray(action, dtype)
 
 
