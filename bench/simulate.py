@@ -186,7 +186,7 @@ def _field_and_cost(task, t, u, push):
 
 
 def _after_reset(task, t, x, u):
-    return task.jump(t + task.dt, x, u) if isinstance(task, AbstractHybridTask) else x
+    return jnp.asarray(task.jump(t + task.dt, x, u), x.dtype) if isinstance(task, AbstractHybridTask) else x
 
 
 def rollout(task: AbstractTask, policy: AbstractPolicy, x0: State, transition: Transition = transition) -> Trajectory:

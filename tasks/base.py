@@ -64,6 +64,12 @@ class ControlVar(NamedTuple):
     unit: str = "1"
 
 
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number of Python or NumPy, or an array of one."""
+    is_array = isinstance(value, np.ndarray | jax.Array) and value.ndim == 0 and value.dtype.kind in "iuf"
+    return is_array or (isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool))
+
+
 def wrap(angle: Float[Array, "*shape"] | float, period: float = 2 * math.pi) -> Float[Array, "*shape"]:
     """Move an angle by whole periods into [-period / 2, period / 2)."""
     return jnp.mod(angle + period / 2, period) - period / 2
@@ -122,6 +128,14 @@ class AbstractTask(eqx.Module):
                 f"{name}: its own __init__ does not take {', '.join(left_out)}. Remove it, and write every setting as "
                 "a field with a default, such as `horizon: float = 2.0`."
             )
+        for variable in (*self.states, *self.controls):
+            if not isinstance(variable, StateVar | ControlVar):
+                raise ValueError(
+                    f"{name}: write each state as StateVar and each control as ControlVar, got {variable!r}."
+                )
+            for key, value in zip(variable._fields, variable, strict=True):
+                if key not in ("name", "unit") and value is not None and not _is_number(value):
+                    raise ValueError(f"{name}: {key} of '{variable.name}' must be a number, got {value!r}.")
         for control in self.controls:
             if not (math.isfinite(control.low) and math.isfinite(control.high) and control.low < control.high):
                 raise ValueError(
@@ -136,15 +150,14 @@ class AbstractTask(eqx.Module):
                 )
         if self.starts not in ("fixed", "random"):
             raise ValueError(f"{name}: starts must be 'fixed' or 'random', got {self.starts!r}.")
-        if not (math.isfinite(self.horizon) and self.horizon > 0):
-            raise ValueError(f"{name}: horizon must be a positive number, got {self.horizon}.")
+        if not (_is_number(self.horizon) and math.isfinite(self.horizon) and self.horizon > 0):
+            raise ValueError(f"{name}: horizon must be a positive number, got {self.horizon!r}.")
         for field in ("num_steps", "substeps"):
-            if not (math.isfinite(getattr(self, field)) and getattr(self, field) == int(getattr(self, field))):
-                raise ValueError(f"{name}: {field} must be a whole number, got {getattr(self, field)!r}.")
-            if not 1 <= getattr(self, field) <= MAX_STEPS:
-                raise ValueError(
-                    f"{name}: {field} must be at least 1 and at most {MAX_STEPS}, got {getattr(self, field):g}."
-                )
+            count = getattr(self, field)
+            if not (_is_number(count) and math.isfinite(count) and count == int(count)):
+                raise ValueError(f"{name}: {field} must be a whole number, got {count!r}.")
+            if not 1 <= count <= MAX_STEPS:
+                raise ValueError(f"{name}: {field} must be at least 1 and at most {MAX_STEPS}, got {count:g}.")
         if not self.dt > 0 or self.num_steps * self.solver_steps > MAX_STEPS:
             raise ValueError(
                 f"{name}: a horizon of {self.horizon:g} in {self.num_steps} intervals of at least {self.substeps} "

@@ -173,6 +173,8 @@ def test_wrong_use_says_what_to_do():
     env = bench.gym.TaskEnv("cancer_treatment", num_steps=2)
     with pytest.raises(UsageError, match="Did you mean 'random'"):
         env.reset(options={"start": "randon"})
+    with pytest.raises(gymnasium.error.ResetNeeded, match="no episode is under way"):
+        env.step(np.zeros(1, np.float32))
     episode(env, np.zeros((2, 1), np.float32))
     with pytest.raises(gymnasium.error.ResetNeeded, match="call reset"):
         env.step(np.zeros(1, np.float32))
@@ -193,6 +195,9 @@ def test_another_shape_of_action_and_a_render_mode_are_refused_by_gymnasiums_err
     for wrong in (np.array(0.5), np.zeros((*wanted, 1)), np.zeros((2, *wanted[1:])), np.zeros((0, *wanted[1:]))):
         with pytest.raises(gymnasium.error.InvalidAction, match="shape"):
             env.step(wrong)
+    for wrong in (np.nan, "x", None, 1j):
+        with pytest.raises(gymnasium.error.InvalidAction, match="an action is numbers, one a control, got"):
+            env.step(np.full(wanted, wrong))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Gymnasium warns of it, too
         with pytest.raises(gymnasium.error.UnsupportedMode, match="render_mode must be None"):

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from decimal import Decimal
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +16,16 @@ import pytest
 from typer.testing import CliRunner
 
 from bench import registry
-from bench.budget import Usage
+from bench.budget import Allowance, Usage
 from bench.cli import app
 from bench.contract.checks import run_checks
+from bench.errors import UsageError
 from bench.reference.controls import bounds_warning, control_sequence
 from bench.reference.fingerprint import fingerprint
 from bench.simulate import open_loop
-from tasks.base import AbstractTask, ControlVar, StateVar
+from bench.suite import Cell
+from bench.sweep.resolve import Resolver
+from tasks.base import AbstractHybridTask, AbstractTask, ControlVar, StateVar
 
 
 class Tank(AbstractTask):
@@ -91,6 +96,35 @@ class HalfTank(Tank):
     num_steps: int = 8.5
 
 
+class FractionTank(Tank):
+    states = (StateVar("level", Fraction(1), 0.0, 4.0),)
+
+
+class DecimalTank(Tank):
+    horizon: float = Decimal(2)
+
+
+class BareTank(Tank):
+    states = (("level", 1.0, 0.0, 4.0),)
+
+
+class EmptiedTank(AbstractHybridTask):
+    """A tank that is emptied after each interval, by a whole number."""
+
+    states, controls = Tank.states, Tank.controls
+    horizon: float = 2.0
+    num_steps: int = 8
+    solver: str = "tsit5"
+    substeps: int = 1
+
+    vector_field = Tank.vector_field
+    running_cost = Tank.running_cost
+    terminal_cost = Tank.terminal_cost
+
+    def jump(self, t, x, u):
+        return jnp.array([0])
+
+
 def tank(**settings):
     return Tank(**settings)
 
@@ -151,6 +185,9 @@ def test_a_partial_and_an_instance_keep_their_values_and_take_settings():
         ("PropertyTank", "num_steps must be a field with a default, got a property"),
         ("InitTank", "its own __init__ does not take .*num_steps"),
         ("HalfTank", "num_steps must be a whole number, got 8.5"),
+        ("FractionTank", r"start of 'level' must be a number, got Fraction\(1, 1\)"),
+        ("DecimalTank", r"horizon must be a positive number, got Decimal\('2'\)"),
+        ("BareTank", r"write each state as StateVar and each control as ControlVar, got \('level', "),
         ("np", "is a module"),
     ],
 )
@@ -158,6 +195,27 @@ def test_what_cannot_work_is_refused_in_one_line(name, said):
     with pytest.raises(registry.SettingError, match=said) as refused:
         registry.task(named(name))
     assert "\n" not in str(refused.value)
+
+
+class SineTank(Tank):
+    def running_cost(self, t, x, u):
+        return np.sin(x[0]) ** 2
+
+
+class BranchingTank(Tank):
+    def running_cost(self, t, x, u):
+        return x[0] if x[0] > 0 else -x[0]
+
+
+@pytest.mark.parametrize("name", ["SineTank", "BranchingTank"])
+def test_a_function_that_cannot_be_traced_is_refused_with_its_line_and_what_to_write(name):
+    with pytest.raises(UsageError, match=rf"{name}: \w+: .* \({__file__}:\d+\)\. Write .* with jax\.numpy") as refused:
+        Resolver().task(Cell("s", named(name), "constant", (0,), Allowance(env_steps=8)))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_state_may_jump_to_a_whole_number():
+    assert float(open_loop(task := EmptiedTank(), jnp.zeros((8, 1)), task.x0).xs[-1, 0]) == 0.0
 
 
 def test_an_episode_of_one_step_runs():

@@ -42,8 +42,8 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     Observations have shape "n + 1", actions "m". `reset(options={"start": "random"})` draws the start by the task's own
     law, and n numbers in place of "random" are the start; the default is the setting `starts`, "fixed" unless given.
     Raises SettingError for unknown names and settings, UsageError for an unknown option or start, and Gymnasium's own
-    errors: UnsupportedMode for a render mode, InvalidAction for an action of another shape, and ResetNeeded for a step
-    beyond the horizon.
+    errors: UnsupportedMode for a render mode, InvalidAction for another shape of action or nan, and ResetNeeded for a
+    step before the first reset or beyond the horizon.
     """
 
     # Gymnasium reads this off the class, but declares it an attribute of instances: RUF012's ClassVar is a type error.
@@ -83,10 +83,9 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     def step(self, action: np.ndarray):
         if self._k == self.task.num_steps:
-            raise gymnasium.error.ResetNeeded("the horizon is reached: call reset() before the next step.")
-        self._x, observation, reward = self._step(
-            self._x, self._k, checked(action, self.action_space.shape, self._x.dtype)
-        )
+            raise gymnasium.error.ResetNeeded("no episode is under way: call reset() first, and at the horizon again.")
+        action = _numbers(action, self.action_space.shape, self._x.dtype)
+        self._x, observation, reward = self._step(self._x, self._k, action)
         self._k += 1
         # The horizon is part of the problem and time is observed, so the episode terminates there. It is not truncated:
         # there is no value beyond it that a learner should bootstrap.
@@ -145,7 +144,7 @@ class TaskVectorEnv(VectorEnv):
         none = np.zeros(self.num_envs, bool)
         if self._k == self.task.num_steps:
             return self._begin(), np.zeros(self.num_envs, self._x.dtype), none, none.copy(), {}
-        actions = checked(actions, self.action_space.shape, self._x.dtype)
+        actions = _numbers(actions, self.action_space.shape, self._x.dtype)
         self._x, observations, rewards = self._step(self._x, self._k, actions)
         self._k += 1
         return np.array(observations), np.array(rewards), none | (self._k == self.task.num_steps), none, {}
@@ -222,13 +221,24 @@ def _start(
     return jnp.broadcast_to(jnp.asarray(given, task.x0.dtype), shape)
 
 
-def checked(action: Any, shape: tuple[int, ...] | None, dtype: np.dtype) -> np.ndarray:
-    """Return the action as an array. Raises gymnasium.error.InvalidAction for another shape."""
+def shaped(action: Any, shape: tuple[int, ...] | None) -> np.ndarray:
+    """Return the action as an array. Raises gymnasium.error.InvalidAction for another shape, and for no numbers."""
     if np.shape(action) != shape:
         raise gymnasium.error.InvalidAction(
             f"an action has shape {shape}, one number a control, got {np.shape(action)}."
         )
-    return np.asarray(action, dtype)
+    numbers = np.asarray(action)
+    if numbers.dtype.kind not in "biuf":
+        raise gymnasium.error.InvalidAction(f"an action is numbers, one a control, got {numbers.tolist()}.")
+    return numbers
+
+
+def _numbers(action: Any, shape: tuple[int, ...] | None, dtype: np.dtype) -> np.ndarray:
+    """Return the action of an agent in training, which must not be NaN. Raises gymnasium.error.InvalidAction."""
+    numbers = shaped(action, shape)
+    if np.isnan(numbers).any():
+        raise gymnasium.error.InvalidAction(f"an action is numbers, one a control, got {numbers.tolist()}.")
+    return np.asarray(numbers, dtype)
 
 
 def _refuse_rendering(mode: str | None) -> None:

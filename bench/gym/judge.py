@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from bench.gym.environments import checked, control
+from bench.gym.environments import control, shaped
 from bench.noisy_task import NoisyState, observed, plant_of
 from bench.reference.starts import evaluation_starts, evaluation_states
 from bench.simulate import Trajectory, episode, transition
@@ -52,8 +52,8 @@ class Judge:
     ) -> Float[np.ndarray, "episodes m"]:
         share = seen.dtype.type(k) / seen.dtype.type(self.task.num_steps)
         shape = (len(self.task.controls),)
-        actions = [checked(act(np.append(each, share)), shape, seen.dtype) for each in seen]
-        return np.asarray(self._control(np.stack(actions)))
+        actions = [shaped(act(np.append(each, share)), shape) for each in seen]
+        return np.asarray(self._control(np.stack(actions).astype(seen.dtype)))
 
 
 def _interval(task: AbstractTask, k: Int[Array, ""], x: State, u: Float[Array, " m"]) -> tuple[State, Float[Array, ""]]:

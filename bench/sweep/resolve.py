@@ -7,6 +7,7 @@ from bench.noisy_task import noisy
 from bench.reference.fingerprint import fingerprint
 from bench.suite import Cell
 from bench.sweep.failure import in_one_line
+from bench.training.programs import BRANCHING_ERRORS
 from tasks.base import AbstractTask
 
 
@@ -50,5 +51,10 @@ def method_of_cell(cell: Cell) -> AbstractMethod:
 def _fingerprint(cell: Cell, task: AbstractTask) -> str:
     try:
         return fingerprint(task)
+    except BRANCHING_ERRORS as error:
+        raise UsageError(
+            f"task {cell.task_label}: {in_one_line(error)}. Write functions of t, x and u with jax.numpy: jnp.sin in "
+            "place of np.sin or math.sin, jnp.asarray(table)[k] of an array of NumPy, jnp.where in place of if."
+        ) from error
     except Exception as error:  # whatever the user's task raises when it is traced
         raise UsageError(f"task {cell.task_label}: {in_one_line(error)}") from error

@@ -13,7 +13,7 @@ from jax.extend import core
 
 from bench.method import AbstractMethod
 from bench.simulate import simulated_interval
-from tasks.base import AbstractHybridTask, AbstractTask
+from tasks.base import AbstractHybridTask, AbstractNoisyTask, AbstractTask
 
 CALLBACKS = {"pure_callback", "io_callback"}  # primitives whose results Python computes
 
@@ -25,7 +25,7 @@ def hidden_simulation(task: AbstractTask, function: Callable[..., Any], *argumen
     simulator with a task that the function keeps or makes. Inside a callback to Python nothing can be seen.
     """
     evaluated: list[str] = []
-    program = jax.make_jaxpr(lambda *arguments: function(_watched(task, evaluated.append), *arguments))(*arguments)
+    program = jax.make_jaxpr(lambda *arguments: function(watched(task, _noted(evaluated)), *arguments))(*arguments)
     if evaluated:
         return f"evaluates the task's {evaluated[0]}"
     return next(_suspects(program.jaxpr), "")
@@ -34,7 +34,7 @@ def hidden_simulation(task: AbstractTask, function: Callable[..., Any], *argumen
 def simulation_in_usage(task: AbstractTask, method: AbstractMethod) -> str:
     """Return in words how `usage` simulates the task, which it only has to declare; "" if it does not."""
     evaluated: list[str] = []
-    method.usage(_watched(task, evaluated.append))
+    method.usage(watched(task, _noted(evaluated)))
     return f"evaluates the task's {evaluated[0]}" if evaluated else ""
 
 
@@ -48,10 +48,11 @@ def simulation_in_policy(task: AbstractTask, method: AbstractMethod, state: Any)
     return hidden_simulation(task, act, state, task.x0)
 
 
-def _watched(task: AbstractTask, seen: Callable[[str], None]) -> AbstractTask:
-    """The same task, of a class of its own, that tells when its dynamics are evaluated.
+def watched(task: AbstractTask, tap: Callable[[str, Any], Any], **attributes: Any) -> AbstractTask:
+    """Return the same task, of a class of its own with these attributes, whose dynamics' values go through `tap`.
 
-    A new class is in no cache of traced functions, so that every evaluation is seen.
+    `tap` takes the name of the function and its value. A new class is in no cache of traced functions, so that every
+    evaluation is seen.
     """
     kind: Any = type(task)
 
@@ -59,20 +60,32 @@ def _watched(task: AbstractTask, seen: Callable[[str], None]) -> AbstractTask:
         own = getattr(kind, name)
 
         def evaluate(self, *arguments, **named):
-            seen(name)
-            return own(self, *arguments, **named)
+            return tap(name, own(self, *arguments, **named))
 
         return evaluate
 
     dynamics = ("vector_field", "jump") if isinstance(task, AbstractHybridTask) else ("vector_field",)
     body = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    watching: Any = type(kind)(kind.__name__, (kind,), body | {name: watch(name) for name in dynamics})
-    watched = object.__new__(watching)
+    # The attributes of a noisy task are those of its plant.
+    body |= {name: watch(name) for name in dynamics} | ({} if isinstance(task, AbstractNoisyTask) else attributes)
+    watching: Any = type(kind)(kind.__name__, (kind,), body)
+    copy = object.__new__(watching)
     for field in dataclasses.fields(task):
         value = getattr(task, field.name)
-        inner = _watched(value, seen) if isinstance(value, AbstractTask) else value  # a noisy task's plant
-        object.__setattr__(watched, field.name, inner)
-    return watched
+        inner = watched(value, tap, **attributes) if isinstance(value, AbstractTask) else value  # a noisy task's plant
+        if field.name not in body:
+            object.__setattr__(copy, field.name, inner)
+    return copy
+
+
+def _noted(evaluated: list[str]) -> Callable[[str, Any], Any]:
+    """Return a tap that notes what is evaluated."""
+
+    def note(name, value):
+        evaluated.append(name)
+        return value
+
+    return note
 
 
 def _suspects(program: core.Jaxpr) -> Iterator[str]:

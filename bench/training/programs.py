@@ -15,6 +15,7 @@ from bench.method import AbstractInformedMethod, AbstractMethod, inform
 from bench.records.reference import Reference
 from bench.reference.starts import evaluation_states
 from bench.simulate import SIMULATOR_VERSION, rollout
+from bench.training.acting_steps import fewest_acting_steps
 from bench.training.blocks import Block, OneSeed
 from bench.training.hidden_simulation import hidden_simulation, simulation_in_policy, simulation_in_usage
 from tasks.base import AbstractTask
@@ -104,6 +105,17 @@ def _require_none(what: str, declared: str, simulation: str) -> None:
         )
 
 
+def _require_acting_steps(task, method, state, x0) -> None:
+    declared = method.usage(task).acting_env_steps
+    if not declared:
+        _require_none("its policy", "acting_env_steps", simulation_in_policy(task, method, state))
+    elif (fewest := fewest_acting_steps(task, method, state, x0)) > declared:
+        raise BudgetError(
+            f"its policy simulates at least {fewest} steps to act in one judged episode, but usage() declares "
+            f"acting_env_steps = {declared}. Declare the steps that it simulates at most."
+        )
+
+
 def _trace_with(numbers, rest, task, block) -> Programs:
     starts = evaluation_states(task)
 
@@ -122,8 +134,7 @@ def _trace_with(numbers, rest, task, block) -> Programs:
     def score(numbers, state):
         method = eqx.combine(numbers, rest)
         policy = method.policy(task, state)
-        if not method.usage(task).acting_env_steps:
-            _require_none("its policy", "acting_env_steps", simulation_in_policy(task, method, state))
+        _require_acting_steps(task, method, state, jax.tree.map(lambda each: each[0], starts))
         trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
         return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error), jnp.max(trajectories.violation)
 

@@ -50,7 +50,7 @@ class ModelPredictive(AbstractPolicy):
         def plan():
             return us[jnp.argmin(jax.vmap(lambda u: transition(self.task, t, x, u)[1])(us))]
 
-        return jax.lax.cond(k % self.every == 0, plan, lambda: us[0]), k + 1
+        return plan() if self.every == 1 else jax.lax.cond(k % self.every == 0, plan, lambda: us[0]), k + 1
 
 
 KEPT: dict[str, AbstractTask] = {}  # what a method that is no value has kept
@@ -116,6 +116,21 @@ def test_a_run_refuses_a_method_that_simulates_undeclared(way):
     seen = r"(vector_field|calls the simulator|calls back into Python \(pure_callback\)).* declares .* = 0"
     with pytest.raises(BudgetError, match=seen):
         next(train(DoubleIntegrator(num_steps=4), Planner(way), Budget(10), (0,)))
+
+
+@pytest.mark.parametrize("way", ["shooting", "always"])
+def test_a_run_refuses_a_planner_that_declares_too_few_steps(way):
+    task, few = DoubleIntegrator(num_steps=4), SIMULATED[way] - 1
+    with pytest.raises(BudgetError, match=rf"at least {SIMULATED[way]} steps .* declares acting_env_steps = {few}\."):
+        next(train(task, Planner(way, few), Budget(10, acting_env_steps=20), (0,)))
+
+
+def test_a_run_counts_the_cheaper_side_of_a_branch():
+    """Whether a policy plans in an interval is known only when it runs: `bench validate` runs it."""
+    planner = Planner("at times", 1)
+    list(train(DoubleIntegrator(num_steps=4), planner, Budget(10, acting_env_steps=20), (0,)))
+    with pytest.raises(ContractError, match="its policy simulates 10 steps"):
+        CHECK(MethodUnderTest(planner))
 
 
 def test_a_usage_declares_and_never_simulates():
