@@ -110,7 +110,7 @@ def run_name(record_key: dict[str, Any]) -> str:
     setting never overwrites the file.
     """
     digest = hashlib.sha256(json.dumps(storable(record_key), sort_keys=True).encode()).hexdigest()[:8]
-    return "-".join([*(_for_file_name(str(record_key[part])) for part in ("task", "method")), digest])
+    return "-".join([*(_for_file_name(storable(str(record_key[part]))) for part in ("task", "method")), digest])
 
 
 def record_path(folder: Path, record_key: dict[str, Any], seed: int) -> Path:
