@@ -233,11 +233,14 @@ def _unpickled(fields: dict[str, Any]) -> Job:
 
 
 def _check_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to the output folder {folder} ({error.strerror}). Give another with --out."
-        ) from error
+    """Raise UsageError where records could not be stored: better now than after days of training."""
+    needed = [folder / name for name in ("records", "trajectories")]
+    for place in (folder, *(each for each in needed if each.exists())):
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=place):
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to the output folder {place} ({error.strerror}). Give another with --out."
+            ) from error

@@ -90,6 +90,14 @@ def test_a_checkpoint_that_a_kill_left_beside_its_record_is_swept_up(tmp_path, m
     assert not list(tmp_path.glob("checkpoints/*"))
 
 
+@pytest.mark.parametrize("name", ["records", "trajectories"])
+def test_a_run_whose_records_could_not_be_stored_does_not_begin(tmp_path, name):
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=["harvest"], seeds=1)
+    (tmp_path / name).touch()  # no folder; root may write into any
+    with pytest.raises(UsageError, match=rf"^cannot write to the output folder {tmp_path / name} \("):
+        prepare(cells, tmp_path)
+
+
 def test_a_method_that_raises_whatever_it_is_asked_fails_its_cell_alone(tmp_path, monkeypatch):
     cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=["harvest"], seeds=1)
     jobs = prepare(cells, tmp_path)
