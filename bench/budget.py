@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from bench.errors import UsageError
+from bench.errors import UsageError, shown
 
 MAX_COUNT = 10**15  # of environment steps, and of all that a budget counts
 MAX_EVALS = 10**6
@@ -36,8 +36,10 @@ class Usage:
                 whole = int(value)
             except (TypeError, ValueError, OverflowError):
                 whole = None
-            if whole is None or whole != value:
-                raise BudgetError(f"Usage: {name} must be a whole number, got {value!r}.")
+            if whole is None or whole != value or not 0 <= whole <= MAX_COUNT:
+                raise BudgetError(
+                    f"Usage: {name} must be a whole number of at least 0 and at most {MAX_COUNT}, got {shown(value)}."
+                )
             object.__setattr__(self, name, whole)  # a whole number of NumPy is no value of JSON
 
 

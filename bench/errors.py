@@ -27,8 +27,9 @@ def did_you_mean(what: str, name: str, known: Iterable[str]) -> str:
     """Say that a name is unknown, with the nearest known name, or with all of them if none is near."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(known)}."
-    return f"unknown {what} '{name}'. {hint}"
+    hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(known)}." if known else "There is none."
+    given = name if len(name) < 80 else f"{name[:76]} ..."
+    return f"unknown {what} '{given}'. {hint}"
 
 
 def shown(value: Any) -> str:

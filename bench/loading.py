@@ -17,6 +17,8 @@ from tasks.base import AbstractTask
 def load(what: str, name: str) -> Callable:
     """Return the attribute of "module:attr" or "folder/file.py:attr". An instance is a factory of its like."""
     module, _, attribute = name.rpartition(":")
+    if "\0" in name:
+        raise SettingError(f"{what} {name!r} cannot be loaded: no file or module has such a name.")
     file = Path(module).resolve() if module.endswith(".py") else None
     if file and not file.is_file():
         raise SettingError(f"{what} '{name}' cannot be loaded: there is no file {file}.")

@@ -14,6 +14,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, Key
 
 from bench.budget import Budget, Usage
+from bench.errors import require
 from bench.records.reference import Reference
 from bench.simulate import AbstractPolicy, Trajectory
 from tasks.base import AbstractTask
@@ -117,8 +118,16 @@ class AbstractBudgetedMethod(AbstractMethod[State]):
 
 
 def within(method: AbstractMethod, task: AbstractTask, budget: Budget) -> AbstractMethod:
-    """Return the method to train in a run of `budget` on `task`. The settings in its records are those of `method`."""
-    return method.within(task, budget) if isinstance(method, AbstractBudgetedMethod) else method
+    """Return the method to train in a run of `budget` on `task`. The settings in its records are those of `method`.
+
+    Raises ContractError if the method, told of them, returns something else.
+    """
+    if not isinstance(method, AbstractBudgetedMethod):
+        return method
+    told = method.within(task, budget)
+    kind = type(told).__name__
+    require(isinstance(told, AbstractBudgetedMethod), f"within() returns a {kind}, no AbstractBudgetedMethod")
+    return told
 
 
 Model = Callable[[Float[Array, " n"], Float[Array, "steps m"]], Float[Array, "steps n"]]  # (x0, us) -> xs

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from bench.errors import UsageError, shown
 
+SMALLEST = 1.2e-38  # what is smaller is 0 to a processor that computes in single precision
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
@@ -40,6 +41,8 @@ class Within:
     def fault(self, name, value, settings):
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
+        if 0 < abs(value) < SMALLEST:
+            return f"be 0 or at least {SMALLEST:g} in size"
         if math.isfinite(value) and above and below:
             return ""
         ends = []

@@ -159,7 +159,7 @@ def load(name: str) -> Suite:
         data = tomllib.loads(read_text(path, MAX_BYTES))
         budget = Allowance(**_checked(path, "budget", data.pop("budget", {}), Allowance))
         noise = Noise(**_checked(path, "noise", data.pop("noise", {}), Noise))
-        contents = _checked(path, "suite", data, Suite, given=("name", "budget", "noise"))
+        contents = _checked(path, "suite", data, Suite, given=("budget", "noise"), filled_in=("name",))
         _check_types(contents)
         suite = Suite(name=path.stem, budget=budget, noise=noise, **contents)
     except FileNotFoundError:
@@ -239,14 +239,19 @@ def _parse_label(text: str) -> tuple[str, dict[str, str]]:
     return name, {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _checked(path: Path, what: str, data: Any, kind: type, given: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return `data` with tuples for lists. Raises SuiteError if a key is no field of `kind`, or one is missing."""
+def _checked(
+    path: Path, what: str, data: Any, kind: type, given: tuple[str, ...] = (), filled_in: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return `data` with tuples for lists. Raises SuiteError if a key is no field of `kind`, or one is missing.
+
+    The fields that are `given` have been taken out of `data`, and those that are `filled_in` are never in it.
+    """
     if not isinstance(data, Mapping):
         raise SuiteError(f"{path}: the {what} must be a table, got {shown(data)}.")
-    fields = {f.name: f for f in dataclasses.fields(kind) if f.name not in given}
+    fields = {f.name: f for f in dataclasses.fields(kind) if f.name not in given + filled_in}
     for key in data:
         if key not in fields:
-            raise SuiteError(f"{path}: {did_you_mean(f'{what} key', key, fields)}")
+            raise SuiteError(f"{path}: {did_you_mean(f'{what} key', key, (*fields, *given))}")
     for name, f in fields.items():
         if name not in data and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise SuiteError(f"{path}: the {what} needs '{name}'.")

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from bench.budget import Allowance, Budget, BudgetError, Usage
+from bench.budget import COUNTS, Allowance, Budget, BudgetError, Usage
 
 
 def test_steps_are_what_is_left_after_warm_up_rounded_down():
@@ -60,6 +60,13 @@ def test_what_a_policy_simulates_to_act_has_a_budget_of_its_own():
         Budget(5000, acting_env_steps=49).steps(planner)
     assert Allowance(episodes=2, acting_env_steps=3).on(10).acting_env_steps == 3
     assert Budget(5000, updates=9, acting_env_steps=50).ended_by(planner) == "budget"
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("count", [-1, 10**30])
+def test_what_no_run_can_spend_is_refused_before_it_runs(name, count):
+    with pytest.raises(BudgetError, match=f"Usage: {name} must be a whole number of at least 0"):
+        Usage(**{"env_steps": 1, name: count})
 
 
 def test_numbers_too_large_are_refused_and_more_evaluations_than_steps_are_all_of_them():

@@ -83,6 +83,8 @@ class Ranged(RandomWalk):
 def test_a_method_of_a_user_declares_ranges_alike():
     name = "test_settings:Ranged"
     assert refusal(registry.method, name, {"beta": "1"}) == f"{name}.beta must be at least 0 and below 1, got 1.0."
+    assert "beta must be 0 or at least 1.2e-38 in size, got 1e-39" in refusal(registry.method, name, {"beta": "1e-39"})
+    assert registry.method(name, {"beta": "0"})
     assert "1 * parts divides work = 4, got 3" in refusal(registry.method, name, {"parts": 3})
     assert registry.method(name, {"parts": 2, "limit": "inf"})
     bad = Ranged(work=0)

@@ -134,6 +134,7 @@ SMALL = {
         ("noise", "{process=-0.1}", "noise: process must be a number of at least 0 and at most 100"),
         ("noise", "{observation=nan}", "noise: observation must be a number of at least 0"),
         ("noise", "{distractors=-1}", "noise: distractors must be a whole number of at least 0"),
+        ("bugdet", "{}", "unknown suite key 'bugdet'. Did you mean 'budget'?"),
         ("budget", "[1]", "the budget must be a table"),
         ("budget", "{env_steps=9, evals=1000000000}", "evals must be a whole number"),
         ("budget", "{env_steps=9, seconds=inf}", "seconds must be a positive number"),
@@ -148,6 +149,12 @@ def test_a_malformed_suite_is_one_line(key, value, words, tmp_path):
     assert words in str(caught.value)
     assert str(caught.value).startswith(f"{file}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_suite(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text("\n".join(f"{name} = {text}" for name, text in SMALL.items()), encoding="utf-8-sig")
+    assert suite.load(str(file)).tasks == ("harvest",)
 
 
 def test_a_grid_named_twice_runs_once_and_a_suite_of_too_many_cells_is_refused(tmp_path):

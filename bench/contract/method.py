@@ -14,6 +14,7 @@ import numpy as np
 from bench import registry
 from bench.budget import COUNTS, Usage
 from bench.contract.counting import Counter, counting_task
+from bench.contract.fitting import require_fit
 from bench.errors import ContractError, UsageError, require
 from bench.machine import compilation
 from bench.method import AbstractInformedMethod, AbstractMethod, inform
@@ -235,6 +236,7 @@ def searches_around_its_defaults(subject: MethodUnderTest) -> None:
 METHOD_CHECKS: Mapping[str, Callable[[MethodUnderTest], None]] = {
     "declares whole numbers": declares_whole_numbers,
     "searches around its defaults": searches_around_its_defaults,
+    "fits its run": lambda subject: require_fit(subject.method, subject.task),
     "its state is arrays only": state_is_arrays,
     "one compilation serves all steps": never_compiles_again,
     "spends what it declares": spends_what_it_declares,

@@ -43,10 +43,10 @@ class Thresholds:
     alpha: float = 0.05
 
     def __post_init__(self):
-        if not (0 <= self.effect <= self.detect and self.detect > 0 and 0 < self.alpha < 1):
+        if not (0 <= self.effect <= self.detect and 0 < self.detect < math.inf and 0 < self.alpha < 1):
             raise UsageError(
-                f"the check needs 0 <= effect <= detect and 0 < alpha < 1, got effect={self.effect}, "
-                f"detect={self.detect}, alpha={self.alpha}."
+                "the check needs 0 <= effect <= detect, 0 < detect < infinity and 0 < alpha < 1, got "
+                f"effect={self.effect}, detect={self.detect}, alpha={self.alpha}."
             )
 
 

@@ -170,8 +170,8 @@ def _remove_older(path: Path) -> list[str]:
 
 
 def _writer() -> str:
-    """A name for this process on this machine."""
-    return f"{re.sub('[^0-9A-Za-z]', '_', socket.gethostname())}-{os.getpid()}"
+    """A name for this process on this machine, short enough for the name of a file."""
+    return f"{re.sub('[^0-9A-Za-z]', '_', socket.gethostname())[:20]}-{os.getpid()}"
 
 
 def read_records(folder: Path) -> Iterator[RunRecord | RecordError]:

@@ -62,7 +62,7 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
 def read_text(path: Path, limit: int = MAX_BYTES) -> str:
     """Return the text of a UTF-8 file of at most `limit` bytes. Raises what `open_regular` does."""
     try:
-        return read_file(path, limit).decode()
+        return read_file(path, limit).decode("utf-8-sig")  # editors on Windows begin a file with a byte order mark
     except UnicodeDecodeError as error:
         raise RecordError(f"{path}: not a text in UTF-8 ({error.reason} at byte {error.start}).") from error
 

@@ -1,5 +1,6 @@
 """Files of records with one in each line, and files of a single record, as older versions wrote them. No JAX."""
 
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from bench.records.files import RecordError, read_file
 from bench.records.run import NAMED_FOR_A_CELL, RunRecord, decode_stored, read_record
 
 MAX_CELL_BYTES = 2**30  # of a cell's file: some 100,000 seeds
+MAX_BAD_LINES = 10  # of a file that are told of one by one; a file of something else may have any number
 
 
 class Line(NamedTuple):
@@ -18,7 +20,7 @@ class Line(NamedTuple):
 
 
 class BadLine(NamedTuple):
-    """A line that holds no record, and why."""
+    """A line that holds no record, and why; or all such lines of a file but the first ones."""
 
     data: bytes
     error: RecordError
@@ -41,8 +43,19 @@ def read_lines(path: Path) -> list[Line | BadLine]:
     """Return the records in a file. Raises FileNotFoundError, or RecordError if it cannot be read as a whole."""
     if path.suffix == ".json":
         return [Line(b"", read_record(path))]
-    lines = enumerate(read_file(path, MAX_CELL_BYTES).split(b"\n"), 1)
-    return [_line(data, path, number) for number, data in lines if data.strip()]
+    found: list[Line | BadLine] = []
+    bad, rest, more = 0, bytearray(), 0
+    for number, data in enumerate(io.BytesIO(read_file(path, MAX_CELL_BYTES)), 1):
+        line = _line(data.removesuffix(b"\n"), path, number) if data.strip() else None
+        if isinstance(line, BadLine) and bad == MAX_BAD_LINES:
+            rest += line.data + b"\n"
+            more += 1
+        elif line:
+            found.append(line)
+            bad += isinstance(line, BadLine)
+    if more:
+        found.append(BadLine(bytes(rest[:-1]), RecordError(f"{path}: {more} more of its lines hold no record.")))
+    return found
 
 
 def _line(data: bytes, path: Path, number: int) -> Line | BadLine:

@@ -7,6 +7,7 @@ import math
 import numbers
 import re
 from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,8 +92,15 @@ def final_cost(curve: list[dict[str, int | float | None]]) -> tuple[Status, floa
     finite = [c for c in costs if c is not None and math.isfinite(c)]
     if not costs or len(finite) < len(costs):
         return "diverged", None
-    last = finite[-AVERAGED:]
-    return "ok", math.fsum(last) / len(last)
+    return "ok", _mean(finite[-AVERAGED:])
+
+
+def _mean(costs: list[float]) -> float:
+    """Return the mean, which is finite even where the sum of the costs is not."""
+    try:
+        return math.fsum(costs) / len(costs)
+    except OverflowError:
+        return float(sum(map(Fraction, costs)) / len(costs))
 
 
 def run_name(record_key: dict[str, Any]) -> str:
@@ -102,7 +110,7 @@ def run_name(record_key: dict[str, Any]) -> str:
     setting never overwrites the file.
     """
     digest = hashlib.sha256(json.dumps(storable(record_key), sort_keys=True).encode()).hexdigest()[:8]
-    return "-".join([*(_for_file_name(str(record_key[part])) for part in ("task", "method")), digest])
+    return "-".join([*(_for_file_name(storable(str(record_key[part]))) for part in ("task", "method")), digest])
 
 
 def record_path(folder: Path, record_key: dict[str, Any], seed: int) -> Path:
@@ -111,7 +119,9 @@ def record_path(folder: Path, record_key: dict[str, Any], seed: int) -> Path:
 
 
 def _for_file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "_=." else "_" for c in name)[:80]
+    """Return a name as a part of a file's name, in at most 80 bytes: names of files have at most 255."""
+    kept = "".join(c if c.isalnum() or c in "_=." else "_" for c in name)
+    return kept.encode()[:80].decode(errors="ignore")
 
 
 def encode_run(record: RunRecord) -> bytes:
@@ -187,7 +197,7 @@ def contradiction(record: RunRecord) -> str:
     if record.status != "ok" and record.cost is not None:
         return f"it is {record.status} and has a cost"
     for name in ("env_steps", "updates", "train_seconds", "cpu_seconds"):
-        counts = [point.get(name) or 0 for point in record.curve]
+        counts = [count for point in record.curve if (count := point.get(name)) is not None]
         if any(later < earlier for earlier, later in itertools.pairwise(counts)):
             return f"{name} falls along the curve"
     if record.rescored and not {"adaptive", "finer"} <= record.rescored.keys():

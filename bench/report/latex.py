@@ -28,7 +28,7 @@ def _table(table: Table) -> str:
     rows = [line for row in table.rows for line in _lines(row)]
     return "\n".join(
         [
-            f"% {printable(table.title)}",
+            f"% {' '.join(printable(table.title).split())}",  # a new line would end the comment
             f"\\begin{{tabular}}{{{sides}}}",
             "\\toprule",
             _line([escaped(column.heading) for column in table.columns]),

@@ -1,5 +1,6 @@
 """A leaderboard as markdown, for READMEs and pull requests. No JAX here."""
 
+import re
 from collections.abc import Iterable
 
 from bench.analysis.leaderboard import Leaderboard
@@ -9,6 +10,7 @@ from bench.report.text import COVERAGE, LEGEND, Table, aggregate_tables, task_ta
 
 ACROSS = 8  # tasks side by side
 RULES = {"left": "---", "right": "---:"}  # what aligns a column
+EMPHASIS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # underscores at the ends of words; within, they are text
 
 
 def markdown(leaderboard: Leaderboard) -> str:
@@ -35,6 +37,7 @@ def _line(cells: Iterable[str]) -> str:
 def escaped(text: str) -> str:
     """Escape what markdown or HTML would read as more than text; a line within a cell stays a line."""
     text = printable(text)
-    for special in "\\|<*`&#":
+    for special in "\\|<*`&#~":
         text = text.replace(special, f"\\{special}")
+    text = EMPHASIS.sub(r"\\_", text)
     return text.replace("](", "]\\(").replace("\n", "<br>")

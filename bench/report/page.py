@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.rows import RunRow, from_frame
 from bench.errors import UsageError
+from bench.machine.printing import printable
 from bench.report.charts import methods
 from bench.report.overview import CELL, show_estimate
 from bench.report.page_runs import ORIGIN_COLUMNS, RUN_COLUMNS, origin_of, run_line, setting_texts, sort_key
@@ -103,6 +104,7 @@ def _environment() -> "Environment":
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_without_controls,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -118,6 +120,11 @@ def _environment() -> "Environment":
         "sort_key": sort_key,
     }
     return environment
+
+
+def _without_controls(value: Any) -> Any:
+    """A text of others without characters that turn or hide what follows; what is HTML already stays."""
+    return printable(value) if type(value) is str else value
 
 
 def _by_heading(columns: Iterable[Column]) -> dict[str, Column]:

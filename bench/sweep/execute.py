@@ -66,7 +66,7 @@ def execute(
         return list(dict.fromkeys(note for each in checkpoints for note in each.notes))
 
     evaluations: list[Evaluation] = []
-    error, ended_by = "", job.budget.ended_by(job.trained_method.usage(job.task))
+    error, ended_by = "", job.budget.ended_by(job.usage)
     try:
         method = inform(job.method, job.known)
         for evaluation in train(job.task, method, job.budget, job.todo, checkpoint):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.budget import Budget, BudgetError
+from bench.budget import Budget, BudgetError, Usage
 from bench.errors import UsageError
 from bench.machine import locks
 from bench.machine.provenance import environment
@@ -22,6 +22,7 @@ from bench.records.reference import Reference
 from bench.records.run import RunRecord, run_name, storable
 from bench.suite import Cell
 from bench.sweep.code_hashes import CodeHashes, joint_hash
+from bench.sweep.failure import in_one_line
 from bench.sweep.resolve import Resolver, method_of_cell, task_of_cell
 from bench.sweep.status import PlannedCell
 from bench.training.checkpoint import Checkpoint
@@ -36,10 +37,11 @@ UNKNOWN = "they are older than fingerprints of methods, and are pooled only with
 class Job:
     """A cell that is known to be well formed, with the seeds that are still to run (`todo`).
 
-    `code` is a hash of the code of its task and method, and `environment` the precision and packages. `program` is the
-    method's fingerprint on the task where it had to be computed, else "". `known` are the references of its task, one
-    for each start of its evaluation. `carried` and `spent` are for machines that do not see our files: the job's
-    checkpoints by their paths in the folder, and the seconds that it has taken.
+    `usage` is what the method declares, told of its budget. `code` is a hash of the code of its task and method, and
+    `environment` the precision and packages. `program` is the method's fingerprint on the task where it had to be
+    computed, else "". `known` are the references of its task, one for each start of its evaluation. `carried` and
+    `spent` are for machines that do not see our files: the job's checkpoints by their paths in the folder, and the
+    seconds that it has taken.
     """
 
     cell: Cell
@@ -48,6 +50,7 @@ class Job:
     fingerprint: str
     settings: dict[str, Any]
     budget: Budget
+    usage: Usage
     todo: tuple[int, ...]
     folder: Path
     again: bool = False
@@ -187,6 +190,8 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
             budget.steps(usage)
         except BudgetError as error:
             raise BudgetError(f"{cell.method_label} on {cell.task_label}: {error}") from error
+        except Exception as error:  # what `within` and `usage` raise is the user's code
+            raise UsageError(f"method {cell.method_label} on {cell.task_label}: {in_one_line(error)}") from error
         settings = {
             "task": registry.settings_of(plant_of(task)) | _noise_settings(cell.noise),
             "method": registry.settings_of(method) | ({} if usage.charged else {"charged": False}),
@@ -202,6 +207,7 @@ def prepare(cells: Iterable[Cell], folder: Path, again: bool = False) -> list[Jo
             fingerprint=identity,
             settings=storable(settings),
             budget=budget,
+            usage=usage,
             todo=cell.seeds,
             folder=folder,
             again=again,
@@ -227,11 +233,14 @@ def _unpickled(fields: dict[str, Any]) -> Job:
 
 
 def _check_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to the output folder {folder} ({error.strerror}). Give another with --out."
-        ) from error
+    """Raise UsageError where records could not be stored: better now than after days of training."""
+    needed = [folder / name for name in ("records", "trajectories")]
+    for place in (folder, *(each for each in needed if each.exists())):
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=place):
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to the output folder {place} ({error.strerror}). Give another with --out."
+            ) from error

@@ -78,7 +78,7 @@ def _record(
             **(_cpu_seconds(last, block) if last else {}),
             "compile_seconds": last.compile_seconds / block if last else 0.0,
             "updates": last.updates if last else 0,
-            "acting_env_steps": job.trained_method.usage(job.task).acting_env_steps,
+            "acting_env_steps": job.usage.acting_env_steps,
         },
         fingerprint=job.fingerprint,
         settings=job.settings,

@@ -7,7 +7,6 @@ would depend on the others. The key of a step is its seed's key folded with the 
 on where the chunks end.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,21 +15,19 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import msgspec
 import numpy as np
 from jaxtyping import Float
 
-from bench.budget import Budget
+from bench.budget import Budget, Usage
 from bench.machine import compilation, garbage_collection
 from bench.machine.cpu_time import cpu_seconds
 from bench.method import AbstractMethod, within
-from bench.records.decode import DecodeError, check
-from bench.records.run_parts import BlockPoint
 from bench.reference.starts import evaluation_starts
 from bench.training.blocks import Block, blocks
-from bench.training.checkpoint import Checkpoint, CheckpointError, Progress, program_digest, state_digests
+from bench.training.checkpoint import Checkpoint, Progress, program_digest, state_digests
 from bench.training.programs import fingerprint_in_training, trace
 from bench.training.rescore import rescore
+from bench.training.saved_progress import check_progress, spent
 from tasks.base import AbstractTask
 
 
@@ -97,7 +94,7 @@ def train(
     trainings = [_Training(block, compiled, compile_seconds) for block in parts]
     for training in trainings:
         if checkpoint:
-            training.resume(checkpoint(training.block.seeds), digest, shapes, points)
+            training.resume(checkpoint(training.block.seeds), digest, shapes, usage, points)
     if budget.seconds is not None and len({len(training.curve) for training in trainings}) > 1:
         for training in trainings:  # the cap is for all of them
             training.forget()
@@ -118,9 +115,7 @@ def train(
             training.add(
                 Evaluation(
                     share=point / last_point if last_point else 1.0,
-                    env_steps=usage.init_env_steps + point * usage.env_steps,
-                    env_grad_steps=point * usage.env_grad_steps,
-                    updates=point * usage.updates,
+                    **spent(usage, point),
                     train_seconds=training.seconds,
                     compile_seconds=training.compile_seconds,
                     cost=cost,
@@ -163,27 +158,6 @@ def _ends(task: AbstractTask, method: AbstractMethod, trainings: "Sequence[_Trai
     return ends
 
 
-def _check_progress(saved: Progress, points: Sequence[int], seeds: int) -> None:
-    """Raise CheckpointError unless the curve has an evaluation of every seed at each point up to the progress."""
-    if saved.done not in points or len(saved.curve) != points.index(saved.done) + 1:
-        raise CheckpointError(f"its {len(saved.curve)} evaluations and {saved.done} steps are not those of this run")
-    try:
-        curve: list[BlockPoint] = check(msgspec.convert, saved.curve, list[BlockPoint])
-    except DecodeError as error:
-        raise CheckpointError(f"its curve is garbled ({error})") from error
-    unknown = {name for point in saved.curve for name in point} - {each.name for each in fields(Evaluation)}
-    if unknown:
-        raise CheckpointError(f"its curve has entries that this version does not know: {', '.join(sorted(unknown))}")
-    seconds = [each["train_seconds"] for each in curve]
-    if seconds != sorted(seconds) or not math.isfinite(seconds[-1]):
-        raise CheckpointError("its seconds fall along the curve, or are not finite")
-    lengths = {len(costs) for each in curve for costs in (each["cost"], each["end_error"], each["violation"])}
-    if saved.done == points[-1]:
-        lengths |= {len(curve[-1]["state"]), len(curve[-1].get("final", ()))}
-    if lengths != {seeds}:
-        raise CheckpointError(f"its curve has evaluations of other than {seeds} seeds")
-
-
 class _Compiled(NamedTuple):
     """The compiled programs of a method, and its numbers that are data."""
 
@@ -209,13 +183,14 @@ class _Training:
         self._done, self.seconds = 0, 0.0
         self.cpu_seconds: float | None = 0.0 if jax.default_backend() == "cpu" else None
 
-    def resume(self, checkpoint: Checkpoint, digest: str, shapes: Any, points: Sequence[int]) -> None:
+    def resume(self, checkpoint: Checkpoint, digest: str, shapes: Any, usage: Usage, points: Sequence[int]) -> None:
         """Go on from a checkpoint, if there is one, and leave others there. `shapes` are those of the program's state.
 
         The last evaluation has the seconds so far.
         """
         self._checkpoint, self._digest = checkpoint, digest
-        accept = partial(_check_progress, points=points, seeds=len(self.block.seeds))
+        known = [each.name for each in fields(Evaluation)]
+        accept = partial(check_progress, known=known, usage=usage, points=points, seeds=len(self.block.seeds))
         saved = checkpoint.load(digest, self.block.shapes(shapes), accept)
         if saved:
             self.state, self._done = self.block.without_axis(saved.state), saved.done

@@ -19,6 +19,7 @@ from bench.records.references import References
 from bench.records.run import RunRecord
 from bench.records.trajectory import trajectory_finder
 from bench.report import FORMATS
+from bench.report.markdown import escaped
 from bench.report.page import page_context, page_template
 from bench.report.shown import show_interval, show_score
 from bench.website.pages import Site, raw
@@ -100,7 +101,7 @@ def add_suite(site: Site, suite: Published) -> None:
         parts += PARTS if s.aggregate else []
         body += [f"## {title}\n{raw(suite.part(name, s=s))}" for title, name in parts]
         body += [
-            f"## {t.name}, {t.num_steps} steps\n{raw(_of_task(suite.part('suite_task', s=s, t=t), t.name))}"
+            f"## {escaped(t.name)}, {t.num_steps} steps\n{raw(_of_task(suite.part('suite_task', s=s, t=t), t.name))}"
             for t in s.tasks
         ]
     body += [f"## Gradients and claims\n{raw(suite.part('gradients'))}"] if suite.board.diagnostics else []
@@ -153,7 +154,9 @@ def suites_table(found: Sequence[Published]) -> str:
     for suite in found:
         rows, best = suite.board.rows, next((row for row in suite.aggregate if row.rank == 1), None)
         first = (
-            f"{best.method}, {show_score(best.score)} {show_interval(best.score_low, best.score_high)}" if best else ""
+            f"{escaped(best.method)}, {show_score(best.score)} {show_interval(best.score_low, best.score_high)}"
+            if best
+            else ""
         )
         lines.append(
             f"| [{suite.name}]({suite.name}.md) | {suite.description} | {rows['task'].nunique()} | "

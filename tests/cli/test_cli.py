@@ -182,6 +182,10 @@ WRONG = {
     "a name with settings": (["run", "smoke", "--set", "sca.batch=3"], "Did you mean 'sac'?"),
     "the form of a setting": (["run", "smoke", "--set", "batch"], "--set takes name.field=value"),
     "a solver": (["run", "smoke", "--set", "cancer_treatment.solver=tsit"], "Did you mean 'tsit5'?"),
+    "a method without settings": (
+        ["run", "smoke", "--set", "constant.a=3"],
+        "unknown setting of 'constant': 'a'. There",
+    ),
     "a module": (["run", "smoke", "--method", "nowhere:Method"], "cannot be loaded"),
     "a folder of records": (["report", "nowhere"], "no folder nowhere"),
     "an output folder": (["run", "smoke", "--out", "/proc/nothing"], "cannot write to the output folder"),

@@ -1,5 +1,6 @@
 """Every check of the contract can fail, and says what is wrong."""
 
+import dataclasses
 import re
 from typing import Literal
 
@@ -17,7 +18,7 @@ from bench.contract.checks import run_checks
 from bench.contract.method import METHOD_CHECKS, MethodUnderTest
 from bench.contract.task import TASK_CHECKS, TaskUnderTest
 from bench.errors import ContractError
-from bench.method import AbstractMethod
+from bench.method import AbstractBudgetedMethod, AbstractMethod
 from bench.simulate import rollout
 from tasks import AbstractTask, ControlVar, StateVar
 
@@ -32,7 +33,7 @@ class Hill(AbstractMethod[HillState]):
     flaw: Literal["none", "step", "init", "gradient", "key", "luck", "draw", "shape", "nan"] = "none"
 
     def usage(self, task):
-        return Usage(3 if self.flaw == "step" else 4)
+        return Usage({"step": 3, "costs": 1000}.get(self.flaw, 4))
 
     def init(self, task, key):
         u = jnp.zeros(2)
@@ -81,6 +82,43 @@ def test_a_flaw_of_a_method_is_found(flaw):
     for check, words in FLAWS[flaw].items():
         with pytest.raises(ContractError, match=re.escape(words)):
             METHOD_CHECKS[check](method)
+
+
+class Fitted(AbstractBudgetedMethod[HillState]):
+    """A warm-up of a third of the run, with a flaw."""
+
+    flaw: Literal["none", "raises", "odd", "dear", "costs", "twice"] = "none"
+    warmup: int = 0
+
+    usage = Hill.usage
+    init = Hill.init
+    step = Hill.step
+    policy = Hill.policy
+
+    def within(self, task, budget):
+        if self.flaw == "raises":
+            raise RuntimeError("no time\nat all")
+        if self.flaw == "odd":
+            return Hill()
+        if self.flaw == "dear":
+            return dataclasses.replace(self, flaw="costs")
+        return dataclasses.replace(self, warmup=self.warmup + 1 if self.flaw == "twice" else budget.env_steps // 3)
+
+
+@pytest.mark.parametrize(
+    ("flaw", "words"),
+    [
+        ("none", ""),
+        ("raises", "RuntimeError: no time"),
+        ("odd", "within() returns a Hill, no AbstractBudgetedMethod"),
+        ("dear", "within() gives a method that does not fit: a budget of 4 environment steps does not pay"),
+        ("twice", "within(), done twice, gives another method than done once"),
+    ],
+)
+def test_a_method_that_does_not_fit_its_run_is_found(flaw, words):
+    checks = run_checks(Fitted(flaw))
+    found = next(wrong for name, wrong in checks if name == "fits its run")
+    assert found.startswith(words) if words else not found
 
 
 def test_a_state_that_grows_is_named():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -286,7 +287,7 @@ def test_the_same_seed_twice_is_refused():
 
 
 def test_thresholds_must_make_sense():
-    for wrong in ({"effect": -0.1}, {"effect": 0.3, "detect": 0.2}, {"alpha": 0.0}):
+    for wrong in ({"effect": -0.1}, {"effect": 0.3, "detect": 0.2}, {"alpha": 0.0}, {"detect": math.inf}):
         with pytest.raises(UsageError, match="0 <= effect <= detect"):
             Thresholds(**wrong)
 

@@ -203,7 +203,7 @@ def test_a_trajectory_of_another_length_is_not_used(tmp_path):
 
 def test_half_a_surrogate_pair_is_stored_and_read_again(tmp_path):
     settings = {"task": {"\udcff": "\ud800"}, "method": {"x": float("inf")}, "budget": {}}
-    odd = dataclasses.replace(GOOD, suite="\udcff", error="\ud83d", settings=settings)
+    odd = dataclasses.replace(GOOD, suite="\udcff", method="\udcff", error="\ud83d", settings=settings)
     CellFile.of(tmp_path, odd.key).put([odd])
     (found,) = read_records(tmp_path)
     assert not isinstance(found, RecordError), found

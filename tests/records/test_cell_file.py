@@ -8,7 +8,7 @@ import pytest
 from synthetic import record, write_record
 
 from bench.machine import locks
-from bench.records import cell_file
+from bench.records import cell_file, record_lines
 from bench.records.cell_file import CellFile, read_records
 from bench.records.files import RecordError, set_aside
 from bench.records.run import record_path
@@ -100,6 +100,19 @@ def test_a_bad_line_hides_no_other_and_is_set_aside(cell, bad):
     assert all(note.endswith(f"It is kept in {kept.name}.") for note in notes)
     assert kept.read_bytes() == bad + b"\n" + lines[2][:-9] + b"\n"
     assert cell.path.read_bytes().splitlines() == lines[:2]
+
+
+def test_a_file_of_something_else_is_told_of_in_a_few_lines(cell):
+    cell.put([of_seed(0)])
+    good, other = cell.path.read_bytes(), b"{\n" * 1000
+    cell.path.write_bytes(other + good + other)
+    found, errors = cell.read()
+    assert list(found) == [0]
+    assert len(errors) == record_lines.MAX_BAD_LINES + 1
+    assert str(errors[-1]) == f"{cell.path}: {2000 - record_lines.MAX_BAD_LINES} more of its lines hold no record."
+    cell.put([])
+    assert cell.path.read_bytes() == good
+    assert cell.path.with_name(f"{cell.path.name}.unusable-1").read_bytes() == other + other
 
 
 def test_a_line_of_another_run_is_refused(cell):

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import os
+import sys
 
 import pytest
 from synthetic import write_record
 
 from bench.records.cell_file import CellFile, read_records
 from bench.records.files import RecordError
-from bench.records.run import RunRecord, final_cost, read_record, record_path
+from bench.records.run import RunRecord, final_cost, read_record, record_path, run_name
 
 RECORD = RunRecord(
     suite="s",
@@ -65,6 +66,13 @@ def test_every_setting_is_part_of_a_records_name(tmp_path):
     assert len(paths) == len(changed) + 2
 
 
+def test_names_of_files_are_short_enough_for_a_disk():
+    key = {"suite": "s", "task": "\u65e5" * 300, "method": "m" * 300, "fingerprint": "f", "settings": {}}
+    # 255 bytes less a seed, an ending, a host, a process, and what a temporary file's name adds.
+    assert len(run_name(key).encode()) <= 170
+    assert run_name(key) != run_name(key | {"task": "\u65e5" * 299})
+
+
 def test_final_cost_is_the_mean_of_the_last_five():
     curve = [{"cost": float(c)} for c in (100, 1, 2, 3, 4, 5)]
     assert final_cost(curve) == ("ok", 3.0)
@@ -72,9 +80,16 @@ def test_final_cost_is_the_mean_of_the_last_five():
     assert final_cost([{"cost": None}, *curve]) == ("diverged", None)
 
 
-def test_a_run_whose_last_evaluations_are_equal_is_stored(tmp_path):
-    cost = next(c / 7 for c in range(1, 100) if final_cost([{"cost": c / 7}] * 5) != ("ok", c / 7))
-    curve = [{"env_steps": step, "train_seconds": 0.0, "cost": cost, "end_error": None} for step in range(5)]
+ROUNDED = next(c / 7 for c in range(1, 100) if final_cost([{"cost": c / 7}] * 5) != ("ok", c / 7))
+LARGEST = sys.float_info.max
+
+
+@pytest.mark.parametrize(
+    "costs",
+    [[ROUNDED] * 5, [LARGEST] * 5, [-LARGEST] * 2, [LARGEST, 1e308, -1.0], [5e-324] * 5, [5e-324, 0.0], [-0.0], [0.0]],
+)
+def test_any_run_that_ended_is_stored(tmp_path, costs):
+    curve = [{"env_steps": i, "train_seconds": 0.0, "cost": cost, "end_error": None} for i, cost in enumerate(costs)]
     record = dataclasses.replace(RECORD, curve=curve, cost=final_cost(curve)[1])
     cell = CellFile.of(tmp_path, record.key)
     cell.put([record])

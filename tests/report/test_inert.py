@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import itertools
 
 import pytest
 from synthetic import record, references
@@ -14,7 +15,8 @@ from bench.gate.junit import annotations
 from bench.gate.regression import Check
 from bench.machine.printing import inert, printable
 from bench.report.data_files import rows_csv
-from bench.report.markdown import markdown
+from bench.report.latex import latex
+from bench.report.markdown import escaped, markdown
 from bench.report.page import html_page
 
 EVIL = "\x1b[2J\x9b31m::error::owned\n  ::set-output name=x::y\n##[error]z # heading & <script>x</script> \u202e"
@@ -37,7 +39,7 @@ def test_text_is_shown_and_not_obeyed(text, shown):
 
 
 def board(name):
-    runs = [record(method=name, seed=seed) for seed in range(2)]
+    runs = [record(method=name, task=name, suite=name, seed=seed) for seed in range(2)]
     return build(runs, references(runs))
 
 
@@ -55,8 +57,24 @@ def test_names_are_data_in_every_view(capsys):
     assert "<script" not in text.replace("\\<", "")
     page = html_page(leaderboard)
     assert "<script>x" not in page
-    for view in (printed, text):
+    paper = latex(leaderboard)
+    for view in (printed, text, page, paper):
         assert not {"\x1b", "\x9b", "\u202e"} & set(view)
+    below_titles = [after for line, after in itertools.pairwise(paper.splitlines()[1:]) if line.startswith("%")]
+    assert {line.partition("{")[0] for line in below_titles} == {"\\begin"}
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("awm_gru", "awm_gru"),
+        ("__main__:Own", "\\_\\_main\\_\\_:Own"),
+        ("_a_", "\\_a\\_"),
+        ("~~a~~*b*", "\\~\\~a\\~\\~\\*b\\*"),
+    ],
+)
+def test_a_name_is_not_set_in_another_type(name, shown):
+    assert escaped(name) == shown
 
 
 def test_an_annotation_is_one_command():

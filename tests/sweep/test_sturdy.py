@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from faulty_method import suite_file
+from faulty_method import RandomWalk, suite_file
 from reference_tasks import DoubleIntegrator
 from typer.testing import CliRunner
 
@@ -88,6 +88,30 @@ def test_a_checkpoint_that_a_kill_left_beside_its_record_is_swept_up(tmp_path, m
     command = ["run", str(tmp_path / "walks.toml"), "--task", "harvest", "--seeds", "1", "--out", str(tmp_path)]
     assert CliRunner().invoke(app, command).exit_code == 0
     assert not list(tmp_path.glob("checkpoints/*"))
+
+
+@pytest.mark.parametrize("name", ["records", "trajectories"])
+def test_a_run_whose_records_could_not_be_stored_does_not_begin(tmp_path, name):
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=["harvest"], seeds=1)
+    (tmp_path / name).touch()  # no folder; root may write into any
+    with pytest.raises(UsageError, match=rf"^cannot write to the output folder {tmp_path / name} \("):
+        prepare(cells, tmp_path)
+
+
+def test_a_method_that_raises_whatever_it_is_asked_fails_its_cell_alone(tmp_path, monkeypatch):
+    cells = suite.load(str(suite_file(tmp_path, 200, 2))).cells(tasks=["harvest"], seeds=1)
+    jobs = prepare(cells, tmp_path)
+
+    def refuse(self, task):
+        raise KeyError("today\nnot")
+
+    monkeypatch.setattr(RandomWalk, "usage", refuse)
+    sweep = Sweep(in_process(Silent()), Silent())
+    sweep.run(jobs)
+    ((_, record),) = sweep.failed
+    assert "KeyError" in record.error
+    with pytest.raises(UsageError, match=r"^method faulty_method:RandomWalk on harvest: KeyError: 'today"):
+        prepare(cells, tmp_path)
 
 
 class Priced(DoubleIntegrator):

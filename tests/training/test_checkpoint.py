@@ -23,7 +23,8 @@ from bench.budget import Budget
 from bench.records.cell_file import read_records
 from bench.sweep.status import last_point
 from bench.training.checkpoint import MAGIC, Checkpoint, Progress, program_digest, state_digests
-from bench.training.train import _check_progress, train
+from bench.training.saved_progress import check_progress
+from bench.training.train import train
 
 IDENTITY = {"seeds": [1]}
 BUDGET = Budget(800, evals=4)
@@ -151,7 +152,10 @@ def huge_leaf(leaves):
         ({"curve": []}, "0 evaluations"),
         ({"curve": [{}, {}]}, "its curve is garbled"),
         ({"last_point": {"more": 1}}, "entries that this version does not know: more"),
-        ({"last_point": {"train_seconds": 0}}, "its seconds fall"),
+        ({"last_point": {"train_seconds": 0}}, "its train_seconds fall"),
+        ({"last_point": {"cpu_seconds": 0}}, "its cpu_seconds fall"),
+        ({"last_point": {"env_steps": 1}}, "spent something else"),
+        ({"last_point": {"updates": 10**30}}, "spent something else"),
         ({"leaves": lambda leaves: leaves[:-9]}, "its state cannot be read"),
         ({"leaves": lambda leaves: b""}, "its state cannot be read"),
         ({"leaves": lambda leaves: b"PK\x03\x04" + leaves}, "its state cannot be read"),
@@ -160,7 +164,10 @@ def huge_leaf(leaves):
     ],
 )
 def test_a_checkpoint_that_passes_its_checksum_and_makes_no_sense_is_set_aside(checkpoint, whole, damage, reason):
-    accept = partial(_check_progress, points=[json.loads(data.split(b"\n")[1])["done"] for _, data in whole], seeds=1)
+    points = [json.loads(data.split(b"\n")[1])["done"] for _, data in whole]
+    known = json.loads(whole[-1][1].split(b"\n")[1])["curve"][-1]
+    usage = RandomWalk().usage(DoubleIntegrator())
+    accept = partial(check_progress, known=known, usage=usage, points=points, seeds=1)
     program = json.loads(whole[1][1].split(b"\n")[1])["program"]
     shapes = jax.eval_shape(jax.vmap(lambda k: RandomWalk().init(DoubleIntegrator(), k)), jr.split(jr.key(0), 1))
     checkpoint.path.write_bytes(whole[1][1])

@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.cli.terminal.lines import echo
 from bench.errors import UsageError
+from bench.machine.printing import printable
 
 
 def save_figure(figure: Any, file: Path) -> None:
@@ -13,6 +14,10 @@ def save_figure(figure: Any, file: Path) -> None:
 
     Raises UsageError.
     """
+    from matplotlib.text import Text  # whoever drew the figure has imported it
+
+    for text in figure.findobj(Text):  # names are among them
+        text.set_text(printable(text.get_text()))
     try:
         figure.savefig(file)
     except (OSError, ValueError) as error:  # no such folder; no such format

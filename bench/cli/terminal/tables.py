@@ -31,7 +31,7 @@ def print_table(table: Table) -> None:
     drawn.padding = (0, GAP - 1, 0, 0)
     for i, column in enumerate(table.columns):
         short = all(len(line) <= SHORT for row in table.rows for line in row[i].splitlines())
-        drawn.add_column(column.heading, justify=column.align, no_wrap=short, overflow="fold")
+        drawn.add_column(shown(column.heading), justify=column.align, no_wrap=short, overflow="fold")
     for row in table.rows:
         drawn.add_row(*map(shown, row))
     console().print(drawn)
