@@ -88,7 +88,7 @@ def rescore(
     arrays, rest = eqx.partition(plant, eqx.is_array)
     with float64(plant):
         shapes = jax.tree.map(jax.typeof, arrays), origin.shape[:-1], noise.push is not None
-        interval = partial(_compiled_interval(rest, *shapes), arrays)
+        interval = partial(_interval_program(rest, *shapes), arrays)
     begin, act = _compiled_policy(task, policy, states[0], noise.observed(0, origin))
     compile_seconds = time.perf_counter() - began
     played = [_play(plant, interval, partial(act, each), begin(each), origin, noise) for each in states]
@@ -176,6 +176,15 @@ def _play(
         controls=controls,
         costs=costs,
     )
+
+
+def _interval_program(rest: AbstractTask, *shapes: Any) -> Callable:
+    """Return `_compiled_interval` of these arguments; it is kept unless a field has no hash, such as a list."""
+    try:
+        hash(rest)
+    except TypeError:
+        return _compiled_interval.__wrapped__(rest, *shapes)
+    return _compiled_interval(rest, *shapes)
 
 
 @cache
