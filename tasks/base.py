@@ -128,6 +128,9 @@ class AbstractTask(eqx.Module):
                 f"{name}: its own __init__ does not take {', '.join(left_out)}. Remove it, and write every setting as "
                 "a field with a default, such as `horizon: float = 2.0`."
             )
+        for what in ("states", "controls"):
+            if not getattr(self, what):
+                raise ValueError(f"{name}: {what} must hold one variable at least, got {getattr(self, what)!r}.")
         for variable in (*self.states, *self.controls):
             if not isinstance(variable, StateVar | ControlVar):
                 raise ValueError(
@@ -143,6 +146,8 @@ class AbstractTask(eqx.Module):
                     f"{control.high}]. Policies are squashed into the bounds: give the largest useful control."
                 )
         for state in self.states:
+            if not math.isfinite(state.start):
+                raise ValueError(f"{name}: state '{state.name}' needs a finite start, got {state.start}.")
             if not math.isnan(state.target) and not math.isfinite(state.high - state.low):
                 raise ValueError(
                     f"{name}: state '{state.name}' has a target, so it needs a finite range, got [{state.low}, "

@@ -9,6 +9,7 @@ import sys
 from decimal import Decimal
 from fractions import Fraction
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +23,7 @@ from bench.contract.checks import run_checks
 from bench.errors import UsageError
 from bench.reference.controls import bounds_warning, control_sequence
 from bench.reference.fingerprint import fingerprint
+from bench.run import run
 from bench.simulate import open_loop
 from bench.suite import Cell
 from bench.sweep.resolve import Resolver
@@ -108,6 +110,20 @@ class BareTank(Tank):
     states = (("level", 1.0, 0.0, 4.0),)
 
 
+class ListedTank(Tank):
+    """A field that has no hash."""
+
+    weights: list = eqx.field(default_factory=lambda: [1.0, 1.0])
+
+
+class UnknownTank(Tank):
+    states = (StateVar("level", float("nan"), 0.0, 4.0),)
+
+
+class UncontrolledTank(Tank):
+    controls = ()
+
+
 class EmptiedTank(AbstractHybridTask):
     """A tank that is emptied after each interval, by a whole number."""
 
@@ -187,6 +203,8 @@ def test_a_partial_and_an_instance_keep_their_values_and_take_settings():
         ("HalfTank", "num_steps must be a whole number, got 8.5"),
         ("FractionTank", r"start of 'level' must be a number, got Fraction\(1, 1\)"),
         ("DecimalTank", r"horizon must be a positive number, got Decimal\('2'\)"),
+        ("UnknownTank", "state 'level' needs a finite start, got nan"),
+        ("UncontrolledTank", r"controls must hold one variable at least, got \(\)"),
         ("BareTank", r"write each state as StateVar and each control as ControlVar, got \('level', "),
         ("np", "is a module"),
     ],
@@ -216,6 +234,12 @@ def test_a_function_that_cannot_be_traced_is_refused_with_its_line_and_what_to_w
 
 def test_a_state_may_jump_to_a_whole_number():
     assert float(open_loop(task := EmptiedTank(), jnp.zeros((8, 1)), task.x0).xs[-1, 0]) == 0.0
+
+
+def test_a_field_may_hold_a_list(tmp_path):
+    (record,) = run([Cell("s", named("ListedTank"), "random", (0,), Allowance(env_steps=8))], tmp_path)
+    assert record.status == "ok", record.error
+    assert set(record.rescored) >= {"adaptive", "finer"}
 
 
 def test_an_episode_of_one_step_runs():

@@ -60,7 +60,7 @@ class ClosedLoop(NamedTuple):
         arrays, rest = eqx.partition(plant, eqx.is_array)
         with float64(plant):
             shapes = jax.tree.map(jax.typeof, arrays), origin.shape[:-1], noise.push is not None
-            interval = partial(_compiled_interval(rest, *shapes), arrays)
+            interval = partial(_interval_program(rest, *shapes), arrays)
         return cls(plant, interval, origin, noise)
 
     def play(self, act: Callable, carry: Any) -> Episodes:
@@ -95,6 +95,15 @@ class ClosedLoop(NamedTuple):
             controls=controls,
             costs=costs,
         )
+
+
+def _interval_program(rest: AbstractTask, *shapes: Any) -> Callable:
+    """Return `_compiled_interval` of these arguments; it is kept unless a field has no hash, such as a list."""
+    try:
+        hash(rest)
+    except TypeError:
+        return _compiled_interval.__wrapped__(rest, *shapes)
+    return _compiled_interval(rest, *shapes)
 
 
 @cache
