@@ -17,6 +17,7 @@ from bench.settings import Count, Divides
 
 Heads = Annotated[Count, Divides("width", times=2)]  # each head's share of the width is even, as positions are
 BLOCK_LENGTH = 128  # positions; up to this length, one product over all pairs is faster than blocks
+QUERIES = 100  # in a block of longer sequences
 
 
 def normalise(z: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
@@ -96,20 +97,41 @@ def _attention(q, k, v, mask):
 
 
 def _causal_attention(q, k, v):
-    """Attention of every position over those up to its own.
-
-    Queries come in blocks, each over the keys up to its end. The reverse pass computes the weights of a block again, so
-    memory is linear in the number of positions.
-    """
+    """Attention of every position over those up to its own."""
     steps = q.shape[1]
     if steps <= BLOCK_LENGTH:
         return _attention(q, k, v, jnp.tril(jnp.ones((steps, steps), bool)))
-    ends = [*range(BLOCK_LENGTH, steps, BLOCK_LENGTH), steps]
+    return jax.vmap(_long_attention if jax.default_backend() == "cpu" else _in_blocks)(q, k, v)
+
+
+def _in_blocks(q, k, v):
+    """Causal attention of one head over many positions: blocks of queries, each over the keys up to its end.
+
+    The reverse pass computes the weights of a block again, so memory is linear in the number of positions.
+    """
+    steps = len(q)
+    ends = [*range(QUERIES, steps, QUERIES), steps]
     blocks = []
     for start, end in zip([0, *ends], ends, strict=False):
         mask = jnp.arange(end) <= jnp.arange(start, end)[:, None]
-        blocks.append(jax.checkpoint(_attention)(q[:, start:end], k[:, :end], v[:, :end], mask))
-    return jnp.concatenate(blocks, axis=1)
+        blocks.append(jax.checkpoint(_attention)(q[None, start:end], k[None, :end], v[None, :end], mask)[0])
+    return jnp.concatenate(blocks)
+
+
+# One head of one sample at a time, whatever batch is around: its weights stay in a core's cache. An update of the
+# actions transformer on 8 episodes of 800 steps takes 134 ms so, and 158 side by side.
+@jax.custom_vjp
+@jax.custom_batching.sequential_vmap
+def _long_attention(q, k, v):
+    return _in_blocks(q, k, v)
+
+
+@jax.custom_batching.sequential_vmap
+def _long_attention_adjoint(inputs, mixed_bar):
+    return jax.vjp(_in_blocks, *inputs)[1](mixed_bar)
+
+
+_long_attention.defvjp(lambda *inputs: (_long_attention(*inputs), inputs), _long_attention_adjoint)
 
 
 class CausalTransformer(eqx.Module):
