@@ -210,7 +210,7 @@ def from_knots(
     """Simulate each interval from its own knot: an optimum may be so unstable that its controls alone lose it."""
     ts = task.dt * jnp.arange(task.num_steps)
     ends, costs = jax.vmap(lambda t, x, u: transition(task, t, x, u))(ts, xs[:-1], us)
-    return _episode(task, jnp.concatenate([xs[:1], ends]), us, costs, xs[-1])
+    return episode(task, jnp.concatenate([xs[:1], ends]), us, costs, xs[-1])
 
 
 def trapezoid_costs(
@@ -250,12 +250,19 @@ def _scan(task, transition, act, carry, x0, us) -> Trajectory:
     (x, _), (xs, us, costs) = jax.lax.scan(interval, (x0, carry), inputs)
     xs = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), knot(x0), xs)
     if not isinstance(task, NoisyTask):
-        return _episode(task, xs, us, costs, x)
+        return episode(task, xs, us, costs, x)
     true, seen = xs
-    return eqx.tree_at(lambda episode: episode.xs, _episode(task.plant, true, us, costs, x.x), seen)
+    return eqx.tree_at(lambda each: each.xs, episode(task.plant, true, us, costs, x.x), seen)
 
 
-def _episode(task, xs, us, costs, end) -> Trajectory:
+def episode(
+    task: AbstractTask,
+    xs: Float[Array, "knots n"],
+    us: Float[Array, "steps m"],
+    costs: Float[Array, " steps"],
+    end: Float[Array, " n"],
+) -> Trajectory:
+    """Return the episode of a plain task with these states, controls and running costs, which ended in `end`."""
     ts = task.dt * jnp.arange(task.num_steps)
     on_the_way = jax.vmap(partial(path_violation, task))(ts, xs[:-1], xs[1:], us)
     violation = jnp.maximum(jnp.max(on_the_way), violations.at_end(task, end))

@@ -37,7 +37,7 @@ LAYERS = {
     "bench.registry": Layer(("baselines", "bench.identity", "bench.loading")),
     "bench.sweep": Layer(("bench.registry", "bench.training", "bench.suite")),
     "bench.run": Layer(("bench.sweep",)),
-    "bench.gym": Layer(("bench.registry",)),
+    "bench.gym": Layer(("bench.sweep",)),
     "bench.report": Layer(("bench.gate", "bench.simulate"), True),  # of an episode it names the simulator's types
     "bench.tuning": Layer(("bench.run", "bench.analysis")),
     "bench.contract": Layer(("bench.tuning",)),

@@ -8,24 +8,18 @@ import sys
 import warnings
 from pathlib import Path
 
-import flax.linen
 import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import skrl
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
-from skrl.agents.jax.ppo import PPO, PPO_CFG
-from skrl.envs.wrappers.jax import wrap_env
-from skrl.memories.jax import RandomMemory
-from skrl.models.jax import DeterministicMixin, GaussianMixin, Model
-from skrl.trainers.jax import SequentialTrainer
-from skrl.utils import set_seed
+from skrl_ppo import SkrlPPO
 
 import bench.gym
 from bench.errors import UsageError
+from bench.gym import environments
 from bench.reference import lookup
 from bench.simulate import open_loop
 from tasks import TASKS
@@ -136,7 +130,7 @@ def test_numbers_are_single_by_default():
 @pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
 def test_a_step_is_compiled_once(make, monkeypatch):
     traced = []
-    monkeypatch.setattr(bench.gym, "transition", lambda *a: (traced.append(1), (a[2], jnp.sum(a[3])))[1])
+    monkeypatch.setattr(environments, "transition", lambda *a: (traced.append(1), (a[2], jnp.sum(a[3])))[1])
     env = make(ENV, num_steps=5)
     for seed in range(2):
         env.reset(seed=seed, options={"start": "random"})
@@ -228,56 +222,14 @@ def test_a_copy_goes_on_in_mid_episode(make, copied):
 def test_without_gymnasium_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium", None)
     with pytest.raises(ImportError, match=r"pip install 'myriad-bench\[gym\]'"):
-        runpy.run_path(bench.gym.__file__)
-
-
-class Actor(GaussianMixin, Model):
-    """The policy of skrl's agent: mean and spread of its actions."""
-
-    def __init__(self, **spaces):
-        Model.__init__(self, **spaces)
-        GaussianMixin.__init__(self)
-
-    @flax.linen.compact
-    def __call__(self, inputs, role):
-        hidden = flax.linen.tanh(flax.linen.Dense(32)(inputs["observations"]))
-        log_std = self.param("log_std", flax.linen.initializers.constant(-0.5), (self.num_actions,))
-        return flax.linen.Dense(self.num_actions)(hidden), {"log_std": log_std}
-
-
-class Critic(DeterministicMixin, Model):
-    """The value function of skrl's agent."""
-
-    def __init__(self, **spaces):
-        Model.__init__(self, **spaces)
-        DeterministicMixin.__init__(self)
-
-    @flax.linen.compact
-    def __call__(self, inputs, role):
-        return flax.linen.Dense(1)(flax.linen.tanh(flax.linen.Dense(32)(inputs["observations"]))), {}
+        runpy.run_path(environments.__file__)
 
 
 def test_a_client_that_is_not_ours_trains(tmp_path):
     """PPO of the library skrl halves its regret on the vector environment, by Gymnasium's own statistics."""
-    size, rollouts, steps = 8, 20, TASKS["cancer_treatment"]().num_steps
-    set_seed(1)
-    skrl.config.jax.device = "cpu"
+    size, steps = 8, TASKS["cancer_treatment"]().num_steps
     envs = RecordEpisodeStatistics(gymnasium.make_vec(ENV, num_envs=size))
-    env = wrap_env(envs, wrapper="gymnasium", verbose=False)
-    spaces = {"observation_space": env.observation_space, "action_space": env.action_space, "device": env.device}
-    models = {"policy": Actor(**spaces), "value": Critic(**spaces)}
-    for role, model in models.items():
-        model.init_state_dict(role=role)
-    quiet = {"directory": str(tmp_path), "write_interval": 0, "checkpoint_interval": 0}
-    settings = {"rollouts": rollouts, "learning_epochs": 4, "mini_batches": 4, "learning_rate": 3e-3}
-    agent = PPO(
-        models=models,
-        memory=RandomMemory(memory_size=rollouts, num_envs=size, device=env.device),
-        cfg=PPO_CFG(**settings, experiment=type(PPO_CFG().experiment)(**quiet)),
-        **spaces,
-    )
-    run = {"timesteps": 8 * (steps + 1), "headless": True, "disable_progressbar": True}  # with the resets
-    SequentialTrainer(env=env, agents=agent, cfg=run | {"close_environment_at_exit": False}).train()
+    SkrlPPO(envs, size, tmp_path).train(8 * (steps + 1))  # with the resets
     returns = np.array(envs.return_queue)
     assert len(returns) == 8 * size
     best = -lookup.lookup(TASKS["cancer_treatment"]()).best

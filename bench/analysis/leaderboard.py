@@ -109,6 +109,7 @@ def build(
     notes = [
         *_missing(groups),
         *_devices(groups),
+        *_external(groups),
         *(note for cell in cells for note in _reference_notes(cell)),
         *(note for suite in suites for note in suite.notes),
         *_few_seeds(task_rows),
@@ -209,6 +210,21 @@ def _devices(cells: Cells) -> list[str]:
         "between records of one."
         for suite, names in devices.items()
         if len(names) > 1
+    ]
+
+
+def _external(cells: Cells) -> list[str]:
+    """A note for each agent of another library: what is known of its run, and what is not."""
+    frameworks = {
+        (key.method, run.provenance["external"])
+        for key, runs in cells.items()
+        for run in runs
+        if "external" in run.provenance
+    }
+    return [
+        f"External: {method} was trained outside this package ({framework}), whose environment counted its steps and "
+        "judged it; its code is not identified."
+        for method, framework in sorted(frameworks)
     ]
 
 

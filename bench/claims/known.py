@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from bench.records.cell_file import read_records
@@ -85,14 +84,9 @@ class KnownRuns:
         return Estimator.of(run for run, _ in self.runs.values())
 
     def seconds(self, job: Job) -> float | None:
-        """Forecast of the seconds that the seeds of a job still take, by the runs that are known; None without any.
-
-        It grows with the environment steps that the job may spend.
-        """
-        seconds = self._estimator.cell(job.cell.task_label, job.cell.method_label, len(job.todo))
-        steps = [run.usage["env_steps"] for run, _ in self.runs.values() if run.method == job.cell.method_label]
-        longer = job.budget.env_steps / fmean(steps) if any(steps) else 1.0
-        return None if seconds is None else seconds * longer
+        """Forecast of the seconds that the seeds of a job still take, by the runs that are known; None without any."""
+        cell = job.cell
+        return self._estimator.cell(cell.task_label, cell.method_label, len(job.todo), job.budget.env_steps)
 
 
 def _identity(task: str, method: str, fingerprint: str, settings: Mapping[str, Any]) -> Identity:

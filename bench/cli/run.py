@@ -93,14 +93,13 @@ def command(
         return
     _add_to_plan(folder, jobs)
     enable_cache()
-    todo = [job for job in jobs if job.todo]
-    forecast = Forecast(todo, known, workers or 1)
+    forecast = Forecast([job for job in jobs if job.todo], known, workers or 1)
     with (
         progress.display(forecast, quiet) as display,
         open_backend(folder, display, workers, cluster, limit) as backend,
     ):
         sweep = Sweep(backend, display)
-        sweep.run(todo)
+        sweep.run(jobs)
     if sweep.interrupted:
         exit_interrupted()
     _exit_with_failures(sweep, _write_leaderboards(folder, sweep))

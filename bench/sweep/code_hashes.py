@@ -10,7 +10,7 @@ from bench.errors import UsageError
 from bench.identity import UnhashableError, digest
 from bench.method import AbstractMethod
 from bench.records.run import storable
-from bench.training import rescore
+from bench.training import closed_loop
 from tasks.base import AbstractTask
 
 # JAX keeps what it has traced for the life of this process. So does this, for the code that it was traced from.
@@ -36,7 +36,7 @@ class CodeHashes:
                 raise UsageError(f"'{name}' holds {error}") from error
             if _traced_from.setdefault(key, found) != found:
                 jax.clear_caches()
-                rescore.forget_programs()
+                closed_loop.forget_programs()
                 _traced_from.update({key: found})
         return self._known[key]
 

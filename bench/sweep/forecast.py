@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.records.run import RunRecord
 
@@ -12,11 +12,24 @@ if TYPE_CHECKING:
     from bench.sweep.job import Job
 
 
+class Spent(NamedTuple):
+    """What a finished run took: seconds of compilation and of training, and the environment steps it trained on."""
+
+    compile_seconds: float
+    train_seconds: float
+    env_steps: int
+
+    def at(self, env_steps: int) -> float:
+        """Seconds of the same run with another budget: training grows with it, compilation does not."""
+        longer = env_steps / self.env_steps if self.env_steps else 1.0  # constant controls spend none
+        return self.compile_seconds + self.train_seconds * longer
+
+
 @dataclass
 class Estimator:
-    """Seconds of finished runs by task and method; an unknown cell is estimated from the most similar known ones."""
+    """What finished runs took, by task and method; an unknown cell is estimated from the most similar known ones."""
 
-    seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    spent: dict[tuple[str, str], list[Spent]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Iterable[RunRecord]) -> "Estimator":
@@ -27,23 +40,24 @@ class Estimator:
         return estimator
 
     def add(self, record: RunRecord) -> None:
-        """Learn from a finished run the seconds that one seed trains and compiles; a failed run teaches nothing."""
+        """Learn from a finished run; a failed one teaches nothing."""
         if record.status != "failed":
-            seconds = record.usage["train_seconds"] + record.usage["compile_seconds"]
-            self.seconds.setdefault((record.task, record.method), []).append(seconds)
+            usage = record.usage
+            spent = Spent(usage["compile_seconds"], usage["train_seconds"], int(usage["env_steps"]))
+            self.spent.setdefault((record.task, record.method), []).append(spent)
 
-    def cell(self, task: str, method: str, seeds: int) -> float | None:
-        """Seconds of a cell with `seeds` seeds; None if no run is known.
+    def cell(self, task: str, method: str, seeds: int, env_steps: int) -> float | None:
+        """Seconds of a cell with `seeds` seeds under a budget of `env_steps`; None if no run is known.
 
         It is estimated from runs of this task and method, else of the method on any task, else from all runs.
         """
         for similar in (
-            [s for key, each in self.seconds.items() if key == (task, method) for s in each],
-            [s for key, each in self.seconds.items() if key[1] == method for s in each],
-            [s for each in self.seconds.values() for s in each],
+            self.spent.get((task, method), []),
+            [each for key, runs in self.spent.items() if key[1] == method for each in runs],
+            [each for runs in self.spent.values() for each in runs],
         ):
             if similar:
-                return seeds * fmean(similar)
+                return seeds * fmean(each.at(env_steps) for each in similar)
         return None
 
 
@@ -69,7 +83,8 @@ class Forecast:
 
     def cell(self, job: "Job") -> float | None:
         """Seconds for the rest of a cell; None as long as no run is known."""
-        whole = self.estimator.cell(job.cell.task_label, job.cell.method_label, len(job.todo))
+        cell = job.cell
+        whole = self.estimator.cell(cell.task_label, cell.method_label, len(job.todo), job.budget.env_steps)
         return None if whole is None else whole * (1 - self.shares.get(job.lock, 0.0))
 
     def left(self) -> float | None:

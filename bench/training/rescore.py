@@ -1,31 +1,23 @@
 """Score policies again, by an adaptive solver and on a finer grid: does a policy live off the simulator's errors?
 
-The loop over intervals is Python's. So the solvers are compiled once for a task, whatever the method, and a method adds
-one call of its policy. A scan over everything would compile for seconds in every cell.
+A method adds one call of its policy to the solvers that are compiled for its task (see `bench.training.closed_loop`).
 """
 
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from functools import cache, partial
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from bench import violations
 from bench.machine import compilation
-from bench.noisy_task import plant_of
-from bench.precision import float64
 from bench.records import trajectory
-from bench.simulate import AbstractPolicy, adaptive_transition, clip, end_error, path_violation, transition
-from bench.training.evaluation_noise import EvaluationNoise
-from tasks.base import AbstractTask, Scalar
-
-GRID_REFINEMENT = 4  # intervals of the finer grid in one of the task's
+from bench.simulate import AbstractPolicy
+from bench.training.closed_loop import ClosedLoop, Episodes
+from tasks.base import AbstractTask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +25,7 @@ class Rescore:
     """Closed-loop episodes of trained policies in float64, with every control held as in training.
 
     Scores are means over the starts, nan where an episode was lost on the way: `adaptive` the cost by a solver at rtol
-    1e-8, `finer` the cost on a grid GRID_REFINEMENT times as fine, `end_error` the largest miss of an end-state target
+    1e-8, `finer` the cost on a grid four times as fine, `end_error` the largest miss of an end-state target
     by the adaptive solver. `violation` is the largest violation of a constraint by either, at the knots of the finer
     grid and from any start. `states`, `controls`, `costs` (running, of each interval) and `cost` (with the terminal
     one) are the adaptive solver's episodes from the first start. `compile_seconds` went into tracing and compiling all
@@ -77,22 +69,35 @@ def rescore(
     the finer grid a reset comes sooner after its cause. A noisy task has the noise of every other evaluation, held over
     its own intervals, and the stored episodes are of its plant.
     """
-    noise = EvaluationNoise.of(task)
-    starts = np.broadcast_to(np.asarray(starts, np.float64), (noise.episodes or len(starts), starts.shape[1]))
-    together, half = len(jax.tree.leaves(states[0])[0]), len(starts)
-    # The first half of a seed's episodes is for the adaptive solver, the other for the finer grid.
-    origin = np.tile(starts, (together, 2, 1))
-    noise = noise.tiled(together)
     began = time.perf_counter()
-    plant = plant_of(task)
-    arrays, rest = eqx.partition(plant, eqx.is_array)
-    with float64(plant):
-        shapes = jax.tree.map(jax.typeof, arrays), origin.shape[:-1], noise.push is not None
-        interval = partial(_compiled_interval(rest, *shapes), arrays)
-    begin, act = _compiled_policy(task, policy, states[0], noise.observed(0, origin))
+    loop = ClosedLoop.of(task, starts, together=len(jax.tree.leaves(states[0])[0]))
+    begin, act = _compiled_policy(task, policy, states[0], loop.noise.observed(0, loop.origin))
     compile_seconds = time.perf_counter() - began
-    played = [_play(plant, interval, partial(act, each), begin(each), origin, noise) for each in states]
-    episodes = _Episodes(*map(np.concatenate, zip(*played, strict=True)))
+    return _judged([loop.play(partial(act, each), begin(each)) for each in states], compile_seconds)
+
+
+def rescore_agent(
+    task: AbstractTask,
+    act: Callable[[int, Float[np.ndarray, "episodes observed"]], Float[np.ndarray, "episodes m"]],
+    starts: Float[np.ndarray, "starts n"],
+) -> Rescore:
+    """Score an agent again that is no program of JAX, as `rescore` does; it has no memory.
+
+    `act` maps k and observations at knot k, in the task's precision, to controls.
+    """
+    began = time.perf_counter()
+    loop = ClosedLoop.of(task, starts, together=1)
+    compile_seconds = time.perf_counter() - began
+
+    def of_one_seed(k, xs, carry):
+        return act(k, xs[0])[None], carry
+
+    return _judged([loop.play(of_one_seed, ())], compile_seconds)
+
+
+def _judged(played: Sequence[Episodes], compile_seconds: float) -> Rescore:
+    episodes = Episodes(*map(np.concatenate, zip(*played, strict=True)))
+    half = episodes.totals.shape[1] // 2
     return Rescore(
         adaptive=episodes.totals[:, :half].mean(-1),
         finer=episodes.totals[:, half:].mean(-1),
@@ -122,118 +127,5 @@ def _compiled_policy(
     begin = each(lambda state, t, x, carry: policy(state).initial(), ())
     carry = begin(state, zero, xs, ())
     act = each(lambda state, t, x, carry: policy(state)(t, x, carry), carry)
-    return lambda state: begin(state, zero, xs, ()), act
-
-
-class _Episodes(NamedTuple):
-    """Total costs, nan where an episode was lost, misses of end-state targets, violations of constraints, and the first
-    episode of each seed."""
-
-    totals: Float[np.ndarray, "seeds episodes"]
-    misses: Float[np.ndarray, "seeds episodes"]
-    violations: Float[np.ndarray, "seeds episodes"]
-    states: Float[np.ndarray, "seeds knots n"]
-    controls: Float[np.ndarray, "seeds steps m"]
-    costs: Float[np.ndarray, "seeds steps"]
-
-
-def _play(
-    task: AbstractTask,
-    interval: Callable,
-    act: Callable,
-    carry: Any,
-    origin: Float[np.ndarray, "seeds episodes n"],
-    noise: EvaluationNoise,
-) -> _Episodes:
-    """Play all episodes from `origin`: `act` is (t, xs, carry) -> (us, carry), `interval` as `_interval` of a task."""
-    trained = task.x0.dtype
-    xs, totals = origin, np.zeros(origin.shape[:-1])
-    first, end, worst = [], (totals, totals, totals), totals
-    with np.errstate(over="ignore"):  # an episode that blows up is lost, which is a result
-        for k in range(task.num_steps):
-            t = np.asarray(k, trained) * np.asarray(task.dt, trained)
-            us, carry = act(t, noise.observed(k, xs).astype(trained), carry)
-            us = np.asarray(us, np.float64)
-            alive = np.isfinite(totals) & np.isfinite(us).all(-1)
-            us = np.where(alive[..., None], us, task.bounds[0])
-            with jax.enable_x64(True):
-                after, us, costs, on_path, end = jax.device_get(
-                    interval(np.float64(k * task.dt), xs, us, *noise.pushes(k))
-                )
-            worst = np.maximum(worst, on_path)
-            first.append((xs[:, 0], us[:, 0], costs[:, 0]))
-            totals = np.where(alive & np.isfinite(after).all(-1), totals + costs, np.nan)
-            # A lost episode goes on from its start: given nan, an adaptive solver halves its steps until it gives up,
-            # which takes long.
-            xs = np.where(np.isfinite(totals)[..., None], after, origin)
-    terminal_costs, misses, at_end = end
-    states, controls, costs = (np.stack(part, axis=1) for part in zip(*first, strict=True))
-    return _Episodes(
-        totals=totals + terminal_costs,
-        misses=misses,
-        violations=np.maximum(worst, at_end),
-        states=np.concatenate([states, xs[:, None, 0]], axis=1),
-        controls=controls,
-        costs=costs,
-    )
-
-
-@cache
-def _compiled_interval(rest: AbstractTask, arrays: AbstractTask, episodes: tuple[int, int], pushed: bool) -> Callable:
-    """Compile `_interval` for a task in two parts, the types of its arrays and all else, and for "seeds episodes".
-
-    It is called within `float64`. The compiled function takes the arrays in place of the task.
-    """
-
-    def call(arrays, *others):
-        return _interval(eqx.combine(arrays, rest), *others)
-
-    x, u = (*episodes, len(rest.states)), (*episodes, len(rest.controls))
-    shapes = [jax.ShapeDtypeStruct(shape, np.float64) for shape in [(), x, u, *([x] if pushed else [])]]
-    return jax.jit(call).lower(arrays, *shapes).compile(compilation.quick_options())
-
-
-def forget_programs() -> None:
-    """Forget the solvers that were compiled, because the code of a task has changed."""
-    _compiled_interval.cache_clear()
-
-
-def _interval(
-    task: AbstractTask,
-    t: Scalar,
-    xs: Float[Array, "seeds episodes n"],
-    us: Float[Array, "seeds episodes m"],
-    push: Float[Array, "seeds episodes n"] | None = None,
-) -> tuple:
-    """Simulate one interval: the first half of each seed's episodes by the adaptive solver, the others on the finer
-    grid.
-
-    Returns (states, controls in bounds, running costs, violations on the way, (terminal costs, misses of end-state
-    targets, violations at the end)), the last three as if this interval was the last.
-    """
-    # A fine interval takes as many solver steps as a whole one, also where that was long and had more than `substeps`.
-    fine = dataclasses.replace(task, num_steps=GRID_REFINEMENT * task.num_steps, substeps=task.solver_steps)
-
-    def finer(t, x, u, push):
-        def part(x, i):
-            after, cost = transition(fine, t + i * fine.dt, x, u, push)
-            return after, (cost, path_violation(fine, t + i * fine.dt, x, after, u))
-
-        x, (costs, on_path) = jax.lax.scan(part, x, jnp.arange(GRID_REFINEMENT))
-        return x, jnp.sum(costs), jnp.max(on_path)
-
-    def adaptive(t, x, u, push):
-        after, cost = adaptive_transition(task, t, x, u, push)
-        return after, cost, path_violation(task, t, x, after, u)
-
-    def move(solver, x, u, push):
-        u = clip(task, u)
-        x, cost, on_path = solver(t, x, u, push)
-        return x, u, cost, on_path, (task.terminal_cost(x), end_error(task, x), violations.at_end(task, x))
-
-    def halves(a):  # all episodes on one axis: a second one more than doubles the time to trace the solvers
-        return [None, None] if a is None else [h.reshape(-1, h.shape[-1]) for h in jnp.split(a, 2, axis=1)]
-
-    parts = zip((adaptive, finer), halves(xs), halves(us), halves(push), strict=True)
-    both = [jax.vmap(partial(move, solver))(*part) for solver, *part in parts]
-    return jax.tree.map(lambda *a: jnp.concatenate([h.reshape(len(xs), -1, *h.shape[1:]) for h in a], axis=1), *both)
+    times = np.arange(task.num_steps).astype(zero.dtype) * np.asarray(task.dt, zero.dtype)
+    return lambda state: begin(state, zero, xs, ()), lambda state, k, xs, carry: act(state, times[k], xs, carry)

@@ -85,7 +85,7 @@ def search(
         trial = study.ask()
         settings = {name: _suggest(trial, name, values) for name, values in made.search.items()}
         jobs = jobs_of(method, suite, seeds, folder, settings)
-        if not run([job for job in jobs if job.todo]):
+        if not run(jobs):
             return
         value = score(jobs)
         study.tell(trial, value)

@@ -17,7 +17,7 @@ from bench.machine import compilation, processor
 from bench.machine.provenance import provenance, warnings
 from bench.records.cell_file import read_records
 from bench.sweep import status
-from bench.sweep.forecast import Estimator, duration_in_words
+from bench.sweep.forecast import Estimator, Spent, duration_in_words
 from bench.sweep.job import prepare
 
 
@@ -79,11 +79,14 @@ def test_a_gpu_that_is_not_there_is_said():
 
 
 def test_an_estimate_is_from_the_most_similar_runs():
-    known = Estimator({("a", "m"): [1.0, 3.0], ("b", "m"): [10.0], ("b", "n"): [100.0]})
-    assert known.cell("a", "m", 5) == 10.0
-    assert known.cell("c", "n", 2) == 200.0
-    assert known.cell("a", "o", 1) == pytest.approx(28.5)
-    assert Estimator().cell("a", "m", 1) is None
+    seconds = {("a", "m"): [1.0, 3.0], ("b", "m"): [10.0], ("b", "n"): [100.0]}
+    known = Estimator({key: [Spent(0.5, each - 0.5, 1000) for each in runs] for key, runs in seconds.items()})
+    assert known.cell("a", "m", 5, 1000) == 10.0
+    assert known.cell("c", "n", 2, 1000) == 200.0
+    assert known.cell("a", "o", 1, 1000) == pytest.approx(28.5)
+    assert known.cell("b", "n", 1, 4000) == 0.5 + 4 * 99.5  # training grows with the budget, compilation does not
+    assert Estimator({("a", "constant"): [Spent(1.0, 0.5, 0)]}).cell("a", "constant", 2, 1000) == 3.0
+    assert Estimator().cell("a", "m", 1, 1000) is None
     assert [duration_in_words(s) for s in (None, 3.2, 600, 9000)] == ["unknown", "3 s", "10 min", "2.5 h"]
 
 

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from faulty_method import suite_file
 from reference_tasks import DoubleIntegrator
+from typer.testing import CliRunner
 
 from bench import suite
+from bench.cli import app
 from bench.errors import UsageError
 from bench.machine import locks
 from bench.records.run import run_name, storable
@@ -83,7 +85,8 @@ def test_a_checkpoint_that_a_kill_left_beside_its_record_is_swept_up(tmp_path, m
     with locks.hold(jobs[0].lock):  # another process may be training it again
         Sweep(in_process(Silent()), Silent()).run(jobs)
     assert len(list(tmp_path.glob("checkpoints/*"))) == 1
-    Sweep(in_process(Silent()), Silent()).run(jobs)
+    command = ["run", str(tmp_path / "walks.toml"), "--task", "harvest", "--seeds", "1", "--out", str(tmp_path)]
+    assert CliRunner().invoke(app, command).exit_code == 0
     assert not list(tmp_path.glob("checkpoints/*"))
 
 

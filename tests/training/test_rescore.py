@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 from scipy.integrate import solve_ivp
 
 from bench.simulate import AbstractPolicy, rollout
-from bench.training.rescore import GRID_REFINEMENT, _compiled_interval, rescore
+from bench.training.closed_loop import GRID_REFINEMENT, _compiled_interval
+from bench.training.rescore import rescore
 from tasks import TASKS
 from tasks.cancer_treatment import CancerTreatment
 

@@ -81,7 +81,7 @@ class Runs:
 
     def __call__(self, jobs) -> bool:
         for job in jobs:
-            self.calls += 1
+            self.calls += bool(job.todo)
             found = lookup.lookup(job.task)
             cost = found.best + abs(job.method.level - 0.5) * (found.floor - found.best)
             for seed in job.todo:

@@ -1,6 +1,4 @@
-"""Gymnasium environments of the tasks: importing this module registers each as "Myriad/<its class>-v0".
-
-    gymnasium.make("bench.gym:Myriad/CancerTreatment-v0", num_steps=100)    # imports this module by itself
+"""Gymnasium environments of the tasks, single and vectorised: importing this module registers them.
 
 Rewards sum to minus the cost. An observation is the state in physical units, or what is observed of it under noise, and
 the share of the horizon that is over. An action is the control scaled to [-1, 1], or in physical units. Numbers have
@@ -26,7 +24,7 @@ from tasks.base import AbstractTask, State
 
 try:
     import gymnasium
-    from gymnasium.spaces import Box, Space
+    from gymnasium.spaces import Box
     from gymnasium.vector import AutoresetMode, VectorEnv
     from gymnasium.vector.utils import batch_space
 except ImportError as error:
@@ -36,7 +34,7 @@ START_KINDS = ("fixed", "random")
 
 
 class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
-    """A Gymnasium environment of a task, by its name or "module:attr", with `settings` in place of its defaults.
+    """A Gymnasium environment of a task, itself or by name or "module:attr", with `settings` in place of its defaults.
 
     `noise` has levels like a suite's: `{"process": 0.02, "observation": 0.01, "distractors": 4}`, or some of them. It
     is drawn at every reset.
@@ -53,7 +51,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     def __init__(
         self,
-        task: str,
+        task: str | AbstractTask,
         physical_units: bool = False,
         render_mode: str | None = None,
         noise: Mapping[str, Any] | None = None,
@@ -86,7 +84,9 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     def step(self, action: np.ndarray):
         if self._k == self.task.num_steps:
             raise gymnasium.error.ResetNeeded("the horizon is reached: call reset() before the next step.")
-        self._x, observation, reward = self._step(self._x, self._k, _checked(action, self.action_space, self._x.dtype))
+        self._x, observation, reward = self._step(
+            self._x, self._k, checked(action, self.action_space.shape, self._x.dtype)
+        )
         self._k += 1
         # The horizon is part of the problem and time is observed, so the episode terminates there. It is not truncated:
         # there is no value beyond it that a learner should bootstrap.
@@ -106,7 +106,7 @@ class TaskVectorEnv(VectorEnv):
 
     def __init__(
         self,
-        task: str,
+        task: str | AbstractTask,
         num_envs: int = 1,
         physical_units: bool = False,
         render_mode: str | None = None,
@@ -145,7 +145,7 @@ class TaskVectorEnv(VectorEnv):
         none = np.zeros(self.num_envs, bool)
         if self._k == self.task.num_steps:
             return self._begin(), np.zeros(self.num_envs, self._x.dtype), none, none.copy(), {}
-        actions = _checked(actions, self.action_space, self._x.dtype)
+        actions = checked(actions, self.action_space.shape, self._x.dtype)
         self._x, observations, rewards = self._step(self._x, self._k, actions)
         self._k += 1
         return np.array(observations), np.array(rewards), none | (self._k == self.task.num_steps), none, {}
@@ -156,13 +156,14 @@ class TaskVectorEnv(VectorEnv):
         return np.pad(jax.vmap(observed)(self._x), ((0, 0), (0, 1)))
 
 
-def _task(name: str, settings: Mapping[str, Any], noise: Mapping[str, Any] | None) -> AbstractTask:
+def _task(task: str | AbstractTask, settings: Mapping[str, Any], noise: Mapping[str, Any] | None) -> AbstractTask:
     """Return the task under noise. Raises UsageError for an unknown kind of noise or an impossible level."""
     kinds = [f.name for f in dataclasses.fields(Noise)]
     for kind in noise or {}:
         if kind not in kinds:
             raise UsageError(did_you_mean("noise", str(kind), kinds))
-    return noisy(registry.task(name, settings), **(noise or {}))
+    made = registry.task(task, settings) if isinstance(task, str) else dataclasses.replace(task, **settings)
+    return noisy(made, **noise) if noise else made
 
 
 def _begun(task: AbstractTask, start: Float[Array, "*batch n"] | None, draw: Callable[[], Any]) -> Any:
@@ -185,13 +186,17 @@ def _spaces(task: AbstractTask, physical_units: bool) -> tuple[Box, Box]:
     return Box(-np.inf, np.inf, (len(task.states) + 1,), dtype), Box(low.astype(dtype), high.astype(dtype), dtype=dtype)
 
 
+def control(task: AbstractTask, physical_units: bool, action: Float[Array, " m"]) -> Float[Array, " m"]:
+    """Return the control in bounds that an action stands for."""
+    low, high = (jnp.asarray(b, action.dtype) for b in task.bounds)
+    return clip(task, action if physical_units else low + (high - low) * (action + 1) / 2)
+
+
 def _interval(
     task: AbstractTask, physical_units: bool, x: State, k: Int[Array, ""], action: Float[Array, " m"]
 ) -> tuple[State, Float[Array, " observation"], Float[Array, ""]]:
     """Return (state, observation, reward) at the end of interval k; the last reward includes the terminal cost."""
-    low, high = (jnp.asarray(b, x.dtype) for b in task.bounds)
-    u = clip(task, action if physical_units else low + (high - low) * (action + 1) / 2)
-    x, cost = transition(task, k * jnp.asarray(task.dt, x.dtype), x, u)
+    x, cost = transition(task, k * jnp.asarray(task.dt, x.dtype), x, control(task, physical_units, action))
     cost += jnp.where(k + 1 == task.num_steps, end_cost(task, x), 0)
     return x, jnp.append(observed(x), (k + 1) / jnp.asarray(task.num_steps, x.dtype)), -cost
 
@@ -217,11 +222,11 @@ def _start(
     return jnp.broadcast_to(jnp.asarray(given, task.x0.dtype), shape)
 
 
-def _checked(action: Any, space: Space, dtype: np.dtype) -> np.ndarray:
-    """Return the action as an array. Raises gymnasium.error.InvalidAction for another shape than the space's."""
-    if np.shape(action) != space.shape:
+def checked(action: Any, shape: tuple[int, ...] | None, dtype: np.dtype) -> np.ndarray:
+    """Return the action as an array. Raises gymnasium.error.InvalidAction for another shape."""
+    if np.shape(action) != shape:
         raise gymnasium.error.InvalidAction(
-            f"an action has shape {space.shape}, one number a control, got {np.shape(action)}."
+            f"an action has shape {shape}, one number a control, got {np.shape(action)}."
         )
     return np.asarray(action, dtype)
 
