@@ -3,7 +3,6 @@
 One form reads a whole sequence at once, the other reads it token by token with a cache of keys and values.
 """
 
-import math
 from typing import Annotated
 
 import equinox as eqx
@@ -12,11 +11,11 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
 
+from baselines.causal_attention import attention_logits, causal_attention
 from baselines.networks import Linear, scaled
 from bench.settings import Count, Divides
 
 Heads = Annotated[Count, Divides("width", times=2)]  # each head's share of the width is even, as positions are
-BLOCK_LENGTH = 128  # positions; up to this length, one product over all pairs is faster than blocks
 
 
 def normalise(z: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
@@ -50,7 +49,7 @@ class Block(eqx.Module):
 
     def __call__(self, z: Float[Array, "steps width"]) -> Float[Array, "steps width"]:
         q, k, v = jnp.moveaxis(self.project(z), 0, 2)
-        return self.finish(z, jnp.moveaxis(_causal_attention(q, k, v), 0, 1))
+        return self.finish(z, jnp.moveaxis(causal_attention(q, k, v), 0, 1))
 
     def step(
         self, z: Float[Array, " width"], cache: tuple, t: Int[Array, ""]
@@ -62,7 +61,7 @@ class Block(eqx.Module):
         """
         q, *new = self.project(z)[:, :, None]
         keys, values = (jax.lax.dynamic_update_index_in_dim(c, x, t, axis=1) for c, x in zip(cache, new, strict=True))
-        logits = _logits(q, keys, (jnp.arange(keys.shape[1]) <= t)[None])
+        logits = attention_logits(q, keys, (jnp.arange(keys.shape[1]) <= t)[None])
         log_sum = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
         mixed = jnp.einsum("hqk,hkd->hqd", jnp.exp(logits - log_sum), values)[:, 0]
         return self.finish(z, mixed), (keys, values), (z, q[:, 0], mixed, log_sum[:, 0, 0])
@@ -77,39 +76,6 @@ class Block(eqx.Module):
         """Return the block's output from its input and the mixture of values: all that comes after attention."""
         z = z + self.out(mixed.reshape(z.shape))
         return z + self.down(jax.nn.relu(self.up(normalise(z))))
-
-
-def _logits(q, k, mask):
-    """Return q k / √size of "heads queries size" and "heads keys size", -inf where a query must not read a key."""
-    logits = jnp.einsum("hqd,hkd->hqk", q / math.sqrt(q.shape[-1]), k)
-    return logits + jnp.where(mask, 0.0, -jnp.inf).astype(q.dtype)
-
-
-def _attention(q, k, v, mask):
-    """Scaled dot-product attention of "heads queries size" over "heads keys size".
-
-    The sum of the softmax divides the mixed values at the end and not every weight, which is cheaper.
-    """
-    logits = _logits(q, k, mask)
-    weights = jnp.exp(logits - jax.lax.stop_gradient(jnp.max(logits, -1, keepdims=True)))
-    return jnp.einsum("hqk,hkd->hqd", weights, v) / jnp.sum(weights, -1, keepdims=True)
-
-
-def _causal_attention(q, k, v):
-    """Attention of every position over those up to its own.
-
-    Queries come in blocks, each over the keys up to its end. The reverse pass computes the weights of a block again, so
-    memory is linear in the number of positions.
-    """
-    steps = q.shape[1]
-    if steps <= BLOCK_LENGTH:
-        return _attention(q, k, v, jnp.tril(jnp.ones((steps, steps), bool)))
-    ends = [*range(BLOCK_LENGTH, steps, BLOCK_LENGTH), steps]
-    blocks = []
-    for start, end in zip([0, *ends], ends, strict=False):
-        mask = jnp.arange(end) <= jnp.arange(start, end)[:, None]
-        blocks.append(jax.checkpoint(_attention)(q[:, start:end], k[:, :end], v[:, :end], mask))
-    return jnp.concatenate(blocks, axis=1)
 
 
 class CausalTransformer(eqx.Module):

@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from baselines import METHODS, attention
+from baselines import METHODS, causal_attention
 from baselines.abstract_models import unroll
 from baselines.attention import CausalTransformer, normalise
 from baselines.exploration import warmup_episode
@@ -180,7 +180,8 @@ def test_a_state_space_layer_starts_with_the_eigenvalues_of_hippo():
 @pytest.mark.parametrize("block_length", [128, 2])
 def test_attention_is_textbook_attention(block_length, monkeypatch):
     """One block equals softmax(Q Kᵀ / √d) V written out per position and head, with queries at once or in blocks."""
-    monkeypatch.setattr(attention, "BLOCK_LENGTH", block_length)
+    monkeypatch.setattr(causal_attention, "BLOCK_LENGTH", block_length)
+    monkeypatch.setattr(causal_attention, "QUERIES", block_length)
     net = CausalTransformer(3, 2, width=8, depth=1, heads=2, key=jr.key(0))
     tokens = jr.normal(jr.key(1), (5, 3))
     block = net.blocks[0]
@@ -197,12 +198,21 @@ def test_attention_is_textbook_attention(block_length, monkeypatch):
 
 
 def test_attention_in_blocks_has_the_same_gradient(monkeypatch):
-    net, tokens = CausalTransformer(3, 2, width=8, depth=2, heads=2, key=jr.key(0)), jr.normal(jr.key(1), (5, 3))
-    gradients = []
-    for length in (128, 2):
-        monkeypatch.setattr(attention, "BLOCK_LENGTH", length)
-        gradients.append(jax.jit(jax.grad(lambda tokens: jnp.sum(net(tokens) ** 2)))(tokens))
-    np.testing.assert_allclose(*gradients, rtol=1e-8)
+    """Of one sample, and of each in a batch, which heads and samples go through in turn."""
+    net, batch = CausalTransformer(3, 2, width=8, depth=2, heads=2, key=jr.key(0)), jr.normal(jr.key(1), (2, 5, 3))
+
+    def loss(tokens):
+        return jnp.sum(net(tokens) ** 2)
+
+    def gradients(batch):
+        together = jax.grad(lambda batch: jnp.sum(jax.vmap(loss)(batch)))(batch)
+        return jax.grad(loss)(batch[1]), jax.vmap(jax.grad(loss))(batch), together
+
+    expected = gradients(batch)
+    monkeypatch.setattr(causal_attention, "BLOCK_LENGTH", 2)
+    monkeypatch.setattr(causal_attention, "QUERIES", 2)
+    for found, right in zip(jax.jit(gradients)(batch), expected, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-8)  # float64, sums in another order
 
 
 def test_the_norm_equals_equinox_rms_norm():
