@@ -137,7 +137,7 @@ app = typer.Typer(
     cls=LazyGroup,
     help="Myriad optimal-control benchmark: train methods under one measured budget, and read the tables.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 
