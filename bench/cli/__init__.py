@@ -56,6 +56,11 @@ COMMANDS = {
         "Rebuild the leaderboards of a folder from its records, and print them.",
         ONE_BLAS_THREAD,
     ),
+    "export": Command(
+        "bench.cli.export",
+        "Write tidy tables of a folder's records, as CSV and Parquet: a line for each run, and for each evaluation.",
+        ONE_BLAS_THREAD,
+    ),
     "plot": Command(
         "bench.cli.plot",
         "Draw learning curves, performance profiles, regret targets, scores over grids, or trajectories, as one "
