@@ -25,6 +25,7 @@ from bench.machine import compilation  # noqa: E402  after the hooks, which see 
 
 # As `bench run` does: workers, the processes that tests start and the next run find what was compiled before.
 compilation.enable_cache()
+os.environ.pop("GITHUB_STEP_SUMMARY", None)  # tests of `bench check` have no page of a workflow to write to
 gc.set_threshold(50_000, 20, 100)  # programs that JAX keeps live on, and every search goes through all of them
 
 

@@ -50,7 +50,7 @@ LAYERS = {
 # Modules that start without JAX, in packages that as a whole do not.
 JAX_FREE = {
     "bench": (),
-    "bench.cli": ("check", "plot", "report", "status"),
+    "bench.cli": ("check", "export", "plot", "report", "status"),
     "bench.machine": ("cpu_time", "garbage_collection", "locks", "printing", "processor", "threads"),
     "bench.sweep": ("executors", "forecast", "status"),
     "bench.gradients": ("figures", "growth", "metrics", "records", "summary"),

@@ -1,6 +1,7 @@
 """The documentation: links resolve, shown commands exist, shown programs run, and tables are those of the code."""
 
 import dataclasses
+import json
 import re
 import shlex
 import tomllib
@@ -145,6 +146,21 @@ def test_the_programs_about_python_run_one_after_the_other(tmp_path, monkeypatch
     assert names["gradient"].shape == (50, 1)
     assert names["score"] == pytest.approx(1, abs=1e-3)  # the best known controls, replayed in float32
     assert "cancer_treatment random 1 ok" in capsys.readouterr().out
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    notebook = json.loads((ROOT / "docs" / "first-run.ipynb").read_text(encoding="utf-8"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    names = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), "docs/first-run.ipynb", "exec"), names)
+            assert cell["outputs"] == []  # nothing stale is stored
+    assert [run.status for run in names["records"]] == ["ok"] * 2
+    drawn = [line.get_xydata() for line in names["axes"].get_lines()]
+    assert [len(line) for line in drawn] == [*(len(run.curve) for run in names["records"]), 2]
+    names["plt"].close(names["figure"])
 
 
 def test_the_program_in_the_readme_prints_the_aggregate(monkeypatch, capsys):

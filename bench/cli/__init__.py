@@ -56,6 +56,11 @@ COMMANDS = {
         "Rebuild the leaderboards of a folder from its records, and print them.",
         ONE_BLAS_THREAD,
     ),
+    "export": Command(
+        "bench.cli.export",
+        "Write tidy tables of a folder's records, as CSV and Parquet: a line for each run, and for each evaluation.",
+        ONE_BLAS_THREAD,
+    ),
     "plot": Command(
         "bench.cli.plot",
         "Draw learning curves, performance profiles, regret targets, scores over grids, or trajectories, as one "
@@ -137,7 +142,7 @@ app = typer.Typer(
     cls=LazyGroup,
     help="Myriad optimal-control benchmark: train methods under one measured budget, and read the tables.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 

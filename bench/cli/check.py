@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from bench.analysis.scores import Cells, clipped_by_seed, group_by_cell
-from bench.cli.terminal.lines import echo, echo_command
+from bench.cli.terminal.lines import echo, echo_command, echo_error
 from bench.cli.terminal.options import OnlyMethods, OnlyTasks
 from bench.cli.terminal.tables import print_table
 from bench.errors import UsageError
@@ -26,6 +26,7 @@ from bench.records.files import write_atomically
 from bench.records.reference import Reference
 from bench.records.references import References
 from bench.records.run import RunRecord
+from bench.report.check_summary import check_markdown
 from bench.report.text import Table, number_column, text_column
 from bench.suite import load
 
@@ -68,7 +69,11 @@ def command(
     alpha: Annotated[float, typer.Option(help='Accepted chance of any false "worse" in a check.')] = 0.05,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the verdicts as JUnit XML.")] = None,
     github: Annotated[
-        bool | None, typer.Option("--github/--no-github", help="Annotate a GitHub workflow; by default where in one.")
+        bool | None,
+        typer.Option(
+            "--github/--no-github",
+            help="Annotate a GitHub workflow and write its step's page; by default where in one.",
+        ),
     ] = None,
     repetitions: Annotated[
         int | None,
@@ -98,6 +103,9 @@ def command(
     result = replace(result, unreadable=(*unreadable, *unreadable_new))
     _show(result, limits, quiet)
     _report(result, junit, os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github)
+    page = os.environ.get("GITHUB_STEP_SUMMARY")
+    if page and github is not False:
+        _append(Path(page), check_markdown(result, STATUS[result.status], _verdicts(result)))
     sys.exit(result.status)
 
 
@@ -147,12 +155,25 @@ def _report(check: Check, junit: Path | None, github: bool) -> None:
             echo_command(line)
 
 
+def _append(page: Path, text: str) -> None:
+    """Add a text to the page of the step, which all its commands share, or warn: the verdict stands without it."""
+    try:
+        with page.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as error:
+        echo_error(f"warning: cannot write GITHUB_STEP_SUMMARY {page}: {error.strerror}.")
+
+
+def _verdicts(check: Check) -> Table:
+    order = list(summary.WORDS)
+    verdicts = sorted(check.verdicts, key=lambda v: order.index(v.verdict))
+    return Table("Candidate against baseline", COLUMNS, [_row(v) for v in verdicts])
+
+
 def _show(check: Check, limits: Thresholds, quiet: bool) -> None:
     """Print the verdicts, the gaps and what they rest on; if quiet, regressions and the outcome."""
     if not quiet:
-        order = list(summary.WORDS)
-        verdicts = sorted(check.verdicts, key=lambda v: order.index(v.verdict))
-        print_table(Table("Candidate against baseline", COLUMNS, [_row(v) for v in verdicts]))
+        print_table(_verdicts(check))
     for v in check.verdicts:
         if v.verdict in ("worse", "differs"):
             echo(f"{summary.title(v)}: {summary.one_line(v)}\n{summary.by_task(v)}".rstrip())

@@ -16,15 +16,15 @@ from bench.machine.printing import csv_cell
 
 def rows_csv(leaderboard: Leaderboard) -> str:
     """Write one line for each TaskRow: a task, grid and method."""
-    return _csv(leaderboard.rows)
+    return table_csv(leaderboard.rows)
 
 
 def aggregate_csv(leaderboard: Leaderboard) -> str:
     """Write one line for each AggregateRow: a suite and method."""
-    return _csv(leaderboard.aggregate)
+    return table_csv(leaderboard.aggregate)
 
 
-def _csv(table: pd.DataFrame) -> str:
+def table_csv(table: pd.DataFrame) -> str:
     """Write a table; a text that a spreadsheet would take for a formula begins with an apostrophe."""
     return table.map(csv_cell).to_csv(index=False)
 
@@ -33,13 +33,13 @@ def leaderboard_json(leaderboard: Leaderboard) -> str:
     """Write `{"rows": [...], "aggregate": [...], "notes": [...]}`, with the columns of the CSV files."""
     tables = {"rows": leaderboard.rows, "aggregate": leaderboard.aggregate}
     data = {
-        name: [{key: _plain(value) for key, value in row.items()} for row in table.to_dict("records")]
+        name: [{key: plain_value(value) for key, value in row.items()} for row in table.to_dict("records")]
         for name, table in tables.items()
     }
     return json.dumps({**data, "notes": leaderboard.notes}, indent=1, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """A cell as a value of JSON, with every digit; None for a number that does not exist or is infinite."""
     value = value.item() if isinstance(value, np.generic) else value
     return value if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)) else None

@@ -77,3 +77,10 @@ def test_the_environment_of_a_command_is_set_before_numpy_loads(environment, see
     done = python(WATCH, **environment)
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if line.startswith("numpy")] == [f"numpy {seen}"]
+
+
+def test_a_shell_completes_commands_and_their_options():
+    code = "import sys; sys.argv = ['myriad-bench']; from bench.cli import main; main()"
+    asked = {"_MYRIAD_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": "myriad-bench report --f", "COMP_CWORD": "2"}
+    assert python(code, **asked).stdout.split() == ["--format"]
+    assert "report" in python(code, **asked | {"COMP_WORDS": "myriad-bench re", "COMP_CWORD": "1"}).stdout.split()

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from bench.analysis.scores import CellKey, MixtureError, clipped_by_seed, group_by_cell
 from bench.cli import app
+from bench.cli.check import STATUS
 from bench.errors import UsageError
 from bench.gate import junit, power, regression, summary
 from bench.gate.calibration import calibrate_gate
@@ -406,8 +407,13 @@ def test_the_references_are_the_baselines(folders, tmp_path):
 def test_the_exit_status_is_the_verdict(folders, tmp_path, candidate, status):
     detect = 0.05 if candidate == "one" else 0.2  # too little for one seed at the spread of these scores
     arguments = ("check", "--baseline", folders["baseline"], "--candidate", folders[candidate], "--detect", detect)
-    done = bench(*arguments, "--junit", tmp_path / "gate.xml", GITHUB_ACTIONS="true")
+    step = tmp_path / "step.md"
+    step.write_text("of the step before\n")
+    done = bench(*arguments, "--junit", tmp_path / "gate.xml", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(step))
     assert done.returncode == status, done.stderr
+    before, heading, *lines = step.read_text().splitlines()
+    assert (before, heading) == ("of the step before", f"## bench check: {STATUS[status]}")
+    assert sum(line.startswith("| ") for line in lines) > 2  # headings, their rule, and verdicts
     suite = ElementTree.parse(tmp_path / "gate.xml").getroot()
     assert (int(suite.attrib["failures"]) > 0) == (status == 1)
     assert ("::error title=" in done.stdout) == (status == 1)

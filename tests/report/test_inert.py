@@ -14,10 +14,12 @@ from bench.cli.terminal.tables import print_leaderboard
 from bench.gate.junit import annotations
 from bench.gate.regression import Check
 from bench.machine.printing import inert, printable
+from bench.report.check_summary import check_markdown
 from bench.report.data_files import rows_csv
 from bench.report.latex import latex
 from bench.report.markdown import escaped, markdown
 from bench.report.page import html_page
+from bench.report.text import Table, text_column
 
 EVIL = "\x1b[2J\x9b31m::error::owned\n  ::set-output name=x::y\n##[error]z # heading & <script>x</script> \u202e"
 
@@ -82,6 +84,17 @@ def test_an_annotation_is_one_command():
     assert line.startswith("::error title=")
     assert "\n" not in line
     assert "\x1b" not in line
+
+
+def test_the_page_of_a_step_holds_names_and_reasons_as_text():
+    row = Table("t", (text_column("method"),), [(EVIL,)])
+    page = check_markdown(Check((), (), unreadable=(EVIL,), notes=(EVIL,)), "REGRESSION", row)
+    lines = [line for line in page.splitlines() if line]
+    assert [line for line in lines if line.startswith("#")] == ["## bench check: REGRESSION", "### t"]
+    assert {line[0] for line in lines} == {"#", "|", "-"}  # no line of EVIL's own
+    assert sum("owned" in line for line in lines) == 3
+    assert "<script" not in page.replace("\\<", "")
+    assert not {"\x1b", "\x9b", "\u202e"} & set(page)
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\n", "  ="])
