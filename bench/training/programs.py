@@ -118,6 +118,7 @@ def _require_acting_steps(task, method, state, x0) -> None:
 
 def _trace_with(numbers, rest, task, block) -> Programs:
     starts = evaluation_states(task)
+    first = jax.tree.map(lambda each: each[0], starts)  # here, because in a trace it would be a part of the program
 
     def init(numbers, key):
         method = eqx.combine(numbers, rest)
@@ -134,7 +135,7 @@ def _trace_with(numbers, rest, task, block) -> Programs:
     def score(numbers, state):
         method = eqx.combine(numbers, rest)
         policy = method.policy(task, state)
-        _require_acting_steps(task, method, state, jax.tree.map(lambda each: each[0], starts))
+        _require_acting_steps(task, method, state, first)
         trajectories = jax.vmap(lambda x0: rollout(task, policy, x0))(starts)
         return jnp.mean(trajectories.cost), jnp.mean(trajectories.end_error), jnp.max(trajectories.violation)
 

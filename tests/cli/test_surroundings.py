@@ -20,7 +20,7 @@ from bench.errors import UsageError
 from bench.machine import compilation, threads
 from bench.records.reference_file import FILE_NAME, PACKAGE_FILE, read_references, write_references
 from bench.reference.fingerprint import fingerprint
-from bench.report.data_files import _plain
+from bench.report.data_files import plain_value
 from bench.sweep.forecast import Forecast
 
 ROOT = Path(__file__).parents[2]
@@ -186,7 +186,7 @@ def test_leaderboards_are_written_before_they_are_printed(monkeypatch):
 
 def test_numbers_in_json_have_every_digit():
     values = [0.1 + 0.2, 1 / 3 * 1e-20, np.float64(2 / 3), np.int64(3), float("nan"), pd.NA, None, "text", True]
-    written = json.loads(json.dumps([_plain(value) for value in values]))
+    written = json.loads(json.dumps([plain_value(value) for value in values]))
     assert written == [0.1 + 0.2, 1 / 3 * 1e-20, 2 / 3, 3, None, None, None, "text", True]
 
 
