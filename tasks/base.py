@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 MAX_STEPS = 10**6  # of a solver in one episode
+SMALLEST, LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)  # the range of training
 Scalar = Float[Array, ""] | float  # such as a time: traced inside a rollout, a plain number in a notebook
 
 
@@ -163,10 +164,16 @@ class AbstractTask(eqx.Module):
                 raise ValueError(f"{name}: {field} must be a whole number, got {count!r}.")
             if not 1 <= count <= MAX_STEPS:
                 raise ValueError(f"{name}: {field} must be at least 1 and at most {MAX_STEPS}, got {count:g}.")
-        if not self.dt > 0 or self.num_steps * self.solver_steps > MAX_STEPS:
+        step = float(self.horizon) / self.num_steps / self.substeps
+        if self.horizon > LARGEST or step < SMALLEST:
+            raise ValueError(
+                f"{name}: training is in float32, which holds times from {SMALLEST:.2g} to {LARGEST:.2g}, but a "
+                f"horizon of {self.horizon:g} has steps of {step:g}. Take another unit of time."
+            )
+        if self.num_steps * self.solver_steps > MAX_STEPS:
             raise ValueError(
                 f"{name}: a horizon of {self.horizon:g} in {self.num_steps} intervals of at least {self.substeps} "
-                f"solver steps takes more than {MAX_STEPS} of them, or steps of no length. Take another horizon."
+                f"solver steps takes more than {MAX_STEPS} of them. Take another horizon."
             )
 
     @property
@@ -181,7 +188,7 @@ class AbstractTask(eqx.Module):
         So no choice of grid makes the integration coarser than the tested one.
         """
         default: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(self)}
-        longer = self.dt / (default["horizon"] / default["num_steps"])
+        longer = self.dt / max(default["horizon"] / default["num_steps"], SMALLEST)
         return max(int(self.substeps), math.ceil(self.substeps * longer - 1e-9))
 
     @property

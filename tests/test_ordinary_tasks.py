@@ -145,6 +145,7 @@ def tank(**settings):
     return Tank(**settings)
 
 
+InstantTank, EternalTank = (functools.partial(Tank, horizon=horizon) for horizon in (1e-320, 1e39))
 SHORT = functools.partial(Tank, horizon=1.0)
 INSTANCE = Tank(num_steps=4)
 
@@ -202,6 +203,8 @@ def test_a_partial_and_an_instance_keep_their_values_and_take_settings():
         ("InitTank", "its own __init__ does not take .*num_steps"),
         ("HalfTank", "num_steps must be a whole number, got 8.5"),
         ("FractionTank", r"start of 'level' must be a number, got Fraction\(1, 1\)"),
+        ("InstantTank", r"float32, which holds times .* horizon of 9.99989e-321 has steps of .* Take another unit"),
+        ("EternalTank", r"float32, which holds times .* horizon of 1e\+39 has steps of .* Take another unit"),
         ("DecimalTank", r"horizon must be a positive number, got Decimal\('2'\)"),
         ("UnknownTank", "state 'level' needs a finite start, got nan"),
         ("UncontrolledTank", r"controls must hold one variable at least, got \(\)"),
