@@ -26,7 +26,7 @@ from bench.records.files import write_atomically
 from bench.records.reference import Reference
 from bench.records.references import References
 from bench.records.run import RunRecord
-from bench.report.check_summary import check_markdown
+from bench.report.check_summary import append_to_page, check_markdown
 from bench.report.text import Table, number_column, text_column
 from bench.suite import load
 
@@ -158,8 +158,7 @@ def _report(check: Check, junit: Path | None, github: bool) -> None:
 def _append(page: Path, text: str) -> None:
     """Add a text to the page of the step, which all its commands share, or warn: the verdict stands without it."""
     try:
-        with page.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        append_to_page(page, text)
     except OSError as error:
         echo_error(f"warning: cannot write GITHUB_STEP_SUMMARY {page}: {error.strerror}.")
 

@@ -1,5 +1,7 @@
 """The verdicts of the regression gate as markdown, for the page of a GitHub step. No JAX here."""
 
+from pathlib import Path
+
 from bench.gate.regression import Check
 from bench.gate.summary import failures
 from bench.machine.printing import shortened
@@ -22,3 +24,9 @@ def check_markdown(check: Check, outcome: str, verdicts: Table) -> str:
     ]
     listed = "".join(f"- {escaped(shortened(item.strip(), MAX_REASON))}\n" for item in items)
     return f"## bench check: {escaped(outcome)}\n\n{listed}\n{table_markdown(verdicts)}\n"
+
+
+def append_to_page(page: Path, text: str) -> None:
+    """Add a text to the page of a step, which all commands of the step share. Raises OSError."""
+    with page.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
