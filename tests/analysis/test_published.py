@@ -19,7 +19,8 @@ from bench.sweep.job import prepare
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "results" / "published"
-SEEDS = {"smoke": 20, "paper": 5}  # 20, so that 2 of a candidate can be judged
+SEEDS = {"smoke": 20, "paper": 5, "core": 5}  # 20, so that 2 of a candidate can be judged
+LEFT_TO_RUN = {"core": {"awm_lstm", "awm_rnn", "awm_s5", "history_model"}}  # results/README.md says so
 
 
 @pytest.mark.parametrize(("suite", "seeds"), SEEDS.items())
@@ -27,7 +28,8 @@ def test_the_published_records_are_of_the_suite_as_it_is(suite, seeds, tmp_path)
     folder = PUBLISHED / suite
     records = [record for record in read_records(folder) if isinstance(record, RunRecord)]
     cells = group_by_cell(records)
-    for job in prepare(load(suite).cells(), tmp_path):
+    methods = [method for method in load(suite).methods if method not in LEFT_TO_RUN.get(suite, ())]
+    for job in prepare(load(suite).cells(methods=methods), tmp_path):
         task = job.task
         key = CellKey(suite, job.cell.task_label, float(task.horizon), task.num_steps, job.cell.method_label)
         where = f"{key.method} on {key.grid}: run `make publish SUITE={suite} SEEDS={seeds}` and commit what it writes"
