@@ -271,7 +271,8 @@ def test_usage_takes_whole_numbers_of_any_kind_and_no_others():
     first, *refused = done.stdout.splitlines()
     assert first == json.dumps(dataclasses.asdict(Usage(20, updates=3)))
     wrong = ("1.5", "'many'", "nan", "None")
-    assert refused == [f"Usage: env_steps must be a whole number, got {value}." for value in wrong]
+    whole = "Usage: env_steps must be a whole number of at least 0 and at most 1000000000000000"
+    assert refused == [f"{whole}, got {value}." for value in wrong]
 
 
 def test_a_file_loads_like_a_module(tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ NO_CODE = {
     "__firstlineno__",
     "__module__",
     "__qualname__",
+    "__slotnames__",  # which pickle leaves in a class whose instance it met
     "__static_attributes__",
     "__weakref__",
 }

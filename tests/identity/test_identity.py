@@ -1,5 +1,6 @@
 """Hashes of values, code and programs follow what these are, in every process, and nothing else."""
 
+import copy
 import functools
 import os
 import subprocess
@@ -232,3 +233,13 @@ def test_a_task_with_functions_and_tables_is_told_from_its_like():
     assert fingerprint(Battery(price=tariff(1.0))) == fingerprint(Battery())
     with jax.enable_x64(True):
         assert fingerprint(Battery()) == fingerprint(made[0])
+
+
+def test_a_class_is_the_same_after_an_instance_was_pickled():
+    class Met(NamedTuple):
+        a: int
+
+    before = digest(Met)
+    copy.copy(Met(1))
+    assert "__slotnames__" in vars(Met)
+    assert digest(Met) == before
