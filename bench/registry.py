@@ -17,7 +17,7 @@ from bench.identity import UnhashableError, digest
 from bench.loading import load
 from bench.method import AbstractMethod, is_setting
 from bench.settings import SettingError
-from bench.simulate import SOLVERS
+from bench.solvers import SOLVERS
 from tasks import TASKS, AbstractTask
 from tasks.shapes import shape_fault
 

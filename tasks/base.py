@@ -92,7 +92,7 @@ class AbstractTask(eqx.Module):
     controls: eqx.AbstractClassVar[tuple[ControlVar, ...]]
     horizon: eqx.AbstractVar[float]  # T, in the problem's own unit of time
     num_steps: eqx.AbstractVar[int]  # H: each control is held for horizon / num_steps
-    solver: eqx.AbstractVar[str]  # a name in bench.simulate.SOLVERS
+    solver: eqx.AbstractVar[str]  # a name in bench.solvers.SOLVERS
     substeps: eqx.AbstractVar[int]  # solver steps per held control on the default grid
     starts: Literal["fixed", "random"] = eqx.field(default="fixed", kw_only=True)  # an episode starts at x0, or near it
     # Score 0 is the cost of the best constant control. Where only the first control matters, it is the mean cost of

@@ -28,7 +28,8 @@ LAYERS = {
     "bench.violations": Layer(("tasks",)),
     "bench.precision": Layer(("tasks",)),
     "bench.noisy_task": Layer(("tasks", "bench.noise")),
-    "bench.simulate": Layer(("bench.runge_kutta", "bench.violations", "bench.noisy_task")),
+    "bench.solvers": Layer(("bench.runge_kutta",)),
+    "bench.simulate": Layer(("bench.solvers", "bench.violations", "bench.noisy_task")),
     "bench.method": Layer(("bench.simulate", "bench.budget", "bench.records")),
     "baselines": Layer(("bench.method", "bench.settings")),
     "bench.reference": Layer(("bench.method", "bench.precision", "bench.identity")),
@@ -69,7 +70,7 @@ JAX_FREE = {
 }
 # Who may use a library that is an extra, or that only one place may touch.
 LIBRARIES = {
-    "diffrax": ("bench.runge_kutta", "bench.simulate"),
+    "diffrax": ("bench.runge_kutta", "bench.solvers"),
     "casadi": ("bench.reference",),
     "optuna": ("bench.tuning",),
     "distributed": ("bench.sweep", "bench.cli"),

@@ -227,7 +227,7 @@ def test_a_copy_goes_on_in_mid_episode(make, copied):
 def test_without_gymnasium_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium", None)
     with pytest.raises(ImportError, match=r"pip install 'myriad-bench\[gym\]'"):
-        runpy.run_path(environments.__file__)
+        runpy.run_path(bench.gym.__file__)
 
 
 def test_a_client_that_is_not_ours_trains(tmp_path):

@@ -128,6 +128,41 @@ def test_an_interrupted_run_goes_on_from_its_last_evaluation(recorded, tmp_path)
     assert not list((tmp_path / "out" / "checkpoints").iterdir())
 
 
+def test_a_full_disk_loses_no_finished_run(recorded, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    agent = Search()
+    with recorded(agent, save=agent.save, load=agent.load) as env, monkeypatch.context() as disk:
+        disk.setattr("bench.records.cell_file.CellFile.put", full)
+        with pytest.raises(OSError, match="No space left"):
+            agent.train(env, 6)
+    assert not list(read_records(tmp_path))
+    with recorded(agent, save=agent.save, load=agent.load) as env:
+        assert env.left == 0
+    (run,) = read_records(tmp_path)
+    assert [point["env_steps"] for point in run.curve] == [0, 200, 400, 600]
+    assert run.rescored
+
+
+def test_a_checkpoint_without_room_does_not_end_the_training(recorded, tmp_path, monkeypatch):
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    agent = Search()
+    with pytest.warns(UserWarning, match="training goes on"), recorded(agent, save=full) as env:
+        agent.train(env, 6)
+    assert len(list(read_records(tmp_path))) == 1
+
+
+def test_closing_twice_leaves_the_lock_of_another_alone(recorded, tmp_path):
+    env = recorded(Search())
+    env.close()
+    with recorded(Search()):
+        env.close()
+        assert len(list((tmp_path / "out" / "locks").glob("*.lock"))) == 1
+
+
 @pytest.mark.parametrize("damage", ["{", "[]", '{"done": 7, "agent": "agent-7", "curve": []}'])
 def test_a_checkpoint_that_cannot_be_read_is_told_and_the_run_starts_afresh(recorded, tmp_path, damage):
     agent = Search()

@@ -9,7 +9,8 @@ import pytest
 from bench.reference.cross_check import cross_check
 from bench.reference.multiple_shooting import NonlinearProgram
 from bench.reference.single_shooting import single_shooting
-from bench.simulate import SOLVERS, adaptive_transition, open_loop, transition, trapezoid_costs
+from bench.simulate import adaptive_transition, open_loop, transition, trapezoid_costs
+from bench.solvers import SOLVERS
 from tasks.base import AbstractTask, ControlVar, StateVar
 
 

@@ -1,6 +1,7 @@
 """Is a task's grid accurate? Its costs beside those of an adaptive solver, and what solver and substeps would do."""
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -65,8 +66,8 @@ def _first_enough(task: AbstractTask, substeps: int, is_enough) -> int | None:
 
 
 def _with(task: AbstractTask, **settings: str | int) -> AbstractTask:
-    # pyright checks the values against the type of every field at once, and no value has them all.
-    return dataclasses.replace(task, **settings)  # pyright: ignore[reportArgumentType]  # see above
+    values: dict[str, Any] = dict(settings)  # of Any, because each field has a type of its own
+    return dataclasses.replace(task, **values)
 
 
 @eqx.filter_jit

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from bench.errors import require
-from bench.simulate import open_loop, within
+from bench.simulate import open_loop
+from bench.solvers import within
 from tasks.constrained import AbstractConstrainedTask
 
 MAX_CORNERS = 16  # constant controls on bounds that are tried

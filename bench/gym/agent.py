@@ -1,7 +1,5 @@
 """An agent of another library as a job of a suite: what its record says of it."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +11,7 @@ from baselines import METHODS
 from bench import suite as suites
 from bench.budget import Usage
 from bench.errors import UsageError
+from bench.identity import digest
 from bench.method import AbstractMethod
 from bench.records.run import storable
 from bench.sweep.job import Job, prepare
@@ -56,13 +55,12 @@ def job_of(
         raise UsageError(f"suite '{suite}' has grids of {', '.join(map(str, grids))} steps: choose one by num_steps.")
     job = jobs[0 if num_steps is None else grids.index(num_steps)]
     chosen = storable({"framework": _with_version(framework), **settings})
-    program = f"external-{hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]}"
     return replace(
         job,
         cell=replace(job.cell, method=method),
         settings={**job.settings, "method": chosen},
         code="",
-        program=program,
+        program=f"external-{digest(chosen)}",
     )
 
 

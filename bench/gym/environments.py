@@ -1,39 +1,50 @@
-"""Gymnasium environments of the tasks, single and vectorised: importing this module registers them.
+"""Gymnasium environments of the tasks, single and vectorised.
 
 Rewards sum to minus the cost. An observation is the state in physical units, or what is observed of it under noise, and
 the share of the horizon that is over. An action is the control scaled to [-1, 1], or in physical units. Numbers have
 JAX's default precision.
 """
 
+import abc
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
 from jaxtyping import Array, Float, Int, Key
 
 from bench import registry
 from bench.errors import UsageError, did_you_mean
+from bench.gym.actions import control, spaces, trained_action
+from bench.gym.starts import begun, drawn, start_of
 from bench.noise import Noise
-from bench.noisy_task import NoisyTask, end_cost, noisy, observed, plant_of
-from bench.simulate import clip, transition
+from bench.noisy_task import end_cost, noisy, observed, plant_of
+from bench.simulate import transition
 from tasks.base import AbstractTask, State
 
-try:
-    import gymnasium
-    from gymnasium.spaces import Box
-    from gymnasium.vector import AutoresetMode, VectorEnv
-    from gymnasium.vector.utils import batch_space
-except ImportError as error:
-    raise ImportError("the Gymnasium environments need gymnasium: pip install 'myriad-bench[gym]'") from error
 
-START_KINDS = ("fixed", "random")
+class _CompilesAnew:
+    """A copy or a pickle of an environment compiles its own programs, because compiled ones cannot be pickled."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_step", "_draw")}
+
+    def __setstate__(self, state: dict[str, Any]):
+        self.__dict__.update(state)
+        self._compile()
+
+    @abc.abstractmethod
+    def _compile(self) -> None:
+        """Make the programs `_step` and `_draw`."""
 
 
-class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
+class TaskEnv(_CompilesAnew, gymnasium.Env[np.ndarray, np.ndarray]):
     """A Gymnasium environment of a task, itself or by name or "module:attr", with `settings` in place of its defaults.
 
     `noise` has levels like a suite's: `{"process": 0.02, "observation": 0.01, "distractors": 4}`, or some of them. It
@@ -59,32 +70,25 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     ):
         _refuse_rendering(render_mode)
         self.task, self.physical_units = _task(task, settings, noise), physical_units
-        self.observation_space, self.action_space = _spaces(self.task, physical_units)
+        self.observation_space, self.action_space = spaces(self.task, physical_units)
         self._k = self.task.num_steps
         self._compile()
 
     def _compile(self) -> None:
         self._step = jax.jit(lambda x, k, action: _interval(self.task, self.physical_units, x, k, action))
-        self._draw = jax.jit(lambda key, start: _drawn(self.task, key, start))
-
-    def __getstate__(self):
-        return _without_programs(self)
-
-    def __setstate__(self, state: dict[str, Any]):
-        self.__dict__.update(state)
-        self._compile()
+        self._draw = jax.jit(lambda key, start: drawn(self.task, key, start))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
-        start = _start(plant_of(self.task), options, plant_of(self.task).x0.shape)
-        self._x = _begun(self.task, start, lambda: self._draw(_key(self.np_random), start))
+        start = start_of(plant_of(self.task), options, plant_of(self.task).x0.shape)
+        self._x = begun(self.task, start, lambda: self._draw(_key(self.np_random), start))
         self._k = 0
         return np.append(observed(self._x), self._x.dtype.type(0)), {}
 
     def step(self, action: np.ndarray):
         if self._k == self.task.num_steps:
             raise gymnasium.error.ResetNeeded("no episode is under way: call reset() first, and at the horizon again.")
-        action = _numbers(action, self.action_space.shape, self._x.dtype)
+        action = trained_action(action, self.action_space.shape, self._x.dtype)
         self._x, observation, reward = self._step(self._x, self._k, action)
         self._k += 1
         # The horizon is part of the problem and time is observed, so the episode terminates there. It is not truncated:
@@ -92,7 +96,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         return np.array(observation), float(reward), self._k == self.task.num_steps, False, {}
 
 
-class TaskVectorEnv(VectorEnv):
+class TaskVectorEnv(_CompilesAnew, VectorEnv):
     """A Gymnasium vector environment of a task: `num_envs` episodes, stepped by one vmapped call.
 
     Settings, starts and errors are those of TaskEnv. All episodes begin and end together, because the horizon is fixed.
@@ -114,7 +118,7 @@ class TaskVectorEnv(VectorEnv):
     ):
         _refuse_rendering(render_mode)
         self.task, self.num_envs, self.physical_units = _task(task, settings, noise), num_envs, physical_units
-        self.single_observation_space, self.single_action_space = _spaces(self.task, physical_units)
+        self.single_observation_space, self.single_action_space = spaces(self.task, physical_units)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._k, self._start = self.task.num_steps, None
@@ -125,32 +129,25 @@ class TaskVectorEnv(VectorEnv):
             return _interval(self.task, self.physical_units, x, k, action)
 
         self._step = jax.jit(jax.vmap(one, in_axes=(0, None, 0)))
-        drawn = jax.vmap(lambda key, start: _drawn(self.task, key, start))
-        self._draw = jax.jit(lambda key, start: drawn(jr.split(key, self.num_envs), start))
-
-    def __getstate__(self):
-        return _without_programs(self)
-
-    def __setstate__(self, state: dict[str, Any]):
-        self.__dict__.update(state)
-        self._compile()
+        draw = jax.vmap(lambda key, start: drawn(self.task, key, start))
+        self._draw = jax.jit(lambda key, start: draw(jr.split(key, self.num_envs), start))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
-        self._start = _start(plant_of(self.task), options, (self.num_envs, *plant_of(self.task).x0.shape))
+        self._start = start_of(plant_of(self.task), options, (self.num_envs, *plant_of(self.task).x0.shape))
         return self._begin(), {}
 
     def step(self, actions: np.ndarray):
         none = np.zeros(self.num_envs, bool)
         if self._k == self.task.num_steps:
             return self._begin(), np.zeros(self.num_envs, self._x.dtype), none, none.copy(), {}
-        actions = _numbers(actions, self.action_space.shape, self._x.dtype)
+        actions = trained_action(actions, self.action_space.shape, self._x.dtype)
         self._x, observations, rewards = self._step(self._x, self._k, actions)
         self._k += 1
         return np.array(observations), np.array(rewards), none | (self._k == self.task.num_steps), none, {}
 
     def _begin(self) -> Float[np.ndarray, "batch observation"]:
-        self._x = _begun(self.task, self._start, lambda: self._draw(_key(self.np_random), self._start))
+        self._x = begun(self.task, self._start, lambda: self._draw(_key(self.np_random), self._start))
         self._k = 0
         return np.pad(jax.vmap(observed)(self._x), ((0, 0), (0, 1)))
 
@@ -165,32 +162,6 @@ def _task(task: str | AbstractTask, settings: Mapping[str, Any], noise: Mapping[
     return noisy(made, **noise) if noise else made
 
 
-def _begun(task: AbstractTask, start: Float[Array, "*batch n"] | None, draw: Callable[[], Any]) -> Any:
-    """Return the state or states in which episodes begin: the start, unless it or its noise is drawn."""
-    return draw() if start is None or isinstance(task, NoisyTask) else start
-
-
-def _drawn(task: AbstractTask, key: Key[Array, ""], start: Float[Array, " n"] | None) -> State:
-    """Draw the start of an episode, unless it is given, and its noise."""
-    if not isinstance(task, NoisyTask):
-        return task.sample_start(key)
-    start_key, noise_key = jr.split(key)
-    return task.begin_at(task.plant.sample_start(start_key) if start is None else start, noise_key)
-
-
-def _spaces(task: AbstractTask, physical_units: bool) -> tuple[Box, Box]:
-    """Return the spaces (observations, actions). A state's range is no constraint, so observations are unbounded."""
-    dtype, m = task.x0.dtype, len(task.controls)
-    low, high = task.bounds if physical_units else (-np.ones(m), np.ones(m))
-    return Box(-np.inf, np.inf, (len(task.states) + 1,), dtype), Box(low.astype(dtype), high.astype(dtype), dtype=dtype)
-
-
-def control(task: AbstractTask, physical_units: bool, action: Float[Array, " m"]) -> Float[Array, " m"]:
-    """Return the control in bounds that an action stands for."""
-    low, high = (jnp.asarray(b, action.dtype) for b in task.bounds)
-    return clip(task, action if physical_units else low + (high - low) * (action + 1) / 2)
-
-
 def _interval(
     task: AbstractTask, physical_units: bool, x: State, k: Int[Array, ""], action: Float[Array, " m"]
 ) -> tuple[State, Float[Array, " observation"], Float[Array, ""]]:
@@ -200,47 +171,6 @@ def _interval(
     return x, jnp.append(observed(x), (k + 1) / jnp.asarray(task.num_steps, x.dtype)), -cost
 
 
-def _start(
-    task: AbstractTask, options: Mapping[str, Any] | None, shape: tuple[int, ...]
-) -> Float[Array, "*batch n"] | None:
-    """Return the states of this shape in which episodes start, or None where they are drawn. Raises UsageError."""
-    for option in options or {}:
-        if option != "start":
-            raise UsageError(did_you_mean("reset option", str(option), ["start"]))
-    start = (options or {}).get("start", task.starts)
-    if isinstance(start, str):
-        if start not in START_KINDS:
-            raise UsageError(did_you_mean("start", start, START_KINDS))
-        return jnp.broadcast_to(task.x0, shape) if start == "fixed" else None
-    try:
-        given = np.asarray(start, float)
-    except (TypeError, ValueError):
-        given = np.full(1, np.nan)
-    if given.shape not in (shape, shape[-1:]) or not np.all(np.isfinite(given)):
-        raise UsageError(f"a start is 'fixed', 'random' or {shape[-1]} finite numbers, one a state, got {start!r}.")
-    return jnp.broadcast_to(jnp.asarray(given, task.x0.dtype), shape)
-
-
-def shaped(action: Any, shape: tuple[int, ...] | None) -> np.ndarray:
-    """Return the action as an array. Raises gymnasium.error.InvalidAction for another shape, and for no numbers."""
-    if np.shape(action) != shape:
-        raise gymnasium.error.InvalidAction(
-            f"an action has shape {shape}, one number a control, got {np.shape(action)}."
-        )
-    numbers = np.asarray(action)
-    if numbers.dtype.kind not in "biuf":
-        raise gymnasium.error.InvalidAction(f"an action is numbers, one a control, got {numbers.tolist()}.")
-    return numbers
-
-
-def _numbers(action: Any, shape: tuple[int, ...] | None, dtype: np.dtype) -> np.ndarray:
-    """Return the action of an agent in training, which must not be NaN. Raises gymnasium.error.InvalidAction."""
-    numbers = shaped(action, shape)
-    if np.isnan(numbers).any():
-        raise gymnasium.error.InvalidAction(f"an action is numbers, one a control, got {numbers.tolist()}.")
-    return np.asarray(numbers, dtype)
-
-
 def _refuse_rendering(mode: str | None) -> None:
     if mode is not None:
         raise gymnasium.error.UnsupportedMode(
@@ -248,19 +178,5 @@ def _refuse_rendering(mode: str | None) -> None:
         )
 
 
-def _without_programs(env: "TaskEnv | TaskVectorEnv") -> dict[str, Any]:
-    """Return what a copy needs; compiled programs cannot be pickled, so it compiles its own."""
-    return {name: value for name, value in vars(env).items() if name not in ("_step", "_draw")}
-
-
 def _key(rng: np.random.Generator) -> Key[Array, ""]:
     return jr.key(rng.integers(2**31))
-
-
-for name, kind in registry.TASKS.items():
-    gymnasium.register(
-        f"Myriad/{kind.__name__}-v0",
-        entry_point="bench.gym:TaskEnv",
-        vector_entry_point="bench.gym:TaskVectorEnv",
-        kwargs={"task": name},
-    )

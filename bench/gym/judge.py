@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from bench.gym.environments import control, shaped
+from bench.gym.actions import control, shaped
 from bench.noisy_task import NoisyState, observed, plant_of
 from bench.reference.starts import evaluation_starts, evaluation_states
 from bench.simulate import Trajectory, episode, transition

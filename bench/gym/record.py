@@ -77,16 +77,22 @@ def record(
     """
     folder = Path("results") / suites.load(suite).name if out is None else Path(out)
     job = job_of(task, suite, method, seed, framework, settings or {}, folder, num_steps)
-    lock = locks.acquire(job.lock)
-    if lock is None:
-        raise UsageError(f"another process records {method} on {task}, seed {seed}, in {folder}.")
+    try:
+        lock = locks.acquire(job.lock)
+    except OSError as error:
+        warnings.warn(f"no lock in {folder} ({error.strerror}): do not record a run twice at once", stacklevel=2)
+        lock = None
+    else:
+        if lock is None:
+            raise UsageError(f"another process records {method} on {task}, seed {seed}, in {folder}.")
     try:
         path = folder / FILE_NAME
         known = References.shipped().updated(read_references(path).values())
         job = replace(job, known=lookup_each(job.task, complete(known, task, job.task, path))).refreshed()
         return RecordedEnv(TaskEnv(job.task, physical_units), job, lock, act, save, load)
     except BaseException:
-        lock.release()
+        if lock:
+            lock.release()
         raise
 
 
@@ -100,7 +106,7 @@ class RecordedEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarr
         self,
         env: TaskEnv,
         job: Job,
-        lock: locks.Lock,
+        lock: locks.Lock | None,
         act: Act,
         save: Callable[[Path], Any] | None,
         load: Callable[[Path], Any] | None,
@@ -132,14 +138,16 @@ class RecordedEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarr
         return result
 
     def close(self) -> None:
-        self._lock.release()
+        if self._lock:
+            self._lock.release()
+            self._lock = None  # released twice, it would delete the file of whoever holds the lock by then
         self.env.close()
 
     def _start_clock(self) -> None:
         self._began, self._cpu_began = time.perf_counter(), cpu_seconds()
 
     def _evaluate(self) -> None:
-        """Judge the agent, off the clock. The last evaluation makes the record, the others a checkpoint."""
+        """Judge the agent, off the clock, and leave a checkpoint; the last evaluation makes the record."""
         self._seconds += time.perf_counter() - self._began
         self._cpu_seconds += cpu_seconds() - self._cpu_began
         cost, end_error, violation = self._judge.scores(self._act)
@@ -155,13 +163,12 @@ class RecordedEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarr
             violation=np.array([violation]),
             cpu_seconds=self._cpu_seconds,
         )
-        if self.left:
-            self._curve.append(found)
-            if self._save:
-                self._checkpoint(self._save)
-        else:
-            final = self._judge.rescored(self._act).to_json()
-            self._curve.append(replace(found, final=final, program=self._job.program))
+        if not self.left:
+            found = replace(found, final=self._judge.rescored(self._act).to_json(), program=self._job.program)
+        self._curve.append(found)
+        if self._save:
+            self._checkpoint(self._save)
+        if not self.left:
             self._store()
         self._start_clock()
 
@@ -179,27 +186,35 @@ class RecordedEnv(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarr
 
     def _checkpoint(self, save: Callable[[Path], Any]) -> None:
         """Save the agent beside the last one, then the curve that names it, then delete what no curve names."""
-        self._progress.mkdir(parents=True, exist_ok=True)
-        agent = f"agent-{self._done}"
-        save(self._progress / agent)
-        curve = [each.to_json() for each in self._curve]
-        write_atomically(self._progress / PROGRESS, json.dumps({"done": self._done, "agent": agent, "curve": curve}))
-        for path in self._progress.iterdir():
-            if not path.name.startswith((agent, PROGRESS)):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        agent, curve = f"agent-{self._done}", [each.to_json() for each in self._curve]
+        progress = {"done": self._done, "agent": agent, "curve": curve}
+        try:
+            self._progress.mkdir(parents=True, exist_ok=True)
+            save(self._progress / agent)
+            write_atomically(self._progress / PROGRESS, json.dumps(progress))
+            for path in self._progress.iterdir():
+                if not path.name.startswith((agent, PROGRESS)):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError as error:  # a full disk; the training is worth more than its checkpoint
+            warnings.warn(
+                f"no checkpoint could be written to {self._progress} ({error}); training goes on", stacklevel=4
+            )
 
     def _resume(self, load: Callable[[Path], Any]) -> None:
-        """Go on from the last checkpoint, if there is one that can be read."""
+        """Go on from the last checkpoint, if there is one that can be read; of a complete run, make the record."""
         try:
             saved = json.loads(read_text(self._progress / PROGRESS, MAX_BYTES))
             done, curve = saved["done"], [Evaluation.from_json(point) for point in saved["curve"]]
             if done not in self._points or [each.env_steps for each in curve] != self._points[: len(curve)]:
                 raise ValueError("its evaluations are not those of this run")
-            load(self._progress / saved["agent"])
+            agent = self._progress / saved["agent"]
         except FileNotFoundError:
             return
         except (RecordError, OSError, ValueError, LookupError, TypeError) as error:
             warnings.warn(f"{self._progress} cannot be used ({error}); started afresh", stacklevel=4)
             return
+        load(agent)  # what it raises is the user's to see
         self._done, self._curve = done, curve
         self._seconds, self._cpu_seconds = curve[-1].train_seconds, curve[-1].cpu_seconds or 0.0
+        if not self.left:  # there was no room for its record
+            self._store()

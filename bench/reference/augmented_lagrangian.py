@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 
-from bench.simulate import SOLVERS, within
+from bench.solvers import SOLVERS, within
 from tasks.base import AbstractHybridTask
 from tasks.constrained import AbstractConstrainedTask
 

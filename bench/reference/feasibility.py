@@ -11,7 +11,8 @@ from bench import violations
 from bench.precision import float64
 from bench.records.reference import SAMPLES, Reference
 from bench.reference.starts import evaluation_starts
-from bench.simulate import SOLVERS, end_error, from_knots, open_loop, within
+from bench.simulate import end_error, from_knots, open_loop
+from bench.solvers import SOLVERS, within
 from tasks.base import AbstractTask
 from tasks.constrained import AbstractConstrainedTask
 

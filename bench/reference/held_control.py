@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bench.reference.jaxpr_to_casadi import TaskFunctions
-from bench.simulate import KNOT_MARGIN
+from bench.solvers import KNOT_MARGIN
 from tasks.base import AbstractTask
 
 
@@ -15,7 +15,7 @@ def rk4_interval(task: AbstractTask, functions: TaskFunctions, substeps: int) ->
     """(t, x, u) -> (x after one held control and its reset, running cost over it, its path constraints), by RK4."""
     t, x, u = casadi.SX.sym("t"), casadi.SX.sym("x", len(task.states)), casadi.SX.sym("u", len(task.controls))
     h = task.dt / substeps
-    margin = KNOT_MARGIN * np.finfo(float).eps * (t + task.dt)  # as `simulate.within`: stages read their own interval
+    margin = KNOT_MARGIN * np.finfo(float).eps * (t + task.dt)  # as `solvers.within`: stages read their own interval
     y, cost = x, casadi.SX(0)
     check = _path_checks(task, functions)
     ways = [check(t + margin, y, u, True)]

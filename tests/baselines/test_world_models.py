@@ -198,7 +198,7 @@ def test_attention_is_textbook_attention(block_length, monkeypatch):
 
 
 def test_attention_in_blocks_has_the_same_gradient(monkeypatch):
-    """Of one sample, and of each in a batch, which heads and samples go through in turn."""
+    """Heads and samples go through in turn, alone and in a batch."""
     net, batch = CausalTransformer(3, 2, width=8, depth=2, heads=2, key=jr.key(0)), jr.normal(jr.key(1), (2, 5, 3))
 
     def loss(tokens):
