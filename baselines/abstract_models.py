@@ -1,7 +1,10 @@
 """What the classes of world models have in common: their signature, their targets and how they are unrolled."""
 
 import abc
+import inspect
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -118,3 +121,12 @@ class AbstractStateModel(AbstractWorldModel):
     def target(self, xs: Float[Array, "knots n"]) -> Float[Array, "steps n"]:
         """Return the outputs with which `next` is right."""
         return jnp.diff(xs, axis=0) / self.scales.increment_std if self.incremental else self.scales.state(xs[1:])
+
+
+def with_cut_predictions(make: Callable[..., AbstractWorldModel]) -> Callable[..., AbstractWorldModel] | None:
+    """Return the same kind of model with no gradient through the predicted states that it reads.
+
+    None for a model that reads none, cannot cut the gradient, or cuts it already.
+    """
+    cut = inspect.signature(make).parameters.get("cut_predictions")
+    return None if cut is None or cut.default else partial(make, cut_predictions=True)

@@ -45,6 +45,14 @@ def evaluate(critic: MLP, observations: Float[Array, "*batch obs"]) -> Float[Arr
     return jnp.vectorize(lambda o: critic(o)[0], signature="(o)->()")(observations)
 
 
+def action_values(
+    critics: MLP, observations: Float[Array, "batch obs"], actions: Float[Array, "batch m"]
+) -> Float[Array, "critics batch"]:
+    """Return the values Q(o, a) of a batch by several critics, which are stacked along a leading axis."""
+    inputs = jnp.concatenate([observations, actions], -1)
+    return eqx.filter_vmap(lambda critic: jax.vmap(critic)(inputs)[:, 0])(critics)
+
+
 def lambda_returns(
     costs: Float[Array, " steps"], after: Float[Array, " steps"], trace: Scalar
 ) -> Float[Array, " steps"]:

@@ -10,7 +10,6 @@ from, the buffer or the model. A step spends `episodes` whole episodes, `init` s
 """
 
 import dataclasses
-import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, ClassVar, Literal
@@ -22,7 +21,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float
 
-from baselines.abstract_models import AbstractWorldModel
+from baselines.abstract_models import AbstractWorldModel, with_cut_predictions
 from baselines.exploration import cost_spread, explore, warm_up
 from baselines.imagination import Imagination
 from baselines.model_fit import begin_fit, continue_fit, rescaled
@@ -77,15 +76,12 @@ class ModelGradient(AbstractModelMethod[ModelGradientState], AbstractBudgetedMet
     raw: bool = False  # for replication, like the next two: networks read states and time as they are
     bonus: Bonus = "none"  # entropy bonus of a Gaussian policy, over time; noises then are in its own deviations
     entropy: NotNegative = 0.1  # weight of the bonus
-    # Episodes kept; a checkpoint writes them all.
-    capacity: Annotated[Count, NotBelow("warmup"), NotBelow("episodes")] = 250
+    capacity: Annotated[Count, NotBelow("warmup"), NotBelow("episodes")] = 250  # episodes kept, all in a checkpoint
     steps: float = run_length()
 
     def __check_init__(self):
         if not self.cut_feedback and self.states == "real":
-            raise ValueError(
-                "cut_feedback=false needs states=imagined: a policy that reads real states has no feedback to cut."
-            )
+            raise ValueError("cut_feedback=false needs states=imagined: real states have no feedback to cut.")
 
     def usage(self, task):
         updates = self.model_updates + self.policy_updates
@@ -177,11 +173,8 @@ class ModelGradient(AbstractModelMethod[ModelGradientState], AbstractBudgetedMet
 
     def offline(self, task, episodes):
         count = len(episodes.us)
-        method = dataclasses.replace(self, recent=count, capacity=count)
-        return method, Replay.empty(task, count).add(episodes)
+        return dataclasses.replace(self, recent=count, capacity=count), Replay.empty(task, count).add(episodes)
 
     def without_circuitous_paths(self):
-        cut = inspect.signature(self.model).parameters.get("cut_predictions")
-        if cut is None or cut.default:
-            return None
-        return dataclasses.replace(self, model=partial(self.model, cut_predictions=True))
+        model = with_cut_predictions(self.model)
+        return model and dataclasses.replace(self, model=model)

@@ -127,18 +127,15 @@ class PPO(AbstractBudgetedMethod[PPOState]):
         rewards = -jax.vmap(paid)(replay.costs)
         value = state.value_mean + state.value_std * evaluate(state.critic, observations)
         gained = advantages(rewards, value, self.trace)
-
         latest = (replay.added - self.episodes + jnp.arange(self.episodes)) % len(replay.xs)
         actor, actor_optimiser = self._improve(state, observations[latest], noise, gained[latest])
-
         targets = gained + value
         # A running location and size of the values follow a policy whose costs fall by orders of magnitude.
         value_mean = state.value_mean + self.adapt * (jnp.mean(targets[latest]) - state.value_mean)
         value_std = state.value_std + self.adapt * (jnp.std(targets[latest]) - state.value_std)
         targets = (targets - value_mean) / value_std
         critic, critic_optimiser = self._fit(state, replay, observations, targets, critic_key)
-        optimisers = (actor_optimiser, critic_optimiser)
-        return PPOState(actor, critic, optimisers, replay, state.scales, value_mean, value_std)
+        return PPOState(actor, critic, (actor_optimiser, critic_optimiser), replay, state.scales, value_mean, value_std)
 
     def policy(self, task, state):
         return AverageAction(task, state.scales, state.actor)

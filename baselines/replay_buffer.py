@@ -1,6 +1,7 @@
 """A buffer of whole episodes with a fixed capacity, as a pytree. When it is full, the oldest episode is overwritten."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, Key
@@ -93,6 +94,10 @@ class Replay(eqx.Module):
             self.costs.at[row, k].set(cost),
             self.added + (k == steps - 1),
         )
+
+    def write_each(self, *intervals: Array) -> "Replay":
+        """Return the buffer with consecutive intervals: k, x, u, cost and x_next of each, which `write` takes."""
+        return jax.lax.scan(lambda replay, interval: (replay.write(*interval), None), self, intervals)[0]
 
     def sample_intervals(
         self, key: Key[Array, ""], count: int, k: Int[Array, ""]

@@ -23,6 +23,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float
 
+from baselines.critics import action_values
 from baselines.exploration import cost_spread, warm_up
 from baselines.gaussian import TANH_STRETCH, sample_squashed, squash
 from baselines.networks import MLP, policy_network
@@ -157,13 +158,13 @@ class SAC(AbstractBudgetedMethod[SACState]):
         networks, temperature = state.networks, jnp.exp(state.networks.log_temperature)
         draw = jax.vmap(sample_squashed, in_axes=(None, 0, 0))
         next_actions, next_log_prob = draw(networks.actor, after, jr.split(next_key, self.batch))
-        soft_value = jnp.min(values(state.targets, after, next_actions), axis=0) - temperature * next_log_prob
+        soft_value = jnp.min(action_values(state.targets, after, next_actions), axis=0) - temperature * next_log_prob
         y = rewards + jnp.where(last, 0.0, soft_value)
 
         def loss(networks):
-            critic_loss = jnp.mean((values(networks.critics, now, actions) - y) ** 2, axis=1).sum()
+            critic_loss = jnp.mean((action_values(networks.critics, now, actions) - y) ** 2, axis=1).sum()
             own, log_prob = draw(networks.actor, now, jr.split(actor_key, self.batch))
-            judged = jnp.min(values(jax.lax.stop_gradient(networks.critics), now, own), axis=0)
+            judged = jnp.min(action_values(jax.lax.stop_gradient(networks.critics), now, own), axis=0)
             actor_loss = jnp.mean(temperature * log_prob - judged)
             entropy_gap = jax.lax.stop_gradient(-jnp.mean(log_prob)) - self.entropy * len(task.controls)
             temperature_loss = jnp.exp(networks.log_temperature) * entropy_gap if self.learn_temperature else 0.0
@@ -176,11 +177,3 @@ class SAC(AbstractBudgetedMethod[SACState]):
     def _optimiser(self, task):
         updates = self.decay_share * self.steps * task.num_steps * self.updates
         return optax.adam(cosine(self.learning_rate, updates, end=0.1))
-
-
-def values(
-    critics: MLP, observations: Float[Array, "batch obs"], actions: Float[Array, "batch m"]
-) -> Float[Array, "critics batch"]:
-    """Return the critics' values of a batch."""
-    inputs = jnp.concatenate([observations, actions], -1)
-    return eqx.filter_vmap(lambda critic: jax.vmap(critic)(inputs)[:, 0])(critics)

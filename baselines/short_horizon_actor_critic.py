@@ -18,6 +18,7 @@ come from hundreds of simulations at once. Here the critic keeps some episodes i
 that fades. Every differentiated step is charged: a step spends one episode and its gradient, `init` spends `warmup`.
 """
 
+from functools import partial
 from typing import ClassVar
 
 import equinox as eqx
@@ -92,16 +93,13 @@ class SHAC(AbstractBudgetedMethod[SHACState]):
         net = policy_network(task, self.width, len(task.controls), key=actor_key)
         actor = with_output_bias(net, best_level(scales, episodes))
         to_go = jnp.cumsum(replay.costs[: self.warmup, ::-1], axis=1)[:, ::-1]
-        value_net = policy_network(task, self.width, 1, key=critic_key)
-        critic = RescaledCritic(value_net, *location_and_spread(to_go))
-        actor_optimiser = begin(self._actor_optimiser(task), actor)
-        critic_optimiser = begin(self._critic_optimiser(), critic.net)
-        return SHACState(actor, critic, critic, actor_optimiser, critic_optimiser, replay, scales)
+        critic = RescaledCritic(policy_network(task, self.width, 1, key=critic_key), *location_and_spread(to_go))
+        optimisers = begin(self._actor_optimiser(task), actor), begin(self._critic_optimiser(), critic.net)
+        return SHACState(actor, critic, critic, *optimisers, replay, scales)
 
     def step(self, task, state, key):
         start_key, noise_key = jr.split(key)
-        done = state.replay.added - self.warmup
-        faded = fade(done, self.decay_share * self.steps, FINAL_NOISE_SHARE)
+        faded = fade(state.replay.added - self.warmup, self.decay_share * self.steps, FINAL_NOISE_SHARE)
         noise = self.noise * faded * (state.scales.high - state.scales.low) / 2 * ou_noise(task, noise_key)
 
         def window(carry, first):
@@ -134,15 +132,12 @@ class SHAC(AbstractBudgetedMethod[SHACState]):
             to_go = self._to_go(task, state.scales, state.target, first + length, observed(x_end))
             return (jnp.sum(played[2]) + to_go) / state.target.std, (ks, *played)
 
-        gradient, played = jax.grad(loss, has_aux=True)(state.actor)
+        gradient, (ks, xs, us, costs, after) = jax.grad(loss, has_aux=True)(state.actor)
         updates, optimiser = self._actor_optimiser(task).update(gradient, state.actor_optimiser)
-        ks, xs, us, costs, after = played
-        seen = ks, jax.vmap(observed)(xs), us, costs, jax.vmap(observed)(after)
-        replay, _ = jax.lax.scan(lambda replay, interval: (replay.write(*interval), None), state.replay, seen)
+        replay = state.replay.write_each(ks, jax.vmap(observed)(xs), us, costs, jax.vmap(observed)(after))
         new = eqx.apply_updates(state.actor, updates), optimiser, replay
-        return eqx.tree_at(lambda s: (s.actor, s.actor_optimiser, s.replay), state, new), jax.tree.map(
-            lambda leaf: leaf[-1], played[-1]
-        )
+        end = jax.tree.map(lambda leaf: leaf[-1], after)
+        return eqx.tree_at(lambda s: (s.actor, s.actor_optimiser, s.replay), state, new), end
 
     def _to_go(self, task, scales, critic, k, x):
         """Return the critic's cost to go from x before interval k, 0 after the last."""
@@ -160,18 +155,16 @@ class SHAC(AbstractBudgetedMethod[SHACState]):
             at_knot = jax.vmap(lambda k, x: self._to_go(task, state.scales, critic, k, x))
             return jax.vmap(lambda xs: at_knot(ks, xs))(state.replay.xs[rows])
 
-        targets = jax.vmap(lambda c, v: lambda_returns(c, v, self.trace))(
-            state.replay.costs[rows], values(state.target)[:, 1:]
-        )
+        returns = jax.vmap(partial(lambda_returns, trace=self.trace))
+        targets = returns(state.replay.costs[rows], values(state.target)[:, 1:])
         critic, target = state.critic.rescaled(targets), state.target.rescaled(targets)
 
         def loss(net, _):
             judged = values(RescaledCritic(net, critic.mean, critic.std))[:, :-1]
             return jnp.mean(((judged - targets) / critic.std) ** 2)
 
-        net, optimiser = descend(
-            self._critic_optimiser(), loss, critic.net, state.critic_optimiser, updates=self.critic_updates
-        )
+        begun = critic.net, state.critic_optimiser
+        net, optimiser = descend(self._critic_optimiser(), loss, *begun, updates=self.critic_updates)
         critic = RescaledCritic(net, critic.mean, critic.std)
         target = jax.tree.map(lambda new, old: old + self.polyak * (new - old), critic, target)
         return eqx.tree_at(lambda s: (s.critic, s.critic_optimiser, s.target), state, (critic, optimiser, target))
